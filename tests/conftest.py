@@ -1,0 +1,33 @@
+"""What holds in every test: shapes checked, no silent broadcasting, no windows, the same examples each time."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tolerances and times are those of a CPU
+# One compilation cache for all processes of this run, empty at its start: the first process to get here makes it,
+# test workers and the command lines that tests start inherit it.
+if "STRADIFF_TEST_CACHE" not in os.environ:
+    os.environ["STRADIFF_TEST_CACHE"] = tempfile.mkdtemp(prefix="stradiff-tests-")
+    atexit.register(shutil.rmtree, os.environ["STRADIFF_TEST_CACHE"], ignore_errors=True)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["STRADIFF_TEST_CACHE"]
+
+import jax
+import jaxtyping
+from hypothesis import settings
+
+# The hook rewrites modules while they are imported: one that came in earlier would go unchecked.
+assert "stradiff" not in sys.modules, "stradiff was imported before the shape checks were installed"
+jaxtyping.install_import_hook("stradiff", "beartype.beartype")
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# No deadline: the first example compiles. Derandomised: everybody runs the same suite; look further with
+# --hypothesis-profile=default.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.load_profile("suite")
