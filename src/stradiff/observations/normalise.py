@@ -1,0 +1,112 @@
+"""Centre, standardise or whiten observations, with exact inverses: ``Y~`` of the paper's Section 2.4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stradiff.errors import InputError, OptionError
+from stradiff.observations.checks import as_float_array, check_observations
+from stradiff.observations.rank import CorrelationSpectrum, check_n_components, correlation_spectrum
+
+MODES = ("centre", "standardise", "whiten")
+
+
+@dataclass(frozen=True, eq=False)
+class Normaliser:
+    """``Y~ = (Y - mean) @ matrix`` and back: ``Y = Y~ @ inverse_matrix + mean``.
+
+    A linear mixing ``A (m', n)`` of normalised channels is ``inverse_matrix.T @ A`` in the recording's units.
+    """
+
+    mean: np.ndarray
+    """(m,) float64"""
+    matrix: np.ndarray
+    """(m, m') float64"""
+    inverse_matrix: np.ndarray
+    """(m', m) float64"""
+
+    def forward(self, Y: Any) -> np.ndarray:
+        """Normalised observations ``(..., m')`` of ``Y (..., m)``, in the dtype of ``Y``.
+
+        Computed in float64, so an offset does not cost digits of a float32 signal. :class:`InputError` when
+        the number of channels is another one.
+        """
+        Y = _with_columns(Y, len(self.mean), "channels")
+        return ((Y - self.mean) @ self.matrix).astype(Y.dtype)
+
+    def inverse(self, Y_normalised: Any) -> np.ndarray:
+        """Observations ``(..., m)`` in the recording's units, in the dtype of ``Y_normalised (..., m')``."""
+        Y_normalised = _with_columns(Y_normalised, len(self.inverse_matrix), "normalised channels")
+        return (Y_normalised @ self.inverse_matrix + self.mean).astype(Y_normalised.dtype)
+
+
+def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None) -> Normaliser:
+    """The normaliser of a recording.
+
+    Parameters
+    ----------
+    Y : array-like, shape (T, m)
+    mode : {"centre", "standardise", "whiten"}
+        ``"centre"``: mean 0. ``"standardise"``: also variance 1 (divided by ``T``). ``"whiten"``: also
+        uncorrelated: the principal components of the standardised channels, largest first, each to
+        variance 1. Standardising first makes the whitened signals independent of the units of the channels.
+    n_components : int, optional
+        Whitened signals to keep; all ``m`` by default. With fewer, ``inverse(forward(Y))`` is not ``Y`` but
+        its best approximation by that many signals.
+
+    Raises
+    ------
+    InputError
+        ``Y`` is not a recording, or whitening meets fewer independent signals than it must return.
+    OptionError
+        Unknown ``mode``; ``n_components`` outside 1 to ``m``, or without whitening.
+
+    Examples
+    --------
+    >>> Y = np.random.default_rng(0).standard_normal((100, 3)) * [1.0, 10.0, 100.0]
+    >>> normaliser = fit_normaliser(Y, "whiten")
+    >>> np.allclose(np.cov(normaliser.forward(Y), rowvar=False, ddof=0), np.eye(3))
+    True
+    >>> np.allclose(normaliser.inverse(normaliser.forward(Y)), Y)
+    True
+    """
+    Y = check_observations(Y)
+    n_channels = Y.shape[1]
+    if mode not in MODES:
+        raise OptionError(f"mode={mode!r} does not exist; choose one of {', '.join(MODES)}.")
+    if n_components is not None and mode != "whiten":
+        raise OptionError(f"n_components={n_components!r} needs mode='whiten'; {mode!r} keeps every channel.")
+    if mode == "centre":
+        identity = np.eye(n_channels)
+        return Normaliser(Y.mean(axis=0, dtype=np.float64), identity, identity)
+    if mode == "whiten":
+        return _whitener(correlation_spectrum(Y), check_n_components(n_components, n_channels))
+    mean = Y.mean(axis=0, dtype=np.float64)
+    scale = np.sqrt(np.mean((Y - mean) ** 2, axis=0))
+    return Normaliser(mean, np.diag(1 / scale), np.diag(scale))
+
+
+def _whitener(spectrum: CorrelationSpectrum, keep: int) -> Normaliser:
+    """``D^-1 V L^-1/2`` and its inverse ``L^1/2 V' D`` from standard deviations D and correlations V L V'."""
+    if spectrum.rank < keep:
+        raise InputError(
+            f"The {len(spectrum.scale)} channels carry only {spectrum.rank} independent signals and cannot "
+            f"be whitened to {keep}; use n_components={spectrum.rank}, or leave out repeated channels."
+        )
+    vectors = spectrum.eigenvectors[:, :keep]
+    # An eigenvector has no sign of its own: its largest weight is made positive, so every machine agrees.
+    vectors = vectors * np.sign(vectors[np.argmax(np.abs(vectors), axis=0), np.arange(keep)])
+    deviations = np.sqrt(spectrum.eigenvalues[:keep])
+    matrix = vectors / deviations / spectrum.scale[:, None]
+    inverse_matrix = (vectors * deviations).T * spectrum.scale
+    return Normaliser(spectrum.mean, matrix, inverse_matrix)
+
+
+def _with_columns(values: Any, n_columns: int, what: str) -> np.ndarray:
+    array = as_float_array(values)
+    if array.ndim == 0 or array.shape[-1] != n_columns:
+        raise InputError(f"Shape {array.shape} does not fit: the last axis must hold {n_columns} {what}.")
+    return array

@@ -1,0 +1,120 @@
+"""Times as files write them: which column holds them, how many seconds they mean, whether they are even."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+_SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0}
+_UNIT = "|".join(_SECONDS)
+# "T" is left out: it is temperature more often than time.
+_TIME_NAME = re.compile(rf"(?:(?i:time|timestamp|datetime|date|zeit)|t)(?:[ _]*[\[(]?({_UNIT})[\])]?)?")
+_UNIT_NAME = re.compile(r"(?i:sec|seconds)")
+
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))", re.ASCII)
+
+
+def seconds_per_unit(name: str) -> float | None:
+    """Length of the unit of a time column in seconds; None when the name is not that of a time column.
+
+    Examples
+    --------
+    >>> seconds_per_unit("Time"), seconds_per_unit("t [ms]"), seconds_per_unit("trunk")
+    (1.0, 0.001, None)
+    """
+    name = name.strip()
+    if _UNIT_NAME.fullmatch(name):
+        return 1.0
+    match = _TIME_NAME.fullmatch(name)
+    return None if match is None else _SECONDS[match[1] or "s"]
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell reads as a number, with a decimal point or a decimal comma."""
+    return _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def is_stamp(cell: str) -> bool:
+    """Whether a cell reads as a date or a clock time (a plain number does not)."""
+    return not is_number(cell) and _parser_of(cell) is not None
+
+
+def to_seconds(cells: pd.Series, unit: float = 1.0) -> np.ndarray:
+    """Seconds since the first cell, ``(T,)``; NaN where a cell is not written as the first one is.
+
+    Understood are numbers (times ``unit`` seconds), ISO dates (``2020-12-31 13:00:01.5``), dates with the day
+    first (``31.12.2020 13:00:01``) and clock times (``13:00:01.5``). Dates with slashes are not: their order
+    differs between countries.
+    """
+    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
+        numbers = cells.to_numpy(np.float64)
+        return (numbers - numbers[0]) * unit
+    text = cells.astype(str).str.strip()
+    parse = _parser_of(text.iloc[0])
+    if parse is None:
+        return np.full(len(text), np.nan)
+    times = parse(text.str.replace(",", "."))
+    if isinstance(times.dtype, np.dtype) and times.dtype.kind == "f":
+        return ((times - times.iloc[0]) * unit).to_numpy(np.float64)
+    return (times - times.iloc[0]).dt.total_seconds().to_numpy(np.float64)
+
+
+def regular_rate(times: np.ndarray) -> float | None:
+    """Samples per second when increasing ``times (T,)`` are evenly spaced, None when they are not.
+
+    Evenly means that every step is within a thousandth of the mean step, or that the times lie on a regular
+    grid once it is rounded to as many digits as they are written with (a clock of milliseconds shows 64 Hz as
+    steps of 15 and 16 ms). Rounding to more than a tenth of a step could hide a missing sample and does not
+    count.
+    """
+    elapsed = times - times[0]
+    step = elapsed[-1] / (len(times) - 1)
+    if np.all(np.abs(np.diff(elapsed) - step) <= 1e-3 * step):
+        return 1 / step
+    resolution = _resolution(elapsed)
+    off_grid = np.max(np.abs(elapsed - step * np.arange(len(times))))
+    # Two roundings meet, that of a sample and that of the last one, which sets the step.
+    return 1 / step if resolution <= 0.1 * step and off_grid <= 2 * resolution else None
+
+
+def _resolution(elapsed: np.ndarray) -> float:
+    """Largest power of ten, from 1 s down to 1 ns, of which all times are multiples."""
+    for digits in range(10):
+        ticks = elapsed * 10.0**digits
+        if np.all(np.abs(ticks - np.rint(ticks)) < 1e-3):
+            return 10.0**-digits
+    return 0.0
+
+
+Parser = Callable[[pd.Series], pd.Series]
+
+
+def _numbers(text: pd.Series) -> pd.Series:
+    return pd.to_numeric(text, errors="coerce").astype(np.float64)
+
+
+def _iso_dates(text: pd.Series) -> pd.Series:
+    return pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+
+
+def _dates_day_first(text: pd.Series) -> pd.Series:
+    return pd.to_datetime(text, format="mixed", dayfirst=True, errors="coerce", utc=True)
+
+
+def _clock_times(text: pd.Series) -> pd.Series:
+    return pd.to_timedelta(text, errors="coerce")
+
+
+_PARSERS: tuple[tuple[re.Pattern[str], Parser], ...] = (
+    (_NUMBER, _numbers),
+    (re.compile(r"\d{4}-\d\d?-\d\d?.*"), _iso_dates),
+    (re.compile(r"\d\d?\.\d\d?\.\d{4}.*"), _dates_day_first),
+    (re.compile(r"\d+:\d\d:\d\d.*"), _clock_times),
+)
+
+
+def _parser_of(cell: str) -> Parser | None:
+    return next((parser for pattern, parser in _PARSERS if pattern.fullmatch(cell.strip())), None)
