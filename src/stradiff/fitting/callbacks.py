@@ -1,0 +1,99 @@
+"""What looks at a fit from outside while it runs: the history, the progress bar, early stopping, the user's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stradiff.fitting.trainer import TrainInfo
+
+PATIENCE = 500  # epochs over which an improvement is measured: longer than a wait at a plateau, short beside a fit
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """How far a fit is.
+
+    ``epoch`` of ``max_epochs`` are done; ``history`` maps a name to an array with one row per epoch so far;
+    ``sources()`` computes the present sources ``(T, n)`` at the mean start, before ordering and sign.
+    """
+
+    epoch: int
+    max_epochs: int
+    n_values: int
+    history: dict[str, np.ndarray]
+    sources: Callable[[], np.ndarray]
+
+
+@runtime_checkable
+class Callback(Protocol):
+    """Called with a ``Report`` about every hundred epochs; returning True stops the fit."""
+
+    def __call__(self, report: Report) -> bool | None:
+        """Look, and say whether to stop."""
+
+
+class History:
+    """Every reported number of every epoch."""
+
+    def __init__(self) -> None:
+        self._pieces: list[dict[str, np.ndarray]] = []
+
+    def append(self, info: TrainInfo, n_epochs: int) -> None:
+        """Keep the first ``n_epochs`` rows of ``info``."""
+        columns = {"total": info.total, **info.terms._asdict(), "reconstruction_mse": info.mse}
+        columns["length_scales"] = info.length_scales
+        self._pieces.append({name: np.asarray(rows[:n_epochs], np.float64) for name, rows in columns.items()})
+
+    def as_dict(self) -> dict[str, np.ndarray]:
+        """One array per name, an epoch per row; empty before the first epoch."""
+        if not self._pieces:
+            return {}
+        return {name: np.concatenate([piece[name] for piece in self._pieces]) for name in self._pieces[0]}
+
+
+class EarlyStopping:
+    """Stop when the objective falls by less than ``tol`` nats per observed value over PATIENCE epochs."""
+
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
+        self.converged = False
+
+    def __call__(self, report: Report) -> bool:
+        """Whether the mean over the last PATIENCE epochs is hardly below that over the PATIENCE before."""
+        if self.tol <= 0 or report.epoch < 2 * PATIENCE:
+            return False
+        total = report.history["total"]
+        fall = total[-2 * PATIENCE : -PATIENCE].mean() - total[-PATIENCE:].mean()
+        self.converged = bool(fall < self.tol * report.n_values)
+        return self.converged
+
+
+class ProgressBar:
+    """A bar on the terminal's error stream; ``"auto"`` shows it only where a person looks."""
+
+    def __init__(self, verbose: bool | str, max_epochs: int) -> None:
+        self._shown = sys.stderr.isatty() if verbose == "auto" else bool(verbose)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), disable=not self._shown)
+        self._task = self._progress.add_task("compiling", total=max_epochs)
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, report: Report) -> None:
+        """Move the bar; the reconstruction error tells more at a glance than the objective does."""
+        error = report.history["reconstruction_mse"][-1]
+        self._progress.update(
+            self._task, completed=report.epoch, description=f"fitting, reconstruction error {error:.2e}"
+        )

@@ -1,0 +1,107 @@
+"""What is minimised: four terms, their weights and their sum (Eqs. 23-32; Algorithm 1, lines 13-18)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from stradiff.fitting.volume import volume
+from stradiff.model.branches import Branch
+from stradiff.model.model import Model
+
+Scalar = Float[Array, ""]
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """nu_y of Eq. 24, the lambdas of Eq. 31, and the two choices where the paper leaves room."""
+
+    nu_y: float
+    prior: float
+    diffusion: float
+    kl: float
+    volume: float  # of the volume term; 0 in the paper
+    diffusion_moves_sources: bool  # whether the gradient of Eq. 26 flows into s, as section 2.5 couples them
+
+
+class Terms(NamedTuple):
+    """The terms of one epoch, unweighted."""
+
+    reconstruction: Scalar
+    prior: Scalar
+    diffusion: Scalar
+    kl: Scalar
+    volume: Scalar
+
+
+class Noise(NamedTuple):
+    """All that is random in one epoch; drawn once, so that an epoch can be computed again from it."""
+
+    start: Float[Array, "n T"]
+    tau: Int[Array, " n"]
+    diffusion: Float[Array, "n T"]
+    times: PRNGKeyArray  # which times the volume term visits
+
+
+def draw_noise(model: Model, key: PRNGKeyArray) -> Noise:
+    """eps^(k) of Eq. 9, tau and eta^(k) of Eq. 25, one tau for each source."""
+    start, tau, diffusion, times = jax.random.split(key, 4)
+    shape, dtype = model.branches.start.mean.shape, model.branches.start.mean.dtype
+    return Noise(
+        jax.random.normal(start, shape, dtype),
+        jax.vmap(model.branches.sample_tau)(jax.random.split(tau, shape[0])),
+        jax.random.normal(diffusion, shape, dtype),
+        times,
+    )
+
+
+def reconstruction(observed: Float[Array, "T m"], mixed: Float[Array, "T m"], nu_y: float) -> Scalar:
+    """|Y~ - Y^|_F^2 / (2 nu_y) (Eqs. 23, 24)."""
+    return jnp.sum((observed - mixed) ** 2) / (2.0 * nu_y)
+
+
+def denoising(model: Model, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
+    """Mean over sources of the noise-prediction loss (Eqs. 26, 27)."""
+    return jnp.mean(eqx.filter_vmap(Branch.denoising_loss)(model.branches, sources, noise.tau, noise.diffusion))
+
+
+def start_kl(model: Model) -> Scalar:
+    """KL(q(Z) || N(0, I)), summed over sources (Eqs. 28-30)."""
+    return jnp.sum(eqx.filter_vmap(lambda branch: branch.start.kl())(model.branches))
+
+
+def terms(
+    model: Model,
+    observed: Float[Array, "T m"],
+    times: Float[Array, " T"] | None,
+    noise: Noise,
+    weights: Weights,
+) -> tuple[Terms, Scalar]:
+    """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error."""
+    sources = model.at(noise.start)
+    mixed = model.mix(sources)
+    diffused = sources if weights.diffusion_moves_sources else jax.lax.stop_gradient(sources)
+    every = Terms(
+        reconstruction=reconstruction(observed, mixed, weights.nu_y),
+        prior=-model.log_prior(sources, times),
+        diffusion=denoising(model, diffused, noise),
+        kl=start_kl(model),
+        volume=volume(model, sources, weights.nu_y, noise.times) if weights.volume else jnp.zeros((), sources.dtype),
+    )
+    return every, jnp.mean((observed - mixed) ** 2)
+
+
+def total(every: Terms, weights: Weights) -> Scalar:
+    """L = L_rec + lambda_prior L_prior + lambda_diff L_diff + lambda_KL L_KL (Eqs. 31, 32) [+ volume]."""
+    return (
+        every.reconstruction
+        + weights.prior * every.prior
+        + weights.diffusion * every.diffusion
+        + weights.kl * every.kl
+        + weights.volume * every.volume
+    )

@@ -1,0 +1,127 @@
+"""Everything that decides how a fit goes, in one frozen record; each default carries its reason.
+
+The defaults here are the paper's, or plain ones where it gives none; ``stradiff.presets`` names deviations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from stradiff.errors import OptionError
+from stradiff.fitting.objective import Weights
+from stradiff.fitting.trainer import TrainSettings
+from stradiff.model.priors.kernels import KERNELS
+from stradiff.model.schedule import Schedule
+
+PerSource = float | tuple[float, ...]
+CHOICES: dict[str, tuple[str, ...]] = {
+    "mixing": ("linear", "mlp"),
+    "prior": tuple(KERNELS),
+    "init": ("random", "sobi", "given"),
+    "normalise": ("auto", "centre", "standardise", "whiten"),
+    "noise_schedule": ("linear", "cosine"),
+    "solver": ("auto", "fast", "dense"),
+}
+POSITIVE = ("nu_y", "learning_rate", "prior_rate", "sigma_f", "jitter", "start_sigma")
+NOT_NEGATIVE = ("lambda_prior", "lambda_diff", "lambda_kl", "lambda_volume", "tol", "start_spread", "halving")
+COUNTS = ("n_sources", "n_diffusion_steps", "network_width", "network_depth", "mixing_width", "mixing_depth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Names follow the paper and the field; see ``StrADiff`` for what each does."""
+
+    n_sources: int = 3  # the paper's study
+    mixing: str = "linear"
+    prior: str = "rbf"  # Eq. 18
+
+    # objective (Eqs. 24, 31)
+    nu_y: float = 0.01  # one per cent of a channel's variance: smaller values trained slowly, larger ones blur
+    lambda_prior: float = 1.0  # the log-density as it stands
+    lambda_diff: float = 1.0  # as it stands; the term is a mean over T, hence gentle
+    lambda_kl: float = 1e-3  # the start must carry the source; at 0.01 and above it cannot (METHOD: point 1)
+    lambda_volume: float = 0.0  # the paper has no volume term
+    diffusion_moves_sources: bool = True  # section 2.5: source estimation and diffusion learning are coupled
+    standardise: bool = False  # the paper leaves the scale to the sources
+    normalise: str = "standardise"  # "centered and scaled" (section 2.4)
+
+    # branch (Eqs. 7, 10, 12)
+    n_diffusion_steps: int = 20  # L of section 3.1
+    noise_schedule: str = "linear"  # Ho et al. 2020
+    network_width: int = 128  # well below T, so that a branch must find structure; 256 gave nothing more
+    network_depth: int = 2  # the smallest that can gate by the noise level
+    network_output_scale: float = 1.0  # the usual start of a dense layer
+    start_sigma: PerSource = 0.0067  # e^-5: start noise passes straight through the path, so it must begin small
+    start_spread: float = 0.0  # standard deviation of the random start means
+    init: str = "random"  # Algorithm 1, line 1
+
+    # prior (Eq. 18)
+    length_scale_init: PerSource | None = 0.05  # a twentieth of the record; None: most likely for the start
+    sigma_f: float = 1.0  # sources are of order one when channels have variance one
+    jitter: float = 1e-3  # xi: smaller values freeze the length-scales early (METHOD: point 1)
+    learn_sigma_f: bool = False  # fixed in the paper
+    learn_jitter: bool = False  # fixed in the paper
+    solver: str = "auto"  # the fast prior wherever it is exact
+
+    # map (Eq. 5)
+    mixing_width: int = 32  # ten units per channel of a small array: bends of a few kinks are within reach
+    mixing_depth: int = 2  # the study's mixings have two layers
+    mixing_linear_path: bool = False  # the paper's is a plain multilayer perceptron
+    mixing_output_scale: float = 1.0  # the usual start of a dense layer
+
+    # optimisation (Algorithm 1, line 19)
+    learning_rate: float = 1e-3  # Adam's own default
+    prior_rate: float = 10.0  # length-scales travel decades, weights tenths
+    halving: float = 0.0  # epochs until the learning rate is half; 0: constant, the paper names no schedule
+    max_epochs: int = 10_000  # section 3.1
+    tol: float = 0.0  # the paper runs all epochs
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise OptionError(f"{name}={getattr(self, name)!r} does not exist; choose one of {', '.join(choices)}.")
+        for name in POSITIVE + NOT_NEGATIVE:
+            self._check_number(name, may_be_zero=name in NOT_NEGATIVE)
+        for name in COUNTS:
+            if not _is_count(getattr(self, name)) or getattr(self, name) < 1:
+                raise OptionError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1.")
+        if not _is_count(self.max_epochs) or self.max_epochs < 0:
+            raise OptionError(f"max_epochs={self.max_epochs!r} must be a whole number, 0 or above.")
+        for name in ("start_sigma", "length_scale_init"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != self.n_sources:
+                raise OptionError(
+                    f"{name} has {len(value)} values; give one, or one for each of {self.n_sources} sources."
+                )
+        if self.length_scale_init is not None:
+            self._check_number("length_scale_init", may_be_zero=False)
+
+    def _check_number(self, name: str, *, may_be_zero: bool) -> None:
+        value = getattr(self, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            right = isinstance(number, int | float) and not isinstance(number, bool) and number < float("inf")
+            if not right or not (number > 0 or (may_be_zero and number == 0)):
+                wanted = "0 or above" if may_be_zero else "above 0"
+                raise OptionError(f"{name}={value!r} must be a finite number {wanted}.")
+
+    @property
+    def schedule(self) -> Schedule:
+        """The noise levels of every branch."""
+        return Schedule(self.n_diffusion_steps, self.noise_schedule)
+
+    @property
+    def training(self) -> TrainSettings:
+        """The part that a compiled step depends on: fits that agree in it share one compilation."""
+        weights = Weights(
+            nu_y=self.nu_y,
+            prior=self.lambda_prior,
+            diffusion=self.lambda_diff,
+            kl=self.lambda_kl,
+            volume=self.lambda_volume,
+            diffusion_moves_sources=self.diffusion_moves_sources,
+        )
+        return TrainSettings(weights, self.prior_rate, self.halving)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

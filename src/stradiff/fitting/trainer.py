@@ -1,0 +1,109 @@
+"""Algorithm 1, lines 2-23: init, one step, and many steps in one compiled loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from stradiff.fitting.objective import Terms, Weights, draw_noise, terms, total
+from stradiff.model.model import Model
+
+CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """All that a step needs to know and that never changes during a fit."""
+
+    weights: Weights
+    prior_rate: float  # learning rate of the priors' parameters, as a multiple of everybody else's
+    halving: float  # epochs until the learning rate is half, a third after as many again; 0: constant
+
+
+class TrainState(NamedTuple):
+    """What goes on from epoch to epoch."""
+
+    model: Model
+    optimiser: optax.OptState
+    key: PRNGKeyArray
+    epoch: Array
+
+
+class TrainInfo(NamedTuple):
+    """What is reported of an epoch."""
+
+    total: Float[Array, "..."]
+    terms: Terms
+    mse: Float[Array, "..."]
+    length_scales: Float[Array, "... n"]
+
+
+def _optimiser(settings: TrainSettings, learning_rate: Array | float) -> optax.GradientTransformation:
+    """Adam (Kingma & Ba 2015); the priors' few, slow parameters take larger steps."""
+
+    def labels(model: Model) -> Model:
+        everything = jax.tree.map(lambda _: "rest", model)
+        return eqx.tree_at(lambda m: m.priors, everything, jax.tree.map(lambda _: "prior", model.priors))
+
+    rates = {"rest": optax.adam(learning_rate), "prior": optax.adam(settings.prior_rate * learning_rate)}
+    return optax.partition(rates, labels)
+
+
+def init(model: Model, settings: TrainSettings, key: PRNGKeyArray) -> TrainState:
+    """The state before the first epoch."""
+    return TrainState(model, _optimiser(settings, 0.0).init(model), key, jnp.zeros((), jnp.int32))
+
+
+def step(
+    state: TrainState,
+    observed: Float[Array, "T m"],
+    times: Float[Array, " T"] | None,
+    settings: TrainSettings,
+    learning_rate: Array | float,
+) -> tuple[TrainState, TrainInfo]:
+    """One epoch: draw, evaluate, differentiate, update, normalise the map (Algorithm 1, lines 3-22)."""
+    noise = draw_noise(state.model, jax.random.fold_in(state.key, state.epoch))
+
+    def loss(model: Model) -> tuple[Array, tuple[Terms, Array]]:
+        every, mse = terms(model, observed, times, noise, settings.weights)
+        return total(every, settings.weights), (every, mse)
+
+    (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
+    rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
+    updates, optimiser = _optimiser(settings, rate).update(gradient, state.optimiser, state.model)
+    model = optax.apply_updates(state.model, updates)
+    model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
+    length_scales = eqx.filter_vmap(lambda prior: prior.length_scale)(state.model.priors)
+    info = TrainInfo(value, every, mse, length_scales)
+    return TrainState(model, optimiser, state.key, state.epoch + 1), info
+
+
+@eqx.filter_jit
+def run(
+    state: TrainState,
+    observed: Float[Array, "T m"],
+    times: Float[Array, " T"] | None,
+    settings: TrainSettings,
+    learning_rate: Array,
+    n_epochs: Array,
+) -> tuple[TrainState, TrainInfo]:
+    """``n_epochs`` (at most CHUNK) epochs without leaving the compiled loop.
+
+    The number of epochs is an array, so that no count compiles anew; of the returned info the first ``n_epochs``
+    rows are filled.
+    """
+    _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate), state)
+    empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
+
+    def body(index: Array, carry: tuple[TrainState, TrainInfo]) -> tuple[TrainState, TrainInfo]:
+        state, infos = carry
+        state, info = step(state, observed, times, settings, learning_rate)
+        return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
+
+    return jax.lax.fori_loop(0, n_epochs, body, (state, empty))

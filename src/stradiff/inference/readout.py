@@ -1,0 +1,47 @@
+"""How the fitted model's sources are shown: order, sign and scale, which no recording determines."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Readout:
+    """``shown = raw[:, order] * gain``: the rule of ``choose_readout``, kept so that everything follows it."""
+
+    order: np.ndarray
+    gain: np.ndarray
+
+    def show(self, raw: np.ndarray) -> np.ndarray:
+        """Raw ``(..., n)`` -> shown ``(..., n)``."""
+        return raw[..., self.order] * self.gain.astype(raw.dtype)
+
+    def hide(self, shown: np.ndarray) -> np.ndarray:
+        """The inverse of ``show``."""
+        raw = np.empty_like(shown)
+        raw[..., self.order] = shown / self.gain.astype(shown.dtype)
+        return raw
+
+    def spread(self, raw: np.ndarray) -> np.ndarray:
+        """Standard deviations ``(..., n)``: scaled, never negative."""
+        return np.abs(self.show(raw))
+
+
+def choose_readout(sources: np.ndarray, observed: np.ndarray) -> Readout:
+    """Slowest source first, each of unit variance, each pointing the way of the channel it weighs most in.
+
+    ``sources (T, n)`` raw, ``observed (T, m)`` normalised. Slowness is the mean square of the step from one sample to
+    the next of the unit-variance source (Wiskott & Sejnowski 2002). The sign makes the covariance with the channel of
+    largest absolute covariance positive. A source that vanished keeps gain one and comes last.
+    """
+    deviation = sources.std(axis=0)
+    gone = ~(deviation > 1e-12)
+    scale = np.where(gone, 1.0, deviation)
+    centred = (sources - sources.mean(axis=0)) / scale
+    step = np.where(gone, np.inf, np.mean(np.diff(centred, axis=0) ** 2, axis=0))
+    covariance = observed.T @ centred
+    strongest = covariance[np.argmax(np.abs(covariance), axis=0), np.arange(sources.shape[1])]
+    order = np.argsort(step, kind="stable")
+    return Readout(order, (np.where(strongest < 0, -1.0, 1.0) / scale)[order])

@@ -1,0 +1,155 @@
+"""A fitted model with everything around it: normalised in, readout out. What the estimator and a saved file hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stradiff.errors import InputError, NumericsError
+from stradiff.fitting import Callback, Fit, Settings, fit
+from stradiff.inference.posterior import draws, moments, reconstruct
+from stradiff.inference.readout import Readout, choose_readout
+from stradiff.inference.unmix import unmix
+from stradiff.model.mixing import Linear
+from stradiff.model.model import Model
+from stradiff.observations import Normaliser, check_memory, fit_normaliser
+
+COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
+
+
+@dataclasses.dataclass(frozen=True)
+class Separation:
+    """Maps between the recording and its sources; all arrays NumPy, sources shown as ``Readout`` says."""
+
+    settings: Settings
+    normaliser: Normaliser
+    model: Model
+    readout: Readout
+    regression: np.ndarray
+    """(n, m') least squares from normalised observations to raw sources: where ``unmix`` starts its search."""
+    seed: int
+
+    def moments(self, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
+        with jax.enable_x64(True):
+            mean, spread = moments(self.model, _moment_key(self.seed), n_draws)
+        return self.readout.show(np.asarray(mean).T), self.readout.spread(np.asarray(spread).T)
+
+    def draws(self, n_draws: int, seed: int) -> np.ndarray:
+        """Posterior draws ``(R, T, n)`` (Eq. 33)."""
+        check_memory(2.0 * n_draws * self.model.n_samples * self.model.n_sources * 4, f"Drawing {n_draws} samples")
+        with jax.enable_x64(True):
+            raw = draws(self.model, jax.random.key(seed), n_draws)
+        return self.readout.show(np.moveaxis(np.asarray(raw), 1, 2))
+
+    def mix(self, sources: np.ndarray) -> np.ndarray:
+        """Shown sources ``(.., n)`` -> recording ``(.., m)`` in its own units (Eq. 36)."""
+        raw = self.readout.hide(sources).astype(np.float32)
+        with jax.enable_x64(True):
+            mixed = np.asarray(reconstruct(self.model, jnp.asarray(raw.T)), np.float64)
+        return self.normaliser.inverse(mixed)
+
+    def unmix(self, values: np.ndarray) -> np.ndarray:
+        """Recording ``(.., m)`` never seen in training -> sources ``(.., n)``, row by row."""
+        observed = jnp.asarray(self.normaliser.forward(values), jnp.float32)
+        with jax.enable_x64(True):
+            raw = unmix(self.model.mixing, observed, jnp.asarray(self.regression, jnp.float32))
+        return self.readout.show(np.asarray(raw))
+
+    def mixing_matrix(self) -> np.ndarray | None:
+        """``(m, n)`` in the recording's units for a linear map, None for another."""
+        if not isinstance(self.model.mixing, Linear):
+            return None
+        raw = self.normaliser.inverse_matrix.T @ np.asarray(self.model.mixing.matrix, np.float64)
+        return raw[:, self.readout.order] / self.readout.gain
+
+    def length_scales(self) -> np.ndarray:
+        """``(n,)``, in units of the record."""
+        with jax.enable_x64(True):
+            raw = eqx.filter_vmap(lambda prior: prior.length_scale)(self.model.priors)
+        return np.asarray(raw)[self.readout.order]
+
+    def shown_history(self, history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The history with its per-source columns in the order of the sources."""
+        return {name: rows if rows.ndim == 1 else rows[:, self.readout.order] for name, rows in history.items()}
+
+    def path(self, raw: np.ndarray) -> np.ndarray:
+        """A recorded path ``(L + 1, T, n)`` as shown: x_0 of unit variance, with the sign of the sources."""
+        shown = raw[:, :, self.readout.order] * np.sign(self.readout.gain).astype(raw.dtype)
+        deviation = shown[-1].std(axis=0)
+        return shown / np.where(deviation > 0, deviation, 1.0)
+
+
+def separate(
+    values: np.ndarray,
+    times: np.ndarray | None,
+    settings: Settings,
+    *,
+    guess: np.ndarray | None = None,
+    seed: int = 0,
+    n_draws: int = 100,
+    record: tuple[int, ...] | str = "auto",
+    callbacks: Sequence[Callback] = (),
+    verbose: bool | str = False,
+) -> tuple[Separation, Fit]:
+    """Normalise, fit, and fix how the answer is read: order, sign and scale.
+
+    ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid.
+    """
+    check_memory(
+        needed_memory(values.shape[0], values.shape[1], settings),
+        f"Fitting {len(values)} samples with the dense network",
+    )
+    normaliser = fit_normaliser(values, _normalisation(settings, values.shape[1]))
+    observed = normaliser.forward(values).astype(np.float32)
+    with jax.enable_x64(True):
+        result = fit(
+            observed,
+            times,
+            settings,
+            guess=guess,
+            seed=seed,
+            record=record,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+        mean = np.asarray(moments(result.model, _moment_key(seed), n_draws)[0]).T
+    if not np.isfinite(mean).all():
+        raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
+    regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
+    readout = choose_readout(mean, observed)
+    return Separation(settings, normaliser, result.model, readout, regression, seed), result
+
+
+def check_guess(guess: np.ndarray, n_samples: int, n_sources: int) -> np.ndarray:
+    """Sources to start from: ``(T, n)``, finite, none constant."""
+    guess = np.asarray(guess, np.float64)
+    if guess.shape != (n_samples, n_sources):
+        raise InputError(f"init has shape {guess.shape}; the sources to start from must be {(n_samples, n_sources)}.")
+    if not np.isfinite(guess).all() or (guess.std(axis=0) == 0).any():
+        raise InputError("init must hold finite sources, none of them constant; start from init='sobi' otherwise.")
+    return guess
+
+
+def needed_memory(n_samples: int, n_channels: int, settings: Settings) -> float:
+    """Bytes a fit takes at its peak, to a factor of about two."""
+    per_source = 2.0 * n_samples * (settings.network_width + 2)
+    path = 4.0 * n_samples * settings.n_diffusion_steps
+    dense = 3.0 * 8 * n_samples**2 if settings.solver == "dense" else 0.0
+    return 4.0 * settings.n_sources * (COPIES * per_source + path) + 40.0 * n_samples * n_channels + dense
+
+
+def _normalisation(settings: Settings, n_channels: int) -> str:
+    """White where every direction of the recording is a source's; elsewhere that would amplify noise."""
+    if settings.normalise != "auto":
+        return settings.normalise
+    return "whiten" if n_channels == settings.n_sources else "standardise"
+
+
+def _moment_key(seed: int) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), 1)

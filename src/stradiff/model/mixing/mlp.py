@@ -1,0 +1,57 @@
+"""Nonlinear mixing by a multilayer perceptron, with or without a linear path beside it."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from stradiff.model.mixing.base import Mixing
+
+
+class MLP(Mixing):
+    """g(s) = [A s +] W_d act(.. act(W_1 s + b_1) ..) + b_d.
+
+    Parameters
+    ----------
+    n_sources, n_channels, width, depth : n, m, units per hidden layer, number of hidden layers.
+    linear_path : whether A is there; the network is then what the map has beyond a linear one.
+    output_scale : factor on the initial last layer: small, and the map starts near its linear path.
+    """
+
+    weights: list[Float[Array, "to from"]]
+    biases: list[Float[Array, " to"]]
+    matrix: Float[Array, "m n"] | None
+
+    def __init__(
+        self,
+        n_sources: int,
+        n_channels: int,
+        width: int,
+        depth: int,
+        *,
+        linear_path: bool = False,
+        output_scale: float = 1.0,
+        key: PRNGKeyArray,
+    ):
+        sizes = [n_sources] + depth * [width] + [n_channels]
+        keys = jax.random.split(key, depth + 2)
+        self.weights = [_glorot(k, out, into) for k, into, out in zip(keys, sizes[:-1], sizes[1:], strict=False)]
+        self.weights[-1] = output_scale * self.weights[-1]
+        self.biases = [jnp.zeros(out, jnp.float32) for out in sizes[1:]]
+        self.matrix = _glorot(keys[-1], n_channels, n_sources) if linear_path else None
+
+    def __call__(self, sources: Float[Array, " n"]) -> Float[Array, " m"]:
+        """g(s)."""
+        hidden = sources
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = jax.nn.silu(weight @ hidden + bias)
+        bent = self.weights[-1] @ hidden + self.biases[-1]
+        return bent if self.matrix is None else self.matrix @ sources + bent
+
+
+def _glorot(key: PRNGKeyArray, n_out: int, n_in: int) -> Float[Array, "to from"]:
+    """Normal with variance 2 / (inputs + outputs) (Glorot & Bengio 2010)."""
+    return math.sqrt(2.0 / (n_in + n_out)) * jax.random.normal(key, (n_out, n_in), jnp.float32)

@@ -1,0 +1,6 @@
+"""The networks that predict noise (Eq. 12)."""
+
+from stradiff.model.networks.base import Network
+from stradiff.model.networks.dense import Dense
+
+__all__ = ["Dense", "Network"]

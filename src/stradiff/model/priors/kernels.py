@@ -1,0 +1,84 @@
+"""Correlation functions of distance measured in length-scales, kernel(0) = 1, and the spectra of their samples.
+
+RBF is the paper's (Eq. 18). The Matern family is that of Rasmussen & Williams, Gaussian Processes for Machine
+Learning (2006), Eq. 4.17; its spectral densities are Eq. 4.15.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Correlation = Callable[[Float[Array, "..."]], Float[Array, "..."]]
+Spectrum = Callable[[Float[Array, " F"], Float[Array, ""]], Float[Array, " F"]]
+
+IMAGES = 8  # aliases summed in a sampled spectrum: RBF to rounding for length-scales from 0.15 samples up
+
+
+def rbf(distance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """exp(-r^2 / 2)."""
+    return jnp.exp(-0.5 * distance**2)
+
+
+def matern12(distance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """exp(-r)."""
+    return jnp.exp(-distance)
+
+
+def matern32(distance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """(1 + sqrt(3) r) exp(-sqrt(3) r)."""
+    r = jnp.sqrt(3.0) * distance
+    return (1.0 + r) * jnp.exp(-r)
+
+
+def matern52(distance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """(1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)."""
+    r = jnp.sqrt(5.0) * distance
+    return (1.0 + r + r**2 / 3.0) * jnp.exp(-r)
+
+
+KERNELS: dict[str, Correlation] = {
+    "rbf": rbf,
+    "matern12": matern12,
+    "matern32": matern32,
+    "matern52": matern52,
+}
+
+
+def rbf_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
+    """Spectrum of exp(-d^2 / 2 l^2) sampled at whole d: the aliased sum of Gaussians (Poisson summation)."""
+    scaled = length_scale * _aliases(omega)
+    return math.sqrt(2.0 * math.pi) * length_scale * jnp.sum(jnp.exp(-0.5 * scaled**2), axis=1)
+
+
+def matern12_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
+    """Of exp(-d / l): a first-order autoregression, in closed form."""
+    step = jnp.exp(-1.0 / length_scale)
+    return (1.0 - step**2) / (1.0 - 2.0 * step * jnp.cos(omega) + step**2)
+
+
+def matern32_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
+    """Aliased sum of 4 r^3 / (r^2 + w^2)^2, r = sqrt(3) / l."""
+    rate = math.sqrt(3.0) / length_scale
+    return jnp.sum(4.0 * rate**3 / (rate**2 + _aliases(omega) ** 2) ** 2, axis=1)
+
+
+def matern52_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
+    """Aliased sum of 16/3 r^5 / (r^2 + w^2)^3, r = sqrt(5) / l."""
+    rate = math.sqrt(5.0) / length_scale
+    return jnp.sum(16.0 / 3.0 * rate**5 / (rate**2 + _aliases(omega) ** 2) ** 3, axis=1)
+
+
+def _aliases(omega: Float[Array, " F"]) -> Float[Array, "F images"]:
+    return omega[:, None] + 2.0 * jnp.pi * jnp.arange(-IMAGES, IMAGES + 1)[None, :]
+
+
+SPECTRA: dict[str, Spectrum] = {
+    "rbf": rbf_spectrum,
+    "matern12": matern12_spectrum,
+    "matern32": matern32_spectrum,
+    "matern52": matern52_spectrum,
+}

@@ -1,0 +1,28 @@
+"""Where a source begins: a trainable Gaussian over whole trajectories (Eqs. 6-9) and its pull to N(0, I)."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class Start(eqx.Module):
+    """q(z) = N(mu, diag(sigma^2)) of one source (Eq. 7); sigma is kept as its logarithm to stay positive."""
+
+    mean: Float[Array, " T"]
+    log_sigma: Float[Array, " T"]
+
+    def sample(self, key: PRNGKeyArray) -> Float[Array, " T"]:
+        """z = mu + sigma * noise, noise ~ N(0, I) (Eq. 9)."""
+        return self.at(jax.random.normal(key, self.mean.shape, self.mean.dtype))
+
+    def at(self, noise: Float[Array, " T"]) -> Float[Array, " T"]:
+        """The z that this ``noise`` is mapped to (Eq. 9)."""
+        return self.mean + jnp.exp(self.log_sigma) * noise
+
+    def kl(self) -> Float[Array, ""]:
+        """KL(q(z) || N(0, I)) = 1/2 sum_t [mu_t^2 + sigma_t^2 - 1 - log sigma_t^2] (Eqs. 28-30)."""
+        log_variance = 2.0 * self.log_sigma
+        return 0.5 * jnp.sum(self.mean**2 + jnp.exp(log_variance) - 1.0 - log_variance)

@@ -1,0 +1,28 @@
+"""What a fit was made with: settings, seed, versions, shapes, time."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from stradiff.inference import Separation
+
+LIBRARIES = ("stradiff", "jax", "equinox", "optax", "scikit-learn", "numpy")
+
+
+def describe(
+    separation: Separation, *, preset: str, n_samples: int, n_channels: int, n_draws: int, seconds: float
+) -> dict[str, Any]:
+    """A dictionary that fits into JSON."""
+    return {
+        "preset": preset,
+        "settings": dataclasses.asdict(separation.settings),
+        "seed": separation.seed,
+        "n_samples": n_samples,
+        "n_channels": n_channels,
+        "n_draws": n_draws,
+        "seconds": round(seconds, 3),
+        "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+    }

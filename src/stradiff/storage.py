@@ -1,0 +1,151 @@
+"""A fitted model on disk: one safetensors file whose header holds JSON. Loading runs no code.
+
+The arrays are named by where they stand. What they are for is rebuilt from the settings, and a file whose format,
+settings, names, shapes or numbers this version does not expect is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from stradiff.errors import OptionError, StorageError
+from stradiff.fitting import Settings
+from stradiff.fitting.warm_start import random_model
+from stradiff.inference import Readout, Separation
+from stradiff.model import Model
+from stradiff.observations import Normaliser, atomic_path
+
+if TYPE_CHECKING:
+    from stradiff.estimator import StrADiff
+
+FORMAT, VERSION = "stradiff fit", 1
+RESULTS = ("sources_", "sources_std_", "reconstruction_", "length_scales_")
+FACTS = ("n_epochs_", "converged_", "interrupted_", "span_", "fit_info_", "warnings_", "n_features_in_")
+NOT_KEPT = ("callbacks", "init")  # functions; and an array as long as the recording, of use only before the fit
+
+Arrays = dict[str, np.ndarray]
+
+
+def save(estimator: StrADiff, path: Path) -> None:
+    """Write a fitted estimator to ``path``, whole or not at all."""
+    separation: Separation = estimator._separation
+    arrays = {f"model{name}": leaf for name, leaf in _named_leaves(separation.model)}
+    for part in ("normaliser", "readout"):
+        fields = vars(getattr(separation, part)).items()
+        arrays |= {f"{part}.{name}": np.asarray(value) for name, value in fields}
+    arrays |= {"regression": separation.regression} | {name: getattr(estimator, name) for name in RESULTS}
+    arrays |= {f"history.{name}": rows for name, rows in estimator.history_.items()}
+    arrays |= {f"path.{epoch}": path_ for epoch, path_ in estimator._paths.items()}
+    if estimator.times_ is not None:
+        arrays["times"] = estimator.times_
+    header = {"format": FORMAT, "version": VERSION, "seed": separation.seed}
+    header |= {"settings": dataclasses.asdict(separation.settings), "parameters": _parameters(estimator)}
+    header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
+    header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
+    with atomic_path(path) as temporary:
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, temporary, metadata={"stradiff": json.dumps(header, default=_plain)})
+
+
+def load(path: Path) -> StrADiff:
+    """Read what ``save`` wrote; :class:`StorageError` for anything else."""
+    if not path.is_file():
+        raise StorageError(f"{path} does not exist or is not a file; give a fit saved with StrADiff.save.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get("stradiff", "null"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration over it)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise StorageError(f"{path} is not a saved fit, or it is damaged; save the fit again.") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise StorageError(f"{path} is a safetensors file, but no saved fit; give one written by StrADiff.save.")
+    if header.get("version") != VERSION:
+        raise StorageError(f"{path} has format version {header.get('version')}; this StrADiff reads {VERSION}.")
+    try:
+        return _restored(header, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
+        reason = error.args[0] if error.args else type(error).__name__
+        raise StorageError(f"{path} holds what this version does not know ({reason}); save the fit again.") from error
+
+
+def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
+    from stradiff.estimator import StrADiff  # the estimator imports this module
+
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fi" or not np.isfinite(array).all():
+            raise StorageError(f"{name} is not an array of finite numbers")
+    settings = Settings(**{name: _tuple(value) for name, value in header["settings"].items()})
+    model = StrADiff(**{name: _tuple(value) for name, value in header["parameters"].items()})
+    model._separation = _separation(settings, int(header["seed"]), arrays)
+    for name in RESULTS:
+        setattr(model, name, arrays[name])
+    for name in FACTS:
+        setattr(model, name, header["facts"][name])
+    model.times_ = arrays.get("times")
+    model.history_ = {n.removeprefix("history."): a for n, a in arrays.items() if n.startswith("history.")}
+    model._paths = {int(n.removeprefix("path.")): a for n, a in arrays.items() if n.startswith("path.")}
+    model.recorded_epochs_ = tuple(sorted(model._paths))
+    if header["feature_names"] is not None:
+        model.feature_names_in_ = np.asarray(header["feature_names"], dtype=object)
+    return model
+
+
+def _separation(settings: Settings, seed: int, arrays: Arrays) -> Separation:
+    n_samples, n_sources = arrays["sources_"].shape
+    if n_sources != settings.n_sources:
+        raise StorageError("the number of sources contradicts the settings")
+    normaliser = Normaliser(*(arrays[f"normaliser.{name}"] for name in ("mean", "matrix", "inverse_matrix")))
+    with jax.enable_x64(True):
+        skeleton = eqx.filter_eval_shape(
+            lambda key: random_model(n_samples, normaliser.matrix.shape[1], settings, key), jax.random.key(0)
+        )
+    model = _filled(skeleton, arrays)
+    readout = Readout(arrays["readout.order"], arrays["readout.gain"])
+    if sorted(readout.order.tolist()) != list(range(n_sources)):
+        raise StorageError("the order of the sources is no permutation")
+    return Separation(settings, normaliser, model, readout, arrays["regression"], seed)
+
+
+def _filled(skeleton: Model, arrays: Arrays) -> Model:
+    """The skeleton with every leaf from ``arrays``, of just its shape and type."""
+    leaves = []
+    for name, expected in _named_leaves(skeleton):
+        leaf = arrays[f"model{name}"]
+        if leaf.shape != expected.shape or leaf.dtype != expected.dtype:
+            raise StorageError(f"model{name} is {leaf.dtype}{leaf.shape} and not {expected.dtype}{expected.shape}")
+        leaves.append(jnp.asarray(leaf))
+    return jax.tree.unflatten(jax.tree.structure(skeleton), leaves)
+
+
+def _named_leaves(model: Model) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_leaves_with_path(model)
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
+
+
+def _parameters(estimator: StrADiff) -> dict[str, Any]:
+    """Constructor arguments; a random state that is no number has done its work and is left out."""
+    kept = {name: value for name, value in estimator.get_params(deep=False).items() if name not in NOT_KEPT}
+    if not isinstance(kept["random_state"], int | np.integer | None):
+        kept["random_state"] = None
+    return kept
+
+
+def _plain(value: object) -> object:
+    """NumPy's scalars and arrays as JSON's numbers and lists."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written")
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
