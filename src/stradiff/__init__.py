@@ -1,46 +1,84 @@
-"""Blind source separation of recordings whose sources have temporal structure."""
+"""Blind source separation of recordings whose sources have temporal structure.
 
+Names are imported when they are first used, so that ``stradiff --help`` need not wait for JAX.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate  # isort: split
-
-from stradiff.baselines import AMUSE, PCA, SOBI, FastICA, Picard  # isort: split
-
-from stradiff.fitting import Report  # isort: split
-
-from stradiff.evaluation import (
-    amari_distance,
-    best_linear_unmixing,
-    match_sources,
-    matched_correlation,
-    mean_correlation,
-    si_sdr,
-)  # isort: split
-
-from stradiff.errors import InputError, StrADiffError
-from stradiff.estimator import StrADiff
+if TYPE_CHECKING:
+    from stradiff.baselines import AMUSE, PCA, SOBI, FastICA, Picard
+    from stradiff.errors import InputError, StrADiffError
+    from stradiff.estimator import StrADiff
+    from stradiff.evaluation import (
+        amari_distance,
+        best_linear_unmixing,
+        match_sources,
+        matched_correlation,
+        mean_correlation,
+        si_sdr,
+    )
+    from stradiff.fitting import Report
+    from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate
 
 __version__ = version("stradiff")
 
-__all__ = [
-    "AMUSE",
-    "PCA",
-    "SOBI",
-    "FastICA",
-    "InputError",
-    "Picard",
+# In the order of the way of the data.
+_HOMES = {
+    "Recording": "observations",
+    "read_recording": "observations",
+    "load_gait": "observations",
+    "artificial_sources": "observations",
+    "simulate": "observations",
+    "SOBI": "baselines",
+    "AMUSE": "baselines",
+    "FastICA": "baselines",
+    "Picard": "baselines",
+    "PCA": "baselines",
+    "Report": "fitting",
+    "match_sources": "evaluation",
+    "matched_correlation": "evaluation",
+    "mean_correlation": "evaluation",
+    "best_linear_unmixing": "evaluation",
+    "amari_distance": "evaluation",
+    "si_sdr": "evaluation",
+    "StrADiff": "estimator",
+    "StrADiffError": "errors",
+    "InputError": "errors",
+}
+
+__all__ = [  # noqa: RUF022 (the order is that of the table above)
     "Recording",
-    "Report",
-    "StrADiff",
-    "StrADiffError",
-    "amari_distance",
-    "artificial_sources",
-    "best_linear_unmixing",
+    "read_recording",
     "load_gait",
+    "artificial_sources",
+    "simulate",
+    "SOBI",
+    "AMUSE",
+    "FastICA",
+    "Picard",
+    "PCA",
+    "Report",
     "match_sources",
     "matched_correlation",
     "mean_correlation",
-    "read_recording",
+    "best_linear_unmixing",
+    "amari_distance",
     "si_sdr",
-    "simulate",
+    "StrADiff",
+    "StrADiffError",
+    "InputError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stradiff' has no attribute {name!r}")
+    return getattr(import_module(f"stradiff.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

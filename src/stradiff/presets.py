@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mixing_linear_path": True,  # the network learns what the least-squares linear map leaves over
         "mixing_output_scale": 0.1,  # and begins small
         "learning_rate": 3e-3,  # three times quicker than 1e-3, and as good at the end
-        "halving": 500.0,  # at a constant rate a late step can still throw a length-scale into another basin
+        "halving": 1000.0,  # at a constant rate a late step can still throw a length-scale into another basin
         "tol": 1e-3,  # nats per observed value over 500 epochs: the sources have stopped moving by then
     },
 }

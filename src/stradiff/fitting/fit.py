@@ -48,7 +48,7 @@ def fit(
     """
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
     model = initial_model(observed, times, settings, model_key, guess)
-    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, trainer.init(model, settings.training, train_key))
+    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, trainer.init(model, train_key))
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, jnp.float32)
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)

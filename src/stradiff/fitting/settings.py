@@ -48,7 +48,7 @@ class Settings:
     # branch (Eqs. 7, 10, 12)
     n_diffusion_steps: int = 20  # L of section 3.1
     noise_schedule: str = "linear"  # Ho et al. 2020
-    network_width: int = 128  # well below T, so that a branch must find structure; 256 gave nothing more
+    network_width: int = 64  # well below T, so that a branch must find structure; an epoch is half that of 128
     network_depth: int = 2  # the smallest that can gate by the noise level
     network_output_scale: float = 1.0  # the usual start of a dense layer
     start_sigma: PerSource = 0.0067  # e^-5: start noise passes straight through the path, so it must begin small

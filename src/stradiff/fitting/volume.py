@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.model import Model
 
 FREQUENCIES = 32  # nodes of the integral; 64 changed no digit that mattered
-BUDGET = 1 << 21  # numbers in the stack of n x n matrices: above, a random part of the times stands for all
+BUDGET = 1 << 17  # numbers in the stack of n x n matrices: above, a random part of the times stands for all
 
 
 def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKeyArray) -> Float[Array, ""]:

@@ -1,0 +1,5 @@
+"""The command ``stradiff``: a thin shell that reads, calls and writes; all else is in the package."""
+
+from stradiff.cli.app import main
+
+__all__ = ["main"]

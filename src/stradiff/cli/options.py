@@ -1,0 +1,111 @@
+"""Arguments and options that several commands share, each with its unit and its meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from stradiff.observations.recording import Recording
+
+RecordingFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECORDING",
+        help="The recording: .csv, .tsv, .npy, .npz or .wav. Rows are samples, columns are channels.",
+        show_default=False,
+    ),
+]
+FitFile = Annotated[
+    Path,
+    typer.Argument(metavar="FIT", help="A saved fit: the file fit.stradiff of an earlier run.", show_default=False),
+]
+Components = Annotated[
+    int,
+    typer.Option(
+        "--components",
+        "-n",
+        min=1,
+        help="Number of sources to find; at most the number of channels.",
+        show_default=False,
+    ),
+]
+Mixing = Annotated[
+    str,
+    typer.Option(
+        help="How sources reach the channels: linear (weighted sums) or mlp (bent by a small neural network)."
+    ),
+]
+Prior = Annotated[
+    str,
+    typer.Option(help="Temporal structure of a source, from smooth to rough: rbf, matern52, matern32 or matern12."),
+]
+Preset = Annotated[
+    str,
+    typer.Option(help="Set of defaults: default (separated best when we measured) or paper (to the letter)."),
+]
+MaxEpochs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest training, in epochs; the preset's when left out.", show_default="preset's"),
+]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw: the same seed gives the same numbers."),
+]
+SamplingRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Samples per second (Hz). Without it, and without times in the file, time counts in samples.",
+        show_default="from the file",
+    ),
+]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Name, or position from 0, of the column that holds the time of each sample, in seconds.",
+        show_default="from the file",
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Channels to use: names, or positions from 0, separated by commas.", show_default="all"),
+]
+OutFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="Folder for the results; made when missing, files of the same name are replaced.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def names_or_positions(columns: str | None) -> list[str | int] | None:
+    """Channels from their comma-separated list: names, and whole numbers for positions."""
+    return None if columns is None else [name_or_position(name) for name in columns.split(",") if name.strip()]
+
+
+def name_or_position(column: str) -> str | int:
+    """A whole number as a position, anything else as a name."""
+    column = column.strip()
+    return int(column) if column.isdecimal() else column
+
+
+def read(
+    path: Path, sampling_rate: float | None = None, time_column: str | None = None, columns: str | None = None
+) -> Recording:
+    """Read the recording that the options describe."""
+    from stradiff.observations.readers import read_recording
+
+    return read_recording(
+        path,
+        sampling_rate=sampling_rate,
+        time_column=None if time_column is None else name_or_position(time_column),
+        columns=names_or_positions(columns),
+    )

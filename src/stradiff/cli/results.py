@@ -1,0 +1,114 @@
+"""Fitting from the command line, and the files a fit leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stradiff.cli.console import Console
+
+if TYPE_CHECKING:
+    from stradiff.estimator import StrADiff
+    from stradiff.observations.recording import Recording
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """The folder to write into, tried before any work starts; removed again if it was made for nothing."""
+    from stradiff.observations.writers import check_writable_folder
+
+    existed = path.exists()
+    folder = check_writable_folder(path)
+    try:
+        yield folder
+    finally:
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def fit(console: Console, recording: Recording, n_components: int, **settings: Any) -> StrADiff:
+    """Fit StrADiff to a recording, with a progress bar where somebody watches.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When interrupted before the first epoch was over; later, what was learned is kept.
+    """
+    from stradiff.estimator import StrADiff
+
+    console.progress(
+        f"Separating {recording.name}: {recording.n_samples:,} samples, {recording.n_channels} channels, "
+        f"{n_components} sources. Ctrl-C stops early and keeps what was learned."
+    )
+    model = StrADiff(n_components, verbose="auto" if console.for_people else False, **settings)
+    with console.notes():
+        model.fit(recording.values, times=recording.times)
+    if model.interrupted_ and not model.n_epochs_:
+        raise KeyboardInterrupt  # nothing was learned yet
+    return model
+
+
+def write_results(
+    model: StrADiff,
+    recording: Recording,
+    folder: Path,
+    *,
+    truth: np.ndarray | None = None,
+    title: str | None = None,
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write everything known after a fit into ``folder`` and return its summary, which is written last.
+
+    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, report.html, summary.json.
+    """
+    from stradiff.observations.writers import write_json, write_table
+    from stradiff.report import write_report
+    from stradiff.report.summary import bands, history_table, source_columns, summarise
+
+    times = recording.time_axis if recording.time_unit == "s" else None
+    tables = {
+        "sources": (model.sources_, source_columns(model.sources_.shape[1])),
+        "bands": bands(model),
+        "reconstruction": (model.reconstruction_, list(recording.channel_names)),
+    }
+    for name, (values, columns) in tables.items():
+        write_table(folder / f"{name}.csv", values, columns, times if "time" not in columns else None)
+    write_table(folder / "history.csv", *history_table(model))
+    model.save(folder / "fit.stradiff")
+    write_report(model, recording, folder / "report.html", truth=truth, title=title)
+    files = [
+        *(f"{name}.csv" for name in tables),
+        "history.csv",
+        "fit.stradiff",
+        "report.html",
+        "summary.json",
+    ]
+    summary = summarise(model, recording, truth) | (extra or {})
+    summary["files"] = {Path(name).stem: str(folder / name) for name in files}
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def show_summary(console: Console, summary: dict[str, Any]) -> None:
+    """Print the sources as a short table, how training ended and where the report is."""
+    from stradiff.report.words import percent
+
+    unit = summary["recording"]["time_unit"]
+    with_truth = "matched_correlation" in summary["sources"][0]
+    rows = [
+        [source["name"], f"{source[f'length_scale_{unit}']:.4g}", percent(source["explained_share"])]
+        + ([number(source["matched_correlation"])] if with_truth else [])
+        for source in summary["sources"]
+    ]
+    columns = ["source", f"length-scale ({unit})", "share of variance"]
+    console.table(columns + (["correlation with truth"] if with_truth else []), rows)
+    console.say(f"Together the sources explain {percent(summary['explained_variance'])} of the recording's variance.")
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number in a table; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"

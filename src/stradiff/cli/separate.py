@@ -1,0 +1,46 @@
+"""``stradiff separate``: a recording in, its sources and everything known about them out."""
+
+from __future__ import annotations
+
+from stradiff.cli import options as o
+from stradiff.cli.console import Console
+
+
+def separate(
+    recording: o.RecordingFile,
+    components: o.Components,
+    out: o.OutFolder,
+    mixing: o.Mixing = "linear",
+    prior: o.Prior = "rbf",
+    preset: o.Preset = "default",
+    max_epochs: o.MaxEpochs = None,
+    seed: o.Seed = 0,
+    sampling_rate: o.SamplingRate = None,
+    time_column: o.TimeColumn = None,
+    columns: o.Columns = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Find the sources of a recording.
+
+    Writes into DIR: report.html (open it first), sources.csv, bands.csv
+    (mean, standard deviation and 95 % limits of every source),
+    reconstruction.csv, history.csv, summary.json and fit.stradiff, which
+    StrADiff.load, stradiff info and stradiff report read.
+    """
+    from stradiff.cli.results import fit, output_folder, show_summary, write_results
+
+    console = Console(json, quiet)
+    data = o.read(recording, sampling_rate, time_column, columns)
+    settings = {
+        "mixing": mixing,
+        "prior": prior,
+        "preset": preset,
+        "max_epochs": max_epochs,
+        "random_state": seed,
+    }
+    with output_folder(out) as folder:
+        summary = write_results(fit(console, data, components, **settings), data, folder)
+    show_summary(console, summary)
+    console.say(f"Report: {summary['files']['report']}")
+    console.result(summary)

@@ -1,0 +1,140 @@
+"""How sources become channels: a table of weights for a linear map, response curves for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+
+from stradiff.report.plots.style import (
+    INK,
+    axis_label,
+    colour,
+    headline,
+    legend,
+    one_axes,
+    panel_axes,
+    source_names,
+)
+
+CELL_TEXT = 160  # more cells than this are too small to carry their number
+RESPONSE_COLUMNS = 4
+KEYED = 12  # more channels than this are drawn as a map, not as curves with a key
+
+
+def plot_mixing(
+    mixing: np.ndarray,
+    channel_names: Sequence[str],
+    names: Sequence[str] | None = None,
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a linear mixing matrix: blue lowers a channel, red raises it, white leaves it alone.
+
+    Parameters
+    ----------
+    mixing
+        Matrix ``(m, n)``: what one standard deviation of a source adds to a channel.
+    channel_names, names
+        Names of the ``m`` rows and the ``n`` columns.
+    units
+        Unit of the channels, for the colour bar.
+    ax
+        Axes to draw on; a new figure's when absent.
+    """
+    mixing = np.asarray(mixing, dtype=float)
+    m, n = mixing.shape
+    ax = one_axes(ax, (min(9.0, 2.6 + 0.8 * n), 1.2 + max(1.2, 0.3 * m)))
+    limit = float(np.abs(mixing).max()) or 1.0
+    image = ax.imshow(mixing, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    ax.grid(False)
+    ax.set_xticks(range(n), source_names(names, n), rotation=0 if n <= 8 else 90)
+    ax.set_yticks(range(m), source_names(channel_names, m))
+    if m * n <= CELL_TEXT:
+        decimals = int(np.clip(2 - np.floor(np.log10(limit)), 0, 6))
+        for (j, k), weight in np.ndenumerate(mixing):
+            shade = "white" if abs(weight) > 0.6 * limit else INK
+            ax.text(k, j, f"{weight:.{decimals}f}", ha="center", va="center", fontsize=7.5, color=shade)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.9, aspect=25)
+    bar.set_label("weight" + (f" ({units})" if units else ""), fontsize=8.5, color=INK)
+    bar.ax.tick_params(labelsize=8)
+    return ax
+
+
+def plot_responses(
+    levels: np.ndarray,
+    responses: np.ndarray,
+    channel_names: Sequence[str],
+    names: Sequence[str] | None = None,
+    *,
+    units: str | None = None,
+    axes: Any = None,
+) -> np.ndarray:
+    """Draw how the channels of a nonlinear map answer to each source alone, the others resting at zero.
+
+    Drawn is the change from the channels' values when all sources rest: curves for up to
+    twelve channels, maps for more.
+
+    Parameters
+    ----------
+    levels
+        Values of the source ``(G,)``, in its standard deviations.
+    responses
+        Channels at those levels, ``(n, G, m)``, in the recording's units.
+    channel_names, names
+        Names of the ``m`` channels and the ``n`` sources.
+    axes
+        ``n`` axes; those of a new figure when absent.
+
+    Returns
+    -------
+    numpy.ndarray
+        The axes drawn on, ``(n,)``.
+    """
+    levels, responses = np.asarray(levels, dtype=float), np.asarray(responses, dtype=float)
+    n, _, m = responses.shape
+    change = responses - responses[:, [np.abs(levels).argmin()], :]
+    columns = min(n, RESPONSE_COLUMNS)
+    panels = panel_axes(axes, n, columns, (9.0, 0.8 + 1.9 * -(-n // columns)), sharey=True)
+    names, channels = source_names(names, n), source_names(channel_names, m)
+    unit = f" ({units})" if units else ""
+    for ax, curves, name in zip(panels, change, names, strict=True):
+        headline(ax, name)
+        axis_label(ax, x="level of the source (sd)")
+        if m <= KEYED:
+            for j, channel in enumerate(channels):
+                ax.plot(levels, curves[:, j], color=_channel_colour(j, m), linewidth=1.0, label=channel)
+    for ax in panels[::columns]:
+        axis_label(ax, y="change of the channels" + unit if m <= KEYED else "channel, first on top")
+    if m <= KEYED:
+        legend(panels[columns - 1], m)
+    else:
+        _response_maps(panels, levels, change, unit)
+    return panels
+
+
+def _response_maps(panels: np.ndarray, levels: np.ndarray, change: np.ndarray, unit: str) -> None:
+    """Where channels are too many for curves: a row a channel, colour for the change."""
+    m, limit = change.shape[2], float(np.abs(change).max()) or 1.0
+    for ax, curves in zip(panels, change, strict=True):
+        image = ax.imshow(
+            curves.T,
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto",
+            extent=(levels[0], levels[-1], m + 0.5, 0.5),
+        )
+        ax.grid(False)
+    bar = panels[0].figure.colorbar(image, ax=list(panels), shrink=0.6, aspect=30)
+    bar.set_label("change of the channel" + unit, fontsize=8.5, color=INK)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _channel_colour(j: int, m: int) -> Any:
+    """Distinct colours for a few channels, shades of one map from the first to the last for many."""
+    return colour(j) if m <= 7 else matplotlib.colormaps["viridis"](0.85 * j / (m - 1))

@@ -1,0 +1,144 @@
+"""What all pictures share: colours, bare axes, figures outside pyplot, curves thinned to what shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stradiff.errors import InputError, OptionError
+
+# Okabe and Ito (2008): told apart with every common form of colour blindness, dark enough for thin lines.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#404040")
+DASHES = ("-", "--", ":")  # seven colours in three dashes: twenty-one sources before a style repeats
+INK = "#222222"
+MUTED = "#767676"
+BINS = 2000  # about one minimum and one maximum per pixel of the widest picture
+
+
+def colour(k: int) -> str:
+    """Colour of source ``k``, the same in every picture."""
+    return PALETTE[k % len(PALETTE)]
+
+
+def line_style(k: int) -> dict[str, Any]:
+    """Colour and dash of source ``k`` where several sources share one pair of axes."""
+    return {"color": colour(k), "linestyle": DASHES[k // len(PALETTE) % len(DASHES)], "linewidth": 1.1}
+
+
+def source_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    """The given names, or "source 1" to "source n"; a wrong number of names is refused."""
+    if names is None:
+        return tuple(f"source {k + 1}" for k in range(n))
+    if len(names) != n:
+        raise InputError(f"{len(names)} names were given for {n} curves; give one name each.")
+    return tuple(names)
+
+
+def one_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """The given axes, or those of a new figure of ``size`` inches that pyplot never hears of."""
+    return tidy(Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax)
+
+
+def panel_axes(
+    axes: Any,
+    n: int,
+    columns: int,
+    size: tuple[float, float],
+    margins: dict[str, float] | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """The given ``n`` axes, or those of a new figure of ``size`` inches with ``columns`` panels in a row.
+
+    The new figure finds its own ``margins`` where none are given, which takes seconds for a hundred panels.
+
+    Raises
+    ------
+    OptionError
+        When the number of given axes is not ``n``.
+    """
+    if axes is None:
+        figure = Figure(figsize=size, layout="constrained" if margins is None else None)
+        rows = -(-n // columns)
+        made = figure.subplots(rows, columns, squeeze=False, gridspec_kw=margins, **options).ravel()
+        for spare in made[n:]:
+            spare.remove()
+        axes = made[:n]
+    given = np.array(axes, dtype=object).ravel()
+    if given.size != n:
+        raise OptionError(f"This picture has {n} panels, but {given.size} axes were given for it.")
+    for ax in given:
+        tidy(ax)
+    return given
+
+
+def tidy(ax: Axes) -> Axes:
+    """Leave of the frame what helps reading: two spines, small ticks, a pale grid."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(MUTED)
+    ax.tick_params(labelsize=8, color=MUTED, labelcolor=INK, length=3)
+    ax.grid(True, color="#e6e6e6", linewidth=0.6)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def headline(ax: Axes, text: str) -> None:
+    """Write a panel's title: small, at the left, where the eye starts."""
+    ax.set_title(text, loc="left", fontsize=9, color=INK, pad=4)
+
+
+def axis_label(ax: Axes, *, x: str | None = None, y: str | None = None) -> None:
+    """Name the axes in the small print all pictures share."""
+    if x is not None:
+        ax.set_xlabel(x, fontsize=8.5, color=INK)
+    if y is not None:
+        ax.set_ylabel(y, fontsize=8.5, color=INK)
+
+
+def legend(ax: Axes, n_entries: int) -> None:
+    """Put the key beside the axes, where it can cover no curve, in as many columns as it needs."""
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.005, 1.02), "borderaxespad": 0.2}
+    ax.legend(**place, ncols=1 + (n_entries - 1) // 12, frameon=False, fontsize=8, handlelength=1.8)
+
+
+def time_label(time_unit: str) -> str:
+    """Text of a time axis: "time (s)", or "sample" when the sampling rate is unknown."""
+    return "sample" if time_unit == "samples" else f"time ({time_unit})"
+
+
+def envelope(times: np.ndarray, curve: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Thin a long curve to the minimum and maximum of each of ``bins`` stretches; nothing visible is lost.
+
+    Parameters
+    ----------
+    times, curve
+        Arrays ``(T,)``.
+    bins
+        Number of stretches. A curve of up to four samples a stretch is returned as it is.
+
+    Returns
+    -------
+    tuple of arrays
+        Times and values, ``(T,)`` each or at most ``2 * bins`` each, in the order of time.
+    """
+    if len(curve) <= 4 * bins:
+        return times, curve
+    edges = np.linspace(0, len(curve), bins + 1).astype(int)
+    stretches = [(start, curve[start:stop]) for start, stop in pairwise(edges)]
+    keep = np.array([(start + part.argmin(), start + part.argmax()) for start, part in stretches])
+    keep = np.sort(keep, axis=1).ravel()
+    return times[keep], curve[keep]
+
+
+def band_envelope(
+    times: np.ndarray, lower: np.ndarray, upper: np.ndarray, bins: int = BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thin a band ``lower <= upper``, each ``(T,)``, to the widest extent in each of ``bins`` stretches."""
+    if len(lower) <= 4 * bins:
+        return times, lower, upper
+    starts = np.linspace(0, len(lower), bins + 1).astype(int)[:-1]
+    return times[starts], np.minimum.reduceat(lower, starts), np.maximum.reduceat(upper, starts)

@@ -1,0 +1,68 @@
+"""The pictures of an experiment with known truth: the counterparts of the paper's figures 2 to 7."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from stradiff.observations.recording import Recording
+from stradiff.report import plots
+from stradiff.report.summary import Fit, correlation_history, like_estimates, stages
+
+LINEAR = {
+    "sources": "figure2_sources",
+    "training": "figure3_training",
+    "beginning": "figure4_paths_beginning",
+    "middle": "figure5_paths_middle",
+    "end": "figure6_paths_end",
+}
+NONLINEAR = {
+    "sources": "figure7_sources",
+    "training": "training",
+    "beginning": "paths_beginning",
+    "middle": "paths_middle",
+    "end": "paths_end",
+}
+
+
+def recorded_epochs(max_epochs: int, count: int = 25) -> tuple[int, ...]:
+    """Epochs to record paths at: dense at the beginning, where separation emerges, with middle and end.
+
+    >>> recorded_epochs(8, count=4)
+    (0, 1, 2, 4, 8)
+    """
+    spread = np.geomspace(1, max_epochs, count).round().astype(int)
+    return tuple(int(epoch) for epoch in np.unique([0, *spread, max_epochs // 2]))
+
+
+def draw_study(fit: Fit, recording: Recording, truth: np.ndarray) -> dict[str, Figure]:
+    """Draw the figures of section 3 for a fit of simulated sources.
+
+    Parameters
+    ----------
+    fit
+        A fit with recorded paths.
+    recording, truth
+        The simulated recording and its sources ``(T, n)``.
+
+    Returns
+    -------
+    dict
+        Figure by file name without suffix: "figure2_sources" ... for a linear map,
+        "figure7_sources" ... for another.
+    """
+    names = LINEAR if fit.mixing == "linear" else NONLINEAR
+    times, unit = recording.time_axis, recording.time_unit
+    truth = like_estimates(truth, fit.sources_)
+    sources = plots.plot_sources(fit.sources_, fit.sources_std_, times, truth, time_unit=unit)
+    epochs, correlation = correlation_history(fit, truth)
+    figures = {
+        names["sources"]: sources[0].figure,
+        names["training"]: plots.plot_training(fit.history_, correlation, epochs, recording.duration, unit),
+    }
+    for place, epoch in stages(fit).items():
+        path = fit.reverse_path(epoch)
+        title = f"Reverse diffusion at epoch {epoch:,}"
+        panels = plots.plot_diffusion_path(path, times, time_unit=unit, title=title)
+        figures[names[place]] = panels[0, 0].figure
+    return figures

@@ -1,0 +1,66 @@
+"""What was done, in a sentence of plain English."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRIORS = {
+    "rbf": "RBF Gaussian-process",
+    "matern12": "Matérn-1/2 Gaussian-process",
+    "matern32": "Matérn-3/2 Gaussian-process",
+    "matern52": "Matérn-5/2 Gaussian-process",
+}
+
+
+def sentence(facts: dict[str, Any]) -> str:
+    """Say what was explained by what, how well, and how training ended.
+
+    Parameters
+    ----------
+    facts
+        The dictionary of :func:`stradiff.report.summary.summarise`.
+    """
+    recording, model = facts["recording"], facts["model"]
+    kind = "a linear map" if model["mixing"] == "linear" else "a nonlinear map (a small neural network)"
+    return (
+        f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
+        f"explained by {_count(model['n_components'], 'source')} that reach the channels through {kind}. "
+        f"Each source is a trajectory with {PRIORS.get(model['prior'], model['prior'])} structure in time; "
+        f"together they account for "
+        f"{percent(facts['explained_variance'])} of the channels' variance. {_ending(facts['training'])}"
+    )
+
+
+def percent(share: float) -> str:
+    """A share as a reader wants it: "97.3 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of computing time as a reader wants it."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _extent(recording: dict[str, Any]) -> str:
+    samples = f"{recording['n_samples']:,} samples"
+    if recording["time_unit"] == "samples":
+        return samples
+    rate = recording["sampling_rate"]
+    return f"{samples}, {recording['span']:.4g} s" + (f" at {rate:g} Hz" if rate else ", irregular in time")
+
+
+def _ending(training: dict[str, Any]) -> str:
+    epochs = f"{training['n_epochs']:,} epochs"
+    if training["seconds"]:
+        epochs += f" ({duration(training['seconds'])})"
+    if training["interrupted"]:
+        return f"Training was interrupted after {epochs}: what is shown is its state at that moment."
+    if training["converged"]:
+        return f"Training converged after {epochs}."
+    return f"Training used all of its {epochs} and had not yet met its criterion of convergence."

@@ -1,0 +1,170 @@
+"""The numbers of a report: shares, correlations, bands and the words around them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stradiff.observations.recording import Recording
+from stradiff.report import summary, words
+from stradiff.report.study import LINEAR, NONLINEAR, draw_study, recorded_epochs
+from stradiff.report.summary import (
+    bands,
+    correlation_history,
+    explained_share,
+    flat_rows,
+    history_table,
+    like_estimates,
+    matched_correlations,
+    plain,
+    stages,
+    summarise,
+)
+
+
+def test_shares_of_a_linear_map_are_the_squared_weights(linear_fit, recording):
+    total, each = explained_share(linear_fit, recording)
+    assert total == pytest.approx(1.0)
+    variance = recording.values.var(axis=0)
+    # Sources have variance 1: what source k adds to channel j is its squared weight.
+    np.testing.assert_allclose(each, np.mean(linear_fit.mixing_**2 / variance[:, None], axis=0), rtol=1e-10)
+
+
+def test_summary_is_json_and_complete(linear_fit, recording, truth):
+    facts = json.loads(json.dumps(summarise(linear_fit, recording, truth), allow_nan=False))
+    assert set(facts) == {"recording", "sources", "explained_variance", "model", "training", "warnings"}
+    assert [source["length_scale"] for source in facts["sources"]] == [0.1, 0.03, 0.01]
+    assert [source["length_scale_s"] for source in facts["sources"]] == pytest.approx(
+        [scale * 399 / 64 for scale in (0.1, 0.03, 0.01)]
+    )
+    assert [source["matched_correlation"] for source in facts["sources"]] == pytest.approx([1, 1, 1])
+    assert [source["typical_sd"] for source in facts["sources"]] == pytest.approx([0.1] * 3)
+    assert facts["model"]["seed"] == 7
+    assert facts["model"]["drawn_seed"] == 12345
+
+
+def test_without_a_sampling_rate_length_scales_count_samples(linear_fit, recording):
+    unknown = Recording(recording.values, channel_names=recording.channel_names)
+    assert summarise(linear_fit, unknown)["sources"][0]["length_scale_samples"] == pytest.approx(39.9)
+
+
+def test_matched_correlations_stand_in_the_order_of_the_estimates(truth):
+    rng = np.random.default_rng(0)
+    estimate = np.column_stack([rng.standard_normal(len(truth)), -truth[:, 1], truth[:, 0]])
+    found = matched_correlations(estimate, truth[:, :2])
+    assert found[0] is None
+    assert found[1:] == pytest.approx([1.0, 1.0])
+
+
+def test_truth_is_turned_like_the_estimates(linear_fit, truth):
+    np.testing.assert_allclose(like_estimates(truth, linear_fit.sources_), linear_fit.sources_)
+    np.testing.assert_array_equal(like_estimates(truth[:, :2], linear_fit.sources_), truth[:, :2])
+
+
+def test_correlation_history_ends_at_the_source(linear_fit, truth):
+    epochs, correlation = correlation_history(linear_fit, truth)
+    assert epochs.tolist() == [1, 60, 120]
+    np.testing.assert_allclose(correlation, 1.0)  # every recorded path of this fit ends at the truth
+
+
+@pytest.mark.parametrize(
+    ("recorded", "n_epochs", "expected"),
+    [
+        ((1, 60, 120), 120, {"beginning": 1, "middle": 60, "end": 120}),
+        ((1, 50, 100, 5000, 10_000), 10_000, {"beginning": 1, "middle": 5000, "end": 10_000}),
+        ((0, 1, 30, 50, 100), 100, {"beginning": 0, "middle": 50, "end": 100}),
+        ((1, 100), 100, {"beginning": 1, "end": 100}),
+        ((1,), 1, {"end": 1}),
+        ((), 40, {}),
+    ],
+)
+def test_stages_are_different_epochs_near_beginning_middle_and_end(linear_fit, recorded, n_epochs, expected):
+    fit = copy.copy(linear_fit)
+    fit.recorded_epochs_, fit.n_epochs_ = recorded, n_epochs
+    assert stages(fit) == expected
+
+
+def test_bands_hold_mean_sd_and_limits(linear_fit):
+    table, names = bands(linear_fit)
+    assert names[:5] == [
+        "source_1_mean",
+        "source_1_sd",
+        "source_1_lower95",
+        "source_1_upper95",
+        "source_2_mean",
+    ]
+    assert table.shape == (400, 12)
+    mean, sd, lower, upper = table[:, 4:8].T
+    np.testing.assert_array_equal(mean, linear_fit.sources_[:, 1])
+    np.testing.assert_allclose((upper - lower) / 2, 1.959963984540054 * sd)
+    np.testing.assert_allclose((upper + lower) / 2, mean, atol=1e-14)
+
+
+def test_history_table_has_a_row_an_epoch_and_a_column_a_length_scale(linear_fit):
+    table, names = history_table(linear_fit)
+    assert table.shape == (120, len(names))
+    assert names[0] == "epoch"
+    assert names[-3:] == ["length_scales_1", "length_scales_2", "length_scales_3"]
+    np.testing.assert_array_equal(table[:, names.index("kl")], linear_fit.history_["kl"])
+    np.testing.assert_array_equal(table[:, -1], linear_fit.history_["length_scales"][:, 2])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.array([1, 2]), [1, 2]),
+        ((1, (2.0, None)), [1, [2.0, None]]),
+        ({"a": np.bool_(True), 3: float("nan")}, {"a": True, "3": None}),
+        (Path("here"), "here"),
+    ],
+)
+def test_plain_is_what_json_knows(value, expected):
+    assert plain(value) == expected
+    json.dumps(plain(value), allow_nan=False)
+
+
+def test_settings_are_flat_rows_of_words():
+    settings = {
+        "tol": None,
+        "learn": False,
+        "prior": {"jitter": 1e-3, "kernels": ("rbf", "matern12")},
+        "none": [],
+    }
+    assert list(flat_rows(settings)) == [
+        ("tol", "not set"), ("learn", "no"), ("prior.jitter", "0.001"), ("prior.kernels", "rbf, matern12"),
+        ("none", "none"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (12.54, "12.5 s"), (600.0, "10.0 min"), (7200.0, "2.0 h")]
+)
+def test_durations(seconds, text):
+    assert words.duration(seconds) == text
+
+
+def test_z_is_that_of_a_95_percent_band():
+    from scipy.stats import norm
+
+    assert pytest.approx(norm.ppf(0.975), abs=1e-15) == summary.Z95
+
+
+@pytest.mark.parametrize("max_epochs", [1, 2, 3, 100, 10_000])
+def test_recorded_epochs_begin_before_the_first_and_end_at_the_last(max_epochs):
+    epochs = recorded_epochs(max_epochs)
+    assert (epochs[0], epochs[1], epochs[-1]) == (0, 1, max_epochs)
+    assert list(epochs) == sorted(set(epochs))
+    assert max_epochs // 2 in epochs
+    assert len(epochs) <= 27
+
+
+def test_study_has_the_figures_of_the_paper(linear_fit, nonlinear_fit, recording, truth):
+    figures = draw_study(linear_fit, recording, truth)
+    assert set(figures) == set(LINEAR.values())
+    assert all(axes.has_data() for figure in figures.values() for axes in figure.axes)
+    assert set(draw_study(nonlinear_fit, recording, truth)) == set(NONLINEAR.values())
