@@ -202,7 +202,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         values = self._check_recording(Y)
         settings, guess = self._settings(*values.shape)
         irregular, self.times_, self.span_ = time_axis(times, len(values))
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = _seed(self.random_state)
         separation, result = separate(
             values,
             irregular,
@@ -249,7 +249,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def sample_sources(self, n_draws: int = 100, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` of the sources (Eq. 33)."""
         check_is_fitted(self)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        seed = _seed(random_state)
         return self._separation.draws(self._count("n_draws", n_draws, least=1), seed).astype(self.sources_.dtype)
 
     def reverse_path(self, epoch: int | None = None) -> np.ndarray:
@@ -334,3 +334,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | np.ndarray):
         return tuple(float(number) for number in np.ravel(np.asarray(value, np.float64)))
     return value
+
+
+def _seed(random_state: Any) -> int:
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise OptionError(
+            f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
+        ) from error

@@ -22,7 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mixing_output_scale": 0.1,  # and begins small
         "learning_rate": 3e-3,  # three times quicker than 1e-3, and as good at the end
         "halving": 1000.0,  # at a constant rate a late step can still throw a length-scale into another basin
-        "tol": 1e-3,  # nats per observed value over 500 epochs: the sources have stopped moving by then
+        "tol": 3e-3,  # nats per observed value over 500 epochs: what is still to come moves sources by less than 0.01
     },
 }
 

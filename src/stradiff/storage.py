@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialise
 
 from stradiff.errors import OptionError, StorageError
 from stradiff.fitting import Settings
@@ -54,7 +54,8 @@ def save(estimator: StrADiff, path: Path) -> None:
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
     with atomic_path(path) as temporary:
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, temporary, metadata={"stradiff": json.dumps(header, default=_plain)})
+        # As bytes: safetensors' own file writing makes files that only their owner may read.
+        temporary.write_bytes(serialise(contiguous, metadata={"stradiff": json.dumps(header, default=_plain)}))
 
 
 def load(path: Path) -> StrADiff:

@@ -15,7 +15,8 @@ from jaxtyping import Array, Float
 Correlation = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 Spectrum = Callable[[Float[Array, " F"], Float[Array, ""]], Float[Array, " F"]]
 
-IMAGES = 8  # aliases summed in a sampled spectrum: RBF to rounding for length-scales from 0.15 samples up
+IMAGES = 8  # aliases summed on either side in a sampled Matern spectrum; beyond, less than 1e-4 of it is left
+SHORT = 0.8  # samples: from here two aliases on either side hold an RBF spectrum to rounding, below six lags do
 
 
 def rbf(distance: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -49,9 +50,16 @@ KERNELS: dict[str, Correlation] = {
 
 
 def rbf_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
-    """Spectrum of exp(-d^2 / 2 l^2) sampled at whole d: the aliased sum of Gaussians (Poisson summation)."""
-    scaled = length_scale * _aliases(omega)
-    return math.sqrt(2.0 * math.pi) * length_scale * jnp.sum(jnp.exp(-0.5 * scaled**2), axis=1)
+    """Spectrum of exp(-d^2 / 2 l^2) sampled at whole d: the aliased sum of Gaussians (Poisson summation).
+
+    Below SHORT samples the cosine sum over the few lags that still correlate takes fewer terms.
+    """
+    long = jnp.maximum(length_scale, SHORT)
+    aliased = jnp.sum(jnp.exp(-0.5 * (long * _aliases(omega, 2)) ** 2), axis=1)
+    lag = jnp.arange(1, 7)
+    near = jnp.exp(-0.5 * (lag / jnp.clip(length_scale, 1e-3, SHORT)) ** 2)
+    summed = 1.0 + 2.0 * jnp.sum(jnp.cos(omega[:, None] * lag[None, :]) * near[None, :], axis=1)
+    return jnp.where(length_scale < SHORT, summed, math.sqrt(2.0 * math.pi) * long * aliased)
 
 
 def matern12_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
@@ -63,17 +71,17 @@ def matern12_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""])
 def matern32_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
     """Aliased sum of 4 r^3 / (r^2 + w^2)^2, r = sqrt(3) / l."""
     rate = math.sqrt(3.0) / length_scale
-    return jnp.sum(4.0 * rate**3 / (rate**2 + _aliases(omega) ** 2) ** 2, axis=1)
+    return jnp.sum(4.0 * rate**3 / (rate**2 + _aliases(omega, IMAGES) ** 2) ** 2, axis=1)
 
 
 def matern52_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
     """Aliased sum of 16/3 r^5 / (r^2 + w^2)^3, r = sqrt(5) / l."""
     rate = math.sqrt(5.0) / length_scale
-    return jnp.sum(16.0 / 3.0 * rate**5 / (rate**2 + _aliases(omega) ** 2) ** 3, axis=1)
+    return jnp.sum(16.0 / 3.0 * rate**5 / (rate**2 + _aliases(omega, IMAGES) ** 2) ** 3, axis=1)
 
 
-def _aliases(omega: Float[Array, " F"]) -> Float[Array, "F images"]:
-    return omega[:, None] + 2.0 * jnp.pi * jnp.arange(-IMAGES, IMAGES + 1)[None, :]
+def _aliases(omega: Float[Array, " F"], images: int) -> Float[Array, "F images"]:
+    return omega[:, None] + 2.0 * jnp.pi * jnp.arange(-images, images + 1)[None, :]
 
 
 SPECTRA: dict[str, Spectrum] = {

@@ -19,12 +19,13 @@ Everything here counts time in samples and is differentiable in all arguments.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from stradiff.model.priors.kernels import rbf_spectrum
 
@@ -32,7 +33,7 @@ Scalar = Float[Array, ""]
 
 SHORT_FRACTION = 1 / 48  # measured: at 1/48 of T both descriptions hold to 1e-9 for xi/sigma_f^2 >= 1e-6
 HARMONICS = 96  # modes of the long description; carries length-scales from T/48 up down to xi/sigma_f^2 = 1e-7
-SHORTEST = 0.15  # samples; below, neighbours correlate by less than 3e-10 and K is a multiple of I
+SHORTEST = 1e-3  # samples; neighbours correlate by nothing, and K is a multiple of I
 CIRCLE = 9.0  # length-scales of padding on the circle: exp(-9^2 / 2) is below rounding
 SMALLEST_NUGGET = 1e-7  # xi / sigma_f^2 below which this module is not used (see HARMONICS)
 
@@ -58,7 +59,7 @@ def _power_of_two(size: int) -> int:
 
 def _short(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar) -> tuple[Scalar, Scalar]:
     n_samples = source.shape[0]
-    size = _power_of_two(4 * n_samples)
+    size = _power_of_two(2 * n_samples)  # the cepstrum has died out by lag T in this range
     omega = 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size
     spectrum = jitter + variance * rbf_spectrum(omega, length_scale)
     cepstrum = jnp.fft.irfft(jnp.log(spectrum), size)
@@ -93,10 +94,11 @@ def _long(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, ji
     factors = [jax.lax.stop_gradient(jnp.linalg.cholesky(matrix)) for matrix in matrices]
     log_det = n_samples * jnp.log(jitter)
     log_det += sum(_log_det(matrix, factor) for matrix, factor in zip(matrices, factors, strict=True))
-    solution = jax.lax.stop_gradient(_solve(source, weight, jitter, step, factors))
+    chirp = _chirp(step, n_samples)
+    solution = jax.lax.stop_gradient(_solve(source, weight, jitter, chirp, factors))
     # 2 s'u - u'Ku is s'K^-1 s at u = K^-1 s, is stationary there (errors of u enter squared) and carries the
     # exact gradient, 2 u for s and -u' dK u for the parameters, without differentiating the solve.
-    spread = jnp.sum(weight * sum(mode**2 for mode in _modes(solution, step)))
+    spread = jnp.sum(weight * sum(mode**2 for mode in _modes(solution, chirp)))
     return log_det, 2.0 * solution @ source - jitter * jnp.sum(solution**2) - spread
 
 
@@ -130,12 +132,12 @@ def _solve(
     source: Float[Array, " T"],
     weight: Float[Array, " h"],
     jitter: Scalar,
-    step: Scalar,
+    chirp: Chirp,
     factors: list[Array],
 ) -> Float[Array, " T"]:
     """K^-1 s = (s - M D (I + D G D)^-1 D M' s) / xi, M the modes, D^2 = weight / xi (inversion lemma)."""
     scale = jnp.sqrt(weight / jitter)
-    (cosines, sines), synthesise = jax.vjp(lambda trajectory: _modes(trajectory, step), source)
+    (cosines, sines), synthesise = jax.vjp(lambda trajectory: _modes(trajectory, chirp), source)
     even = scale * cho_solve((factors[0], True), scale * cosines)
     odd = scale[1:] * cho_solve((factors[1], True), scale[1:] * sines[1:])
     (smooth,) = synthesise((even, jnp.pad(odd, (1, 0))))
@@ -150,17 +152,28 @@ def _dirichlet(angle: Float[Array, " a"], n_samples: int) -> Float[Array, " a"]:
     return jnp.where(flat, float(n_samples), jnp.sin(n_samples * safe) / jnp.sin(safe))
 
 
-def _modes(source: Float[Array, " T"], step: Scalar) -> tuple[Float[Array, " h"], Float[Array, " h"]]:
-    """sum_t s_t cos(j step t) and sum_t s_t sin(j step t), j = 0..HARMONICS, t centred on zero.
-
-    A convolution with a chirp, since 2 j t = j^2 + t^2 - (j - t)^2.
-    """
+def _modes(source: Float[Array, " T"], chirp: Chirp) -> tuple[Float[Array, " h"], Float[Array, " h"]]:
+    """sum_t s_t cos(j step t) and sum_t s_t sin(j step t), j = 0..HARMONICS, t centred on zero."""
     n_samples = source.shape[0]
-    size = _power_of_two(n_samples + HARMONICS + 1)
-    j, t = jnp.arange(HARMONICS + 1), jnp.arange(n_samples)
-    lag = jnp.arange(-(n_samples - 1), HARMONICS + 1)
-    chirp = jnp.pad(jnp.exp(-0.5j * step * lag**2), (0, size - lag.shape[0]))
-    chirped = jnp.fft.fft(source * jnp.exp(0.5j * step * t**2), size)
-    convolved = jnp.fft.ifft(chirped * jnp.fft.fft(chirp))[n_samples - 1 : n_samples + HARMONICS]
-    modes = convolved * jnp.exp(1j * step * (0.5 * j**2 - 0.5 * j * (n_samples - 1)))
+    transformed = jnp.fft.fft(source * chirp.inner, chirp.kernel.shape[0])
+    modes = chirp.outer * jnp.fft.ifft(transformed * chirp.kernel)[n_samples - 1 : n_samples + HARMONICS]
     return modes.real, modes.imag
+
+
+class Chirp(NamedTuple):
+    """exp(i j step t) as a convolution, since 2 j t = j^2 + t^2 - (j - t)^2 (Bluestein 1970)."""
+
+    inner: Complex[Array, " T"]
+    kernel: Complex[Array, " N"]
+    outer: Complex[Array, " h"]
+
+
+def _chirp(step: Scalar, n_samples: int) -> Chirp:
+    size = _power_of_two(n_samples + HARMONICS + 1)
+    phases = jnp.exp(0.5j * step * jnp.arange(n_samples) ** 2)
+    order = jnp.arange(HARMONICS + 1)
+    # The kernel at lag j - t, from -(T - 1) to HARMONICS, is even in the lag: the inner phases serve again.
+    kernel = jnp.concatenate([phases[::-1], jnp.exp(0.5j * step * order[1:] ** 2)]).conj()
+    centre = jnp.exp(-0.5j * step * order * (n_samples - 1))
+    outer = jnp.exp(0.5j * step * order**2) * centre
+    return Chirp(phases, jnp.fft.fft(jnp.pad(kernel, (0, size - kernel.shape[0]))), outer)
