@@ -22,7 +22,7 @@ from stradiff.errors import OptionError, StorageError
 from stradiff.fitting import Settings
 from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
-from stradiff.model import Model
+from stradiff.model import Model, numerics
 from stradiff.observations import Normaliser, atomic_path
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _separation(settings: Settings, seed: int, arrays: Arrays) -> Separation:
     if n_sources != settings.n_sources:
         raise StorageError("the number of sources contradicts the settings")
     normaliser = Normaliser(*(arrays[f"normaliser.{name}"] for name in ("mean", "matrix", "inverse_matrix")))
-    with jax.enable_x64(True):
+    with numerics():
         skeleton = eqx.filter_eval_shape(
             lambda key: random_model(n_samples, normaliser.matrix.shape[1], settings, key), jax.random.key(0)
         )

@@ -17,6 +17,7 @@ from stradiff.inference.readout import Readout, choose_readout
 from stradiff.inference.unmix import unmix
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
+from stradiff.model.numerics import numerics
 from stradiff.observations import Normaliser, check_memory, fit_normaliser
 
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
@@ -36,28 +37,28 @@ class Separation:
 
     def moments(self, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
-        with jax.enable_x64(True):
+        with numerics():
             mean, spread = moments(self.model, _moment_key(self.seed), n_draws)
         return self.readout.show(np.asarray(mean).T), self.readout.spread(np.asarray(spread).T)
 
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` (Eq. 33)."""
         check_memory(2.0 * n_draws * self.model.n_samples * self.model.n_sources * 4, f"Drawing {n_draws} samples")
-        with jax.enable_x64(True):
+        with numerics():
             raw = draws(self.model, jax.random.key(seed), n_draws)
         return self.readout.show(np.moveaxis(np.asarray(raw), 1, 2))
 
     def mix(self, sources: np.ndarray) -> np.ndarray:
         """Shown sources ``(.., n)`` -> recording ``(.., m)`` in its own units (Eq. 36)."""
         raw = self.readout.hide(sources).astype(np.float32)
-        with jax.enable_x64(True):
+        with numerics():
             mixed = np.asarray(reconstruct(self.model, jnp.asarray(raw.T)), np.float64)
         return self.normaliser.inverse(mixed)
 
     def unmix(self, values: np.ndarray) -> np.ndarray:
         """Recording ``(.., m)`` never seen in training -> sources ``(.., n)``, row by row."""
         observed = jnp.asarray(self.normaliser.forward(values), jnp.float32)
-        with jax.enable_x64(True):
+        with numerics():
             raw = unmix(self.model.mixing, observed, jnp.asarray(self.regression, jnp.float32))
         return self.readout.show(np.asarray(raw))
 
@@ -70,7 +71,7 @@ class Separation:
 
     def length_scales(self) -> np.ndarray:
         """``(n,)``, in units of the record."""
-        with jax.enable_x64(True):
+        with numerics():
             raw = eqx.filter_vmap(lambda prior: prior.length_scale)(self.model.priors)
         return np.asarray(raw)[self.readout.order]
 
@@ -107,7 +108,7 @@ def separate(
     )
     normaliser = fit_normaliser(values, _normalisation(settings, values.shape[1]))
     observed = normaliser.forward(values).astype(np.float32)
-    with jax.enable_x64(True):
+    with numerics():
         result = fit(
             observed,
             times,

@@ -2,7 +2,8 @@
 
 from stradiff.model.branches import Branch
 from stradiff.model.model import Model
+from stradiff.model.numerics import numerics
 from stradiff.model.schedule import Schedule
 from stradiff.model.start import Start
 
-__all__ = ["Branch", "Model", "Schedule", "Start"]
+__all__ = ["Branch", "Model", "Schedule", "Start", "numerics"]

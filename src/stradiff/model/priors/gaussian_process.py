@@ -135,6 +135,6 @@ def _fixed(parameter: Scalar) -> Scalar:
 def _double(array: Array) -> Array:
     if not jax.config.read("jax_enable_x64"):
         raise NumericsError(
-            "A Gaussian-process prior needs double precision: run it inside `with jax.enable_x64(True):`."
+            "A Gaussian-process prior needs double precision: run it inside `with stradiff.model.numerics():`."
         )
     return array.astype(jnp.float64)
