@@ -1,4 +1,4 @@
-"""The study of the paper's section 3: three artificial sources, T = 1000, linear and nonlinear mixing, ten mixings each.
+"""The study of the paper's section 3: three artificial sources, T = 1000, linear and nonlinear mixing, ten mixings.
 
     python benchmarks/study.py                     # the whole table, about an hour on two cores
     python benchmarks/study.py --seeds 0 1 --problems linear --presets default
@@ -103,15 +103,15 @@ def tables(rows: list[dict]) -> str:
     for problem in PROBLEMS:
         here = [row for row in rows if row["problem"] == problem]
         if here:
-            parts.append(f"**{problem}**, {len({row['seed'] for row in here})} mixings\n\n" + _table(here))
+            parts.append(f"**{problem}**\n\n" + _table(here))
     return "\n\n".join(parts)
 
 
 def _table(rows: list[dict]) -> str:
     lines = [
-        "| method | median MCC | worst MCC | median per source (slow, middle, fast) | worst source"
+        "| method | mixings | median MCC | worst MCC | median per source (slow, middle, fast) | worst source"
         " | MCC above SOBI | epochs | seconds |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     sobi = {row["seed"]: np.mean(row["correlation"]) for row in rows if row["method"] == "SOBI"}
     for method in [*BASELINES, *(f"StrADiff {preset}" for preset in PRESETS)]:
@@ -127,6 +127,7 @@ def _line(method: str, rows: list[dict], sobi: dict[int, float]) -> str:
     above = sum(np.mean(row["correlation"]) > sobi[row["seed"]] for row in rows)
     cells = [
         method,
+        str(len(rows)),
         f"{np.median(mean):.4f}",
         f"{mean.min():.4f}",
         ", ".join(f"{value:.4f}" for value in np.median(correlation, axis=0)),

@@ -90,13 +90,13 @@ def derivatives(prior, trajectory, times):
     return jnp.stack(jax.tree.leaves(in_prior)), jax.grad(of, argnums=1)(prior, trajectory)
 
 
-@every_grid
 @pytest.mark.parametrize("kernel", MATERN)
-def test_state_space_gradients_are_those_of_the_dense_path(kernel, times):
-    grid = None if times is None else jnp.asarray(times)
+def test_state_space_gradients_are_those_of_the_dense_path(kernel):
     fast, slow = (
         derivatives(
-            in_float64(prior_of(kernel, solver, learn_sigma_f=True, learn_jitter=True)), jnp.asarray(source()), grid
+            in_float64(prior_of(kernel, solver, learn_sigma_f=True, learn_jitter=True)),
+            jnp.asarray(source()),
+            jnp.asarray(IRREGULAR),
         )
         for solver in ("fast", "dense")
     )
@@ -105,7 +105,7 @@ def test_state_space_gradients_are_those_of_the_dense_path(kernel, times):
 
 
 def test_fixed_hyperparameters_get_no_gradient():
-    in_prior, _ = derivatives(prior_of("rbf"), jnp.asarray(source()), None)
+    in_prior, _ = derivatives(prior_of("rbf", "dense"), jnp.asarray(source(0, 8)), None)
     length_scale, sigma_f, jitter = np.asarray(in_prior)
     assert length_scale != 0
     assert sigma_f == 0 and jitter == 0
@@ -221,15 +221,23 @@ def test_covariance_is_symmetric_with_the_jitter_on_its_diagonal():
     np.testing.assert_allclose(np.diag(matrix), 2.3, rtol=1e-12)
 
 
-def test_every_prior_keeps_the_interface():
-    """Vmappable over stacked priors, as the model holds them, and differentiable."""
-    for kernel in KERNELS:
-        stacked = eqx.filter_vmap(lambda scale, kernel=kernel: GaussianProcess(scale, kernel=kernel))(
-            jnp.asarray([0.02, 0.3])
-        )
-        trajectories = jnp.asarray(np.stack([source(1, 20), source(2, 20)]))
-        densities = eqx.filter_vmap(lambda prior, s: prior.log_prob(s, None))(stacked, trajectories)
-        assert densities.shape == (2,) and np.isfinite(densities).all()
-        spectra = eqx.filter_vmap(lambda prior: prior.spectrum(jnp.asarray([0.1, 1.0, 3.0]), 20))(stacked)
-        assert spectra.shape == (2, 3) and (np.asarray(spectra) > 0).all()
-        np.testing.assert_allclose(eqx.filter_vmap(lambda prior: prior.length_scale)(stacked), [0.02, 0.3], rtol=1e-6)
+@every_kernel
+def test_priors_stack_as_the_model_holds_them(kernel):
+    scales = jnp.asarray([0.02, 0.3])
+    stacked = eqx.filter_vmap(lambda scale: GaussianProcess(scale, kernel=kernel))(scales)
+    trajectories = jnp.asarray(np.stack([source(1, 20), source(2, 20)]))
+    omega = jnp.asarray([0.1, 1.0, 3.0])
+
+    @eqx.filter_jit
+    def of_all(priors):
+        densities = eqx.filter_vmap(lambda prior, s: prior.log_prob(s, None))(priors, trajectories)
+        spectra, scales = eqx.filter_vmap(lambda prior: (prior.spectrum(omega, 20), prior.length_scale))(priors)
+        return densities, spectra, scales
+
+    densities, spectra, length_scales = of_all(stacked)
+    for k, scale in enumerate(scales):
+        alone = GaussianProcess(scale, kernel=kernel)
+        np.testing.assert_allclose(densities[k], log_prob(alone, trajectories[k], None), rtol=1e-8)
+        np.testing.assert_allclose(spectra[k], alone.spectrum(omega, 20), rtol=1e-10)
+    assert (np.asarray(spectra) > 0).all()
+    np.testing.assert_allclose(length_scales, scales, rtol=1e-6)

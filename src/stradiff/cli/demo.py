@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MIXINGS = {"linear": "linear", "nonlinear": "leaky_relu"}  # the study's simulations, by the demo's name
 MAPS = {"linear": "linear", "nonlinear": "mlp", "real": "linear"}
-# Steps are abrupt: the roughest prior ends at a total of 216,932, matern32 at 216,984, rbf above 217,100.
+# The jolts of walking are abrupt: an RBF process, smooth without end, shrinks its length-scale to a sample on them.
 PRIORS = {"linear": "rbf", "nonlinear": "rbf", "real": "matern12"}
 SAMPLES = 1000  # as in the paper; the real recording: 15.6 s of walking
 WALKING = 1920  # first sample of the shipped recording where the person walks evenly

@@ -84,7 +84,7 @@ class _Loop:
         self._settings = settings
 
     def advance(self, stop: int) -> None:
-        """Up to CHUNK epochs, not beyond ``stop``; no move, but FloatingPointError, when the objective is not finite."""
+        """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, if the objective is not finite."""
         n_epochs = min(CHUNK, stop - self.epoch)
         state, info = self._run(n_epochs)
         if not np.isfinite(np.asarray(info.total[:n_epochs])).all():
