@@ -14,6 +14,10 @@ class InputError(StrADiffError, ValueError):
     """The data handed in cannot be used: shape, values, times or file content."""
 
 
+class NotANumberError(InputError, TypeError):
+    """Something that is no number at all stands among the data; a ``TypeError`` too, as scikit-learn expects."""
+
+
 class ReadError(InputError):
     """A file cannot be read as a recording: missing, empty, truncated, wrong format."""
 

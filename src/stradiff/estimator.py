@@ -285,12 +285,14 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self._separation.settings.n_sources
 
     def _check_recording(self, Y: ArrayLike, *, reset: bool = True) -> np.ndarray:
-        validate_data(self, Y, reset=reset, skip_check_array=True)
+        """Checked values; then the number and names of the features are kept (``reset``) or compared."""
         names = [str(name) for name in Y.columns] if hasattr(Y, "columns") else None
-        if not reset:
-            return check_observations(Y, channel_names=names, min_samples=1, allow_constant=True)
-        values = check_observations(Y, channel_names=names)
-        check_rank(values, self.n_components, channel_names=names)
+        if names and not reset:  # before the values: a column that a frame could not find holds NaN
+            validate_data(self, Y, reset=False, skip_check_array=True)
+        values = check_observations(Y, channel_names=names, min_samples=2 if reset else 1, allow_constant=not reset)
+        validate_data(self, Y, reset=reset, skip_check_array=True)
+        if reset:
+            check_rank(values, self.n_components, channel_names=names)
         return values
 
     def _settings(self, n_samples: int, n_channels: int) -> tuple[Settings, np.ndarray | None]:

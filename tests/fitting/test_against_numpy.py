@@ -1,4 +1,4 @@
-"""The real code against Algorithm 1 in plain NumPy loops: every term, every derivative, whole steps of the optimiser."""
+"""The real code against Algorithm 1 in plain NumPy loops: terms, derivatives, whole steps of the optimiser."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import paper_numpy as paper
 import pytest
+from random_models import random_double_model, random_noise
 
 from stradiff.fitting import Settings, trainer
-from stradiff.fitting.objective import Noise, draw_noise, terms, total
-from stradiff.fitting.warm_start import random_model
+from stradiff.fitting.objective import draw_noise, terms, total
 
 T, N_SOURCES, N_CHANNELS = 12, 2, 3
 STEP = 1e-30  # an imaginary step loses nothing to cancellation, so it can be as small as one likes
@@ -37,28 +37,6 @@ CASES = {
 every_case = pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 
 
-@pytest.fixture(autouse=True)
-def _double_precision():
-    with jax.enable_x64(True):
-        yield
-
-
-def random_double_model(settings, n_samples=T, n_channels=N_CHANNELS, seed=0):
-    """A model with every parameter drawn anew in float64, so that none is zero or one by chance of its start."""
-    rng = np.random.default_rng(seed)
-    skeleton = eqx.filter_eval_shape(lambda key: random_model(n_samples, n_channels, settings, key), jax.random.key(0))
-
-    def draw(leaf):
-        return jnp.asarray(0.4 * rng.standard_normal(leaf.shape))
-
-    model = jax.tree.map(draw, skeleton)
-    log_scales = np.log([0.15, 0.8, 0.01])  # length-scale, sigma_f, jitter
-    names = ("log_length_scale", "log_sigma_f", "log_jitter")
-    for name, centre in zip(names, log_scales, strict=True):
-        model = eqx.tree_at(lambda m, name=name: getattr(m.priors, name), model, replace_fn=lambda x, c=centre: x + c)
-    return model
-
-
 def plain(model):
     """The parameters as ``paper_numpy`` takes them; leaves may be complex."""
     network, priors, mixing = model.branches.network, model.priors, model.mixing
@@ -74,14 +52,6 @@ def plain(model):
     start = model.branches.start
     hyper = {name: getattr(priors, name) for name in names}
     return {"mean": start.mean, "log_sigma": start.log_sigma, "networks": networks, "mixing": mix, **hyper}
-
-
-def random_noise(settings, n_samples=T, seed=1):
-    rng = np.random.default_rng(seed)
-    shape = (settings.n_sources, n_samples)
-    tau = rng.integers(1, settings.n_diffusion_steps + 1, settings.n_sources)
-    draws = [jnp.asarray(rng.standard_normal(shape)) for _ in range(2)]
-    return Noise(draws[0], jnp.asarray(tau), draws[1], jax.random.key(0))
 
 
 def reference_terms(model, observed, noise, settings):
@@ -130,7 +100,7 @@ def recording(n_samples=T, n_channels=N_CHANNELS):
 @every_case
 def test_every_term_and_every_derivative(options):
     settings = dataclasses.replace(SMALL, **options)
-    model, observed, noise = random_double_model(settings), recording(), random_noise(settings)
+    model, observed, noise = random_double_model(settings, T, N_CHANNELS), recording(), random_noise(settings, T)
     weights = settings.training.weights
 
     @eqx.filter_jit
@@ -163,7 +133,7 @@ def test_more_sources_and_samples_than_the_table_above():
 
 def test_the_denoising_gradient_into_the_sources_can_be_stopped():
     settings, observed = SMALL, recording()
-    model, noise = random_double_model(settings), random_noise(settings)
+    model, noise = random_double_model(settings, T, N_CHANNELS), random_noise(settings, T)
 
     @eqx.filter_jit
     def derivative_into_starts(moves):
@@ -184,7 +154,7 @@ def test_whole_steps_of_the_optimiser(options):
     """Two steps: the moments, their bias correction and the unit columns all take part."""
     settings = dataclasses.replace(SMALL, **options)
     observed, rate = recording(), 1e-2
-    state = trainer.init(random_double_model(settings), jax.random.key(3))
+    state = trainer.init(random_double_model(settings, T, N_CHANNELS), jax.random.key(3))
     step = eqx.filter_jit(trainer.step)
     model, memory = state.model, (0 * flat(state.model), 0 * flat(state.model))
     leaves, tree = jax.tree.flatten(model)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import jax
 import pytest
+
+from stradiff.model import numerics
 
 
 @pytest.fixture(autouse=True)
 def _double_precision():
-    with jax.enable_x64(True):
+    with numerics():
         yield

@@ -39,7 +39,6 @@ def test_no_implementation_is_left_out_of_these_tests():
         assert own == {type(make(KEY)) for make in table.values()}
 
 
-
 @every_network
 def test_networks(make):
     network = make(KEY)

@@ -78,8 +78,8 @@ def test_agrees_with_the_dense_factorisation(n_samples, length_scale, jitter, ki
         assert relative(got, wanted) < TOLERANCE
 
 
-@pytest.mark.parametrize("length_scale", [3.0, 40.0])
-def test_scale_of_the_kernel_counts_too(length_scale):
+@pytest.mark.parametrize("length_scale", [0.5, 0.79, 0.81, 3.0, 40.0])
+def test_sigma_f_counts_too_and_so_do_length_scales_below_a_sample(length_scale):
     source = jnp.asarray(source_of("white", 257, 1.0, 0.1))
     parameters = jnp.log(jnp.asarray([length_scale / 256, 1.7, 0.02]))
     (value, gradients), (expected, wanted) = (

@@ -71,7 +71,9 @@ def test_a_silent_network_divides_by_the_root_of_alpha_bar(schedule):
     """What a warm start relies on: s = z / sqrt(abar_L), but for the stabiliser."""
     silent = jax.tree.map(jnp.zeros_like, random_network())
     np.testing.assert_allclose(
-        generate(silent, jnp.asarray(START), schedule), START / np.sqrt(schedule.alpha_bar[-1]), rtol=1e-6 * schedule.length
+        generate(silent, jnp.asarray(START), schedule),
+        START / np.sqrt(schedule.alpha_bar[-1]),
+        rtol=1e-6 * schedule.length,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from stradiff.errors import InputError
+from stradiff.errors import InputError, NotANumberError
 
 # Largest size of a value, and one over the smallest span of a channel. Squares and sums of squares of any
 # recording that fits in memory then neither overflow nor underflow.
@@ -165,11 +165,16 @@ def _floats_of_objects(array: np.ndarray, where: Where) -> np.ndarray:
     for index, cell in np.ndenumerate(array):
         try:
             if isinstance(cell, str | bytes | bool | np.bool_):
-                raise TypeError
+                raise ValueError
             floats[index] = float(cell)
         except (TypeError, ValueError, OverflowError) as error:
             place = where(index[0]) if index else "the only cell"
-            raise InputError(f"{shortened(cell)} at {place} is not a number; keep numbers only.") from error
+            sentence = f"{shortened(cell)} at {place} is not a number; keep numbers only"
+            if isinstance(error, TypeError):  # scikit-learn's wording and type, which its checks look for
+                raise NotANumberError(
+                    f"{sentence}: an argument must be no string and no object but a number."
+                ) from error
+            raise InputError(f"{sentence}.") from error
     return floats
 
 

@@ -1,0 +1,113 @@
+"""The whole model: what must stay when sources change places, time is standardised, or one part is looked at alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_models import random_double_model, random_noise
+
+from stradiff.fitting import Settings
+from stradiff.fitting.objective import terms
+from stradiff.model import Branch, Model
+from stradiff.model.model import standardised
+
+T, N, M = 16, 3, 4
+ORDER = np.array([2, 0, 1])
+LINEAR = Settings(n_sources=N, n_diffusion_steps=3, network_width=4, mixing_width=5, lambda_volume=1.0, nu_y=0.2)
+SETTINGS = {
+    "linear": LINEAR,
+    "standardised-mlp": dataclasses.replace(LINEAR, mixing="mlp", mixing_linear_path=True, standardise=True),
+}
+every_model = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+
+
+def with_places_changed(model: Model) -> Model:
+    """The same model with its sources in another order."""
+    model = eqx.tree_at(lambda m: (m.branches, m.priors), model, replace_fn=lambda part: jax.tree.map(_taken, part))
+    model = eqx.tree_at(lambda m: m.mixing.matrix, model, model.mixing.matrix[:, ORDER])
+    if hasattr(model.mixing, "weights"):
+        model = eqx.tree_at(lambda m: m.mixing.weights[0], model, model.mixing.weights[0][:, ORDER])
+    return model
+
+
+def _taken(leaf):
+    return leaf[ORDER]
+
+
+@every_model
+def test_sources_have_no_order(settings):
+    model, noise = random_double_model(settings, T, M), random_noise(settings, T)
+    observed = jnp.asarray(np.random.default_rng(5).standard_normal((T, M)))
+    moved_noise = noise._replace(start=noise.start[ORDER], tau=noise.tau[ORDER], diffusion=noise.diffusion[ORDER])
+
+    @eqx.filter_jit
+    def look(model, noise):
+        sources = model.at(noise.start)
+        every, mse = terms(model, observed, None, noise, settings.training.weights)
+        return sources, model.mix(sources), every, mse
+
+    (sources, mixed, every, mse), (moved_sources, *moved) = (
+        look(model, noise),
+        look(with_places_changed(model), moved_noise),
+    )
+    np.testing.assert_allclose(moved_sources, sources[ORDER], rtol=1e-10)
+    for got, wanted in zip(jax.tree.leaves(moved), jax.tree.leaves([mixed, every, mse]), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-9)
+
+
+@every_model
+def test_parts_make_the_whole(settings):
+    model, noise = random_double_model(settings, T, M), random_noise(settings, T).start
+    paths = model.paths(noise)
+    assert paths.shape == (N, settings.n_diffusion_steps + 1, T)
+    sources = model.at(noise)
+    ends = np.asarray(paths[:, -1])
+    if settings.standardise:
+        ends = (ends - ends.mean(axis=1, keepdims=True)) / ends.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(sources, ends, rtol=1e-6, atol=1e-9)
+    for k in range(N):
+        alone = jax.tree.map(lambda leaf, k=k: leaf[k], model.branches)
+        np.testing.assert_allclose(Branch.path(alone, noise[k]), paths[k], rtol=1e-9)
+    mixed = model.mix(sources)
+    assert mixed.shape == (T, M)
+    np.testing.assert_allclose(mixed[7], model.mixing(sources[:, 7]), rtol=1e-9)
+    assert (model.n_sources, model.n_samples) == (N, T)
+
+
+def test_the_log_prior_is_the_sum_over_sources():
+    model = random_double_model(LINEAR, T, M)
+    sources = model.at(random_noise(LINEAR, T).start)
+    alone = [jax.tree.map(lambda leaf, k=k: leaf[k], model.priors).log_prob(sources[k], None) for k in range(N)]
+    np.testing.assert_allclose(model.log_prior(sources, None), sum(alone), rtol=1e-10)
+    each = model.per_source(lambda prior, source: prior.log_prob(source, None), sources)
+    np.testing.assert_allclose(each, jnp.stack(alone), rtol=1e-10)
+
+
+def test_samples_are_sources_at_independent_starts():
+    """With R draws a correlation between two starts stays below 5 / sqrt(R)."""
+    model = random_double_model(dataclasses.replace(LINEAR, network_output_scale=0.0), T, M)
+    silent = eqx.tree_at(lambda m: m.branches.network, model, replace_fn=lambda n: jax.tree.map(jnp.zeros_like, n))
+    n_draws = 3000
+    draws = np.asarray(jax.jit(jax.vmap(silent.sample))(jax.random.split(jax.random.key(0), n_draws)))
+    assert draws.shape == (n_draws, N, T)
+    correlation = np.corrcoef(draws.reshape(n_draws, -1).T)
+    assert np.abs(correlation - np.eye(N * T)).max() < 5 / np.sqrt(n_draws)
+
+
+def test_standardised_sources():
+    rows = np.random.default_rng(0).standard_normal((3, 50)) * [[1e-3], [1.0], [1e3]] + [[5.0], [0.0], [-2.0]]
+    result = np.asarray(standardised(jnp.asarray(rows)))
+    np.testing.assert_allclose(result.mean(axis=1), 0.0, atol=1e-12)
+    np.testing.assert_allclose(result.std(axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(standardised(jnp.asarray(7.0 * rows + 3.0)), result, rtol=1e-6)
+
+
+def test_a_vanished_source_stays_finite():
+    flat = jnp.zeros((1, 50))
+    value, gradient = jax.value_and_grad(lambda rows: jnp.sum(standardised(rows) ** 3))(flat)
+    assert value == 0 and np.isfinite(gradient).all()

@@ -1,0 +1,37 @@
+"""Models with every parameter drawn at random in float64: no part is at rest, and nothing is trained or compiled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stradiff.fitting.objective import Noise
+from stradiff.fitting.warm_start import random_model
+
+
+def random_double_model(settings, n_samples, n_channels, seed=0):
+    """To be called with double precision switched on."""
+    rng = np.random.default_rng(seed)
+    skeleton = eqx.filter_eval_shape(lambda key: random_model(n_samples, n_channels, settings, key), jax.random.key(0))
+    model = jax.tree.map(lambda leaf: jnp.asarray(0.2 * rng.standard_normal(leaf.shape)), skeleton)
+    for name, centre in (("length_scale", 0.15), ("sigma_f", 0.8), ("jitter", 0.01)):
+        where = partial(_log_hyperparameter, name)
+        model = eqx.tree_at(where, model, where(model) + np.log(centre))
+    return model
+
+
+def _log_hyperparameter(name, model):
+    return getattr(model.priors, f"log_{name}")
+
+
+def random_noise(settings, n_samples, seed=1):
+    """What one epoch draws, from NumPy."""
+    rng = np.random.default_rng(seed)
+    shape = (settings.n_sources, n_samples)
+    start, diffusion = (jnp.asarray(rng.standard_normal(shape)) for _ in range(2))
+    tau = rng.integers(1, settings.n_diffusion_steps + 1, settings.n_sources)
+    return Noise(start, jnp.asarray(tau), diffusion, jax.random.key(seed))
