@@ -7,7 +7,7 @@
 Every fit is judged by its matched absolute Pearson correlation with the true sources; the truth is used for nothing
 else. Beside it stand SOBI, FastICA and the best linear unmixing, least squares onto the true sources, which no linear
 method can beat. Results go to ``benchmarks/results/study.json`` as they come, so that a run can be stopped and resumed;
-``--print`` makes the tables from that file again.
+the tables are printed and kept beside it in ``study.md``; ``--print`` makes them from the file again.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main() -> None:
         for seed in arguments.seeds:
             for problem in arguments.problems:
                 run_missing(rows, problem, seed, arguments.presets, arguments.results)
+    arguments.results.with_suffix(".md").write_text(tables(rows) + "\n")
     print(tables(rows))
 
 

@@ -1,0 +1,45 @@
+"""The numbers in the documents are those that the benchmark printed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+@pytest.fixture(scope="module")
+def tables() -> str:
+    spec = importlib.util.spec_from_file_location("study", ROOT / "benchmarks" / "study.py")
+    study = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    return study.tables(json.loads((RESULTS / "study.json").read_text()))
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/study.md", "benchmarks/results/study.md"])
+def test_document_quotes_the_tables_as_they_came_out(tables, document):
+    text = (ROOT / document).read_text()
+    for table in tables.split("\n\n"):
+        assert table.strip() in text
+
+
+def test_epoch_cost_is_quoted(tables):
+    printed = (RESULTS / "epoch.md").read_text().strip()
+    assert printed.splitlines()[-1] in (ROOT / "docs" / "study.md").read_text()
+
+
+def test_default_preset_meets_the_study():
+    """What the study promises of the committed results: above 0.995 and close to SOBI where mixing is linear."""
+    rows = json.loads((RESULTS / "study.json").read_text())
+    by = {(row["problem"], row["method"], row["seed"]): row["correlation"] for row in rows}
+    seeds = sorted({row["seed"] for row in rows})
+    for seed in seeds:
+        for mine, sobi in zip(by["linear", "StrADiff default", seed], by["linear", "SOBI", seed], strict=True):
+            assert mine >= 0.995 and mine >= sobi - 0.005
+    for problem in ("leaky_relu", "tanh"):
+        won = sum(sum(by[problem, "StrADiff default", seed]) > sum(by[problem, "SOBI", seed]) for seed in seeds)
+        assert won >= 0.8 * len(seeds)
