@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("--epoch", action="store_true", help="measure the cost of one epoch instead")
     arguments = parser.parse_args()
     if arguments.epoch:
-        print(epoch_cost())
+        printed = epoch_cost()
+        (RESULTS / "epoch.md").write_text(printed + "\n")
+        print(printed)
         return
     rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
     if not arguments.print:

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import StorageError
+from stradiff.storage import digest
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,8 @@ def rewritten(path, change):
         header = json.loads(file.metadata()["stradiff"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(header, arrays)
+    header.pop("digest")
+    header["digest"] = digest(header, arrays)  # so that the change itself is what is refused
     save_file(arrays, path, metadata={"stradiff": json.dumps(header)})
 
 
@@ -85,6 +88,15 @@ def test_missing_files_are_refused(tmp_path):
 def test_truncated_files_are_refused(saved, share):
     content = saved.read_bytes()
     saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(StorageError):
+        StrADiff.load(saved)
+
+
+@pytest.mark.parametrize("place", [0.2, 0.4, 0.6, 0.8, 0.999])
+def test_a_flipped_byte_is_noticed(saved, place):
+    content = bytearray(saved.read_bytes())
+    content[int(place * len(content))] ^= 0x01
+    saved.write_bytes(content)
     with pytest.raises(StorageError):
         StrADiff.load(saved)
 

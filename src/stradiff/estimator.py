@@ -211,7 +211,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             seed=seed,
             n_draws=self._count("n_draws", self.n_draws, least=2),
             record=self._record_epochs(),
-            callbacks=self.callbacks,
+            callbacks=self._callbacks(),
             verbose=self.verbose,
         )
         self._store(separation, result, values)
@@ -236,15 +236,16 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Sources ``(T', n)`` of observations ``(T', m)``, row by row, by the learned map alone."""
         check_is_fitted(self)
         values = self._check_recording(Y, reset=False)
-        return self._separation.unmix(values).astype(values.dtype)
+        return self._separation.unmix(values)
 
     def inverse_transform(self, S: ArrayLike) -> np.ndarray:
         """Recording ``(T', m)``, in its own units, of sources ``(T', n)``."""
         check_is_fitted(self)
-        sources = check_observations(S, min_samples=1, allow_constant=True)
-        if sources.shape[1] != self._n_features_out:
-            raise InputError(f"S has {sources.shape[1]} columns; this model has {self._n_features_out} sources.")
-        return self._separation.mix(sources).astype(sources.dtype)
+        if np.ndim(S) == 2 and np.shape(S)[1] != self._n_features_out:
+            raise InputError(f"S has {np.shape(S)[1]} columns; this model has {self._n_features_out} sources.")
+        names = [f"source {k + 1}" for k in range(self._n_features_out)]
+        sources = check_observations(S, channel_names=names, min_samples=1, allow_constant=True)
+        return self._separation.mix(sources)
 
     def sample_sources(self, n_draws: int = 100, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` of the sources (Eq. 33)."""
@@ -256,7 +257,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """States x_L .. x_0 ``(L + 1, T, n)`` of one draw as they were at a recorded epoch; the last one by default."""
         check_is_fitted(self)
         epoch = self.recorded_epochs_[-1] if epoch is None else epoch
-        if epoch not in self._paths:
+        if epoch not in self.recorded_epochs_:
             known = ", ".join(map(str, self.recorded_epochs_))
             raise OptionError(f"Epoch {epoch} was not recorded; these were: {known}. Set record_epochs for others.")
         return self._separation.path(self._paths[epoch])
@@ -298,10 +299,10 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _settings(self, n_samples: int, n_channels: int) -> tuple[Settings, np.ndarray | None]:
         """The settings in force, and the sources to start from if the user gave some."""
         n_sources = n_channels if self.n_components is None else int(self.n_components)
-        overrides = {name: _plain(value) for name, value in self.get_params(deep=False).items() if name not in PLAIN}
+        overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in PLAIN}
         if self.init is None or isinstance(self.init, str):
             return resolve(self.preset, n_sources, {**overrides, "init": self.init}), None
-        guess = check_guess(np.asarray(self.init), n_samples, n_sources)
+        guess = check_guess(self.init, n_samples, n_sources)
         return resolve(self.preset, n_sources, {**overrides, "init": "given"}), guess
 
     def _record_epochs(self) -> str | tuple[int, ...]:
@@ -310,6 +311,11 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if isinstance(self.record_epochs, str) or not np.iterable(self.record_epochs):
             raise OptionError(f"record_epochs={self.record_epochs!r} must be 'auto' or a sequence of epochs.")
         return tuple(self._count("record_epochs", epoch, least=0) for epoch in self.record_epochs)
+
+    def _callbacks(self) -> tuple[Callback, ...]:
+        if not np.iterable(self.callbacks) or not all(callable(look) for look in self.callbacks):
+            raise OptionError(f"callbacks={self.callbacks!r} must be a sequence of functions of one argument.")
+        return tuple(self.callbacks)
 
     @staticmethod
     def _count(name: str, value: Any, least: int) -> int:
@@ -322,20 +328,11 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._paths = result.paths
         mean, spread = separation.moments(self.n_draws)
         self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)
-        self.reconstruction_ = separation.mix(mean).astype(values.dtype)
+        self.reconstruction_ = separation.mix(self.sources_)
         self.length_scales_ = separation.length_scales()
         self.history_ = separation.shown_history(result.history)
         self.n_epochs_, self.converged_, self.interrupted_ = result.n_epochs, result.converged, result.interrupted
         self.recorded_epochs_ = tuple(sorted(result.paths))
-
-
-def _plain(value: Any) -> Any:
-    """A setting as the settings hold it: NumPy scalars as Python's, sequences of numbers as tuples."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(float(number) for number in np.ravel(np.asarray(value, np.float64)))
-    return value
 
 
 def _seed(random_state: Any) -> int:

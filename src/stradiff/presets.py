@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from stradiff.errors import OptionError
 from stradiff.fitting.settings import Settings
 
@@ -29,7 +31,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
     """The settings of ``preset`` with every override that is not None in its place."""
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise OptionError(f"preset={preset!r} does not exist; choose one of {', '.join(PRESETS)}.")
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given = {name: _plain(value) for name, value in overrides.items() if value is not None}
     return Settings(**{**PRESETS[preset], **given, "n_sources": n_sources})
+
+
+def _plain(value: Any) -> Any:
+    """A setting as the settings hold it: NumPy scalars as Python's, sequences of numbers as tuples of floats."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(float(item) if isinstance(item, int | np.integer | np.floating) else item for item in value)
+    return value

@@ -7,6 +7,7 @@ settings, names, shapes or numbers this version does not expect is refused.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from safetensors.numpy import save as serialise
 
 from stradiff.errors import OptionError, StorageError
 from stradiff.fitting import Settings
+from stradiff.fitting.callbacks import History
 from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
 from stradiff.model import Model, numerics
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "stradiff fit", 1
 RESULTS = ("sources_", "sources_std_", "reconstruction_", "length_scales_")
-FACTS = ("n_epochs_", "converged_", "interrupted_", "span_", "fit_info_", "warnings_", "n_features_in_")
+FACTS: dict[str, type] = {
+    "n_epochs_": int,
+    "converged_": bool,
+    "interrupted_": bool,
+    "span_": float,
+    "fit_info_": dict,
+    "warnings_": list,
+    "n_features_in_": int,
+}
 NOT_KEPT = ("callbacks", "init")  # functions; and an array as long as the recording, of use only before the fit
 
 Arrays = dict[str, np.ndarray]
@@ -52,10 +62,12 @@ def save(estimator: StrADiff, path: Path) -> None:
     header |= {"settings": dataclasses.asdict(separation.settings), "parameters": _parameters(estimator)}
     header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = json.loads(json.dumps(header, default=_plain))  # as it will be read
+    header["digest"] = digest(header, contiguous)
     with atomic_path(path) as temporary:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         # As bytes: safetensors' own file writing makes files that only their owner may read.
-        temporary.write_bytes(serialise(contiguous, metadata={"stradiff": json.dumps(header, default=_plain)}))
+        temporary.write_bytes(serialise(contiguous, metadata={"stradiff": json.dumps(header)}))
 
 
 def load(path: Path) -> StrADiff:
@@ -72,11 +84,23 @@ def load(path: Path) -> StrADiff:
         raise StorageError(f"{path} is a safetensors file, but no saved fit; give one written by StrADiff.save.")
     if header.get("version") != VERSION:
         raise StorageError(f"{path} has format version {header.get('version')}; this StrADiff reads {VERSION}.")
+    if header.pop("digest", None) != digest(header, arrays):
+        raise StorageError(f"{path} is damaged: its content is not what was saved; save the fit again.")
     try:
         return _restored(header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
         reason = error.args[0] if error.args else type(error).__name__
         raise StorageError(f"{path} holds what this version does not know ({reason}); save the fit again.") from error
+
+
+def digest(header: dict[str, Any], arrays: Arrays) -> str:
+    """SHA-256 of everything in the file: a flipped bit must not pass for a fit."""
+    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        total.update(f"{name}{array.dtype}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
 
 
 def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
@@ -85,20 +109,53 @@ def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
     for name, array in arrays.items():
         if array.dtype.kind not in "fi" or not np.isfinite(array).all():
             raise StorageError(f"{name} is not an array of finite numbers")
+    facts = header["facts"]
+    for name, kind in FACTS.items():
+        if type(facts[name]) is not kind:
+            raise StorageError(f"{name} is no {kind.__name__}")
     settings = Settings(**{name: _tuple(value) for name, value in header["settings"].items()})
+    _check_arrays(arrays, settings, facts["n_epochs_"])
     model = StrADiff(**{name: _tuple(value) for name, value in header["parameters"].items()})
     model._separation = _separation(settings, int(header["seed"]), arrays)
     for name in RESULTS:
         setattr(model, name, arrays[name])
     for name in FACTS:
-        setattr(model, name, header["facts"][name])
+        setattr(model, name, facts[name])
     model.times_ = arrays.get("times")
     model.history_ = {n.removeprefix("history."): a for n, a in arrays.items() if n.startswith("history.")}
     model._paths = {int(n.removeprefix("path.")): a for n, a in arrays.items() if n.startswith("path.")}
     model.recorded_epochs_ = tuple(sorted(model._paths))
     if header["feature_names"] is not None:
+        if len(header["feature_names"]) != model.n_features_in_:
+            raise StorageError("feature_names are not one for each channel")
         model.feature_names_in_ = np.asarray(header["feature_names"], dtype=object)
     return model
+
+
+def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
+    """Refuse arrays, but for those of the model, that are unknown, missing, or not of the shape the others ask for."""
+    (n_samples, n_sources), (n_channels, n_white) = arrays["sources_"].shape, arrays["normaliser.matrix"].shape
+    shapes: dict[str, tuple[int, ...]] = {
+        "sources_": (n_samples, n_sources),
+        "sources_std_": (n_samples, n_sources),
+        "reconstruction_": (n_samples, n_channels),
+        "length_scales_": (n_sources,),
+        "regression": (n_sources, n_white),
+        "normaliser.mean": (n_channels,),
+        "normaliser.matrix": (n_channels, n_white),
+        "normaliser.inverse_matrix": (n_white, n_channels),
+        "readout.order": (n_sources,),
+        "readout.gain": (n_sources,),
+    }
+    columns = History(n_sources).as_dict()
+    shapes |= {f"history.{name}": (n_epochs, *rows.shape[1:]) for name, rows in columns.items()}
+    paths = [name for name in arrays if name.startswith("path.")]
+    shapes |= {name: (settings.n_diffusion_steps + 1, n_samples, n_sources) for name in paths}
+    shapes |= {"times": (n_samples,)} if "times" in arrays else {}
+    found = {name: array.shape for name, array in arrays.items() if not name.startswith("model")}
+    if not paths or found != shapes:
+        wrong = {name for name, _ in found.items() ^ shapes.items()} or {"path"}
+        raise StorageError(f"{min(wrong)} is missing, unknown or of the wrong shape")
 
 
 def _separation(settings: Settings, seed: int, arrays: Arrays) -> Separation:
@@ -112,15 +169,19 @@ def _separation(settings: Settings, seed: int, arrays: Arrays) -> Separation:
         )
     model = _filled(skeleton, arrays)
     readout = Readout(arrays["readout.order"], arrays["readout.gain"])
-    if sorted(readout.order.tolist()) != list(range(n_sources)):
+    if readout.order.dtype.kind != "i" or sorted(readout.order.tolist()) != list(range(n_sources)):
         raise StorageError("the order of the sources is no permutation")
+    if not readout.gain.all():
+        raise StorageError("the gain of a source is zero")
     return Separation(settings, normaliser, model, readout, arrays["regression"], seed)
 
 
 def _filled(skeleton: Model, arrays: Arrays) -> Model:
     """The skeleton with every leaf from ``arrays``, of just its shape and type."""
-    leaves = []
-    for name, expected in _named_leaves(skeleton):
+    leaves, names = [], _named_leaves(skeleton)
+    if {name for name in arrays if name.startswith("model")} != {f"model{name}" for name, _ in names}:
+        raise StorageError("the parts of the model are not those the settings ask for")
+    for name, expected in names:
         leaf = arrays[f"model{name}"]
         if leaf.shape != expected.shape or leaf.dtype != expected.dtype:
             raise StorageError(f"model{name} is {leaf.dtype}{leaf.shape} and not {expected.dtype}{expected.shape}")

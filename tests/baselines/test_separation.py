@@ -124,9 +124,7 @@ def test_amuse_diagonalises_its_lag():
     assert np.abs(lagged - np.diag(np.diag(lagged))).max() < 1e-9 * np.abs(lagged).max()
 
 
-@pytest.mark.parametrize(
-    "separator", [FastICA(max_iter=1, random_state=0), Picard(max_iter=1), SOBI(max_sweeps=1)]
-)
+@pytest.mark.parametrize("separator", [FastICA(max_iter=1, random_state=0), Picard(max_iter=1), SOBI(max_sweeps=1)])
 def test_running_out_of_iterations_is_an_attribute_not_a_warning(separator):
     Y = simulate("linear", seed=8).recording.values
     assert separator.fit(Y).converged_ is False

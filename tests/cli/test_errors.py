@@ -77,7 +77,7 @@ def test_file_that_is_no_recording(run, tmp_path, name, command):
         (["-n", 2, "--preset", "best"], "best"),
         (["-n", 2, "--max-epochs", 0], "--max-epochs"),
         (["-n", 2, "--seed", -1], "--seed"),
-        (["-n", 2, "--sampling-rate", 0], "sampling_rate"),
+        (["-n", 2, "--sampling-rate", 0], "--sampling-rate"),
         (["-n", 2, "--time-column", "clock"], "clock"),
         (["-n", 2, "--columns", "a,z"], "z"),
         (["-n", "two"], "--components"),

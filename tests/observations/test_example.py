@@ -22,10 +22,7 @@ def test_the_whole_recording():
 
 def test_the_numbers_are_those_of_the_source():
     values = load_gait().values.astype("<i2").tobytes()
-    assert (
-        hashlib.sha256(values).hexdigest()
-        == "6100b3e808e56605f1e2a0dbb5472dd1082cb0684b4bb12a173bbfa7fe807a04"
-    )
+    assert hashlib.sha256(values).hexdigest() == "6100b3e808e56605f1e2a0dbb5472dd1082cb0684b4bb12a173bbfa7fe807a04"
 
 
 def test_standing_and_walking():

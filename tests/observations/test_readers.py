@@ -328,9 +328,7 @@ def test_sound(tmp_path, dtype, full_scale, middle, n_channels):
     stored = (fraction * full_scale * 0.9 + middle).astype(dtype)
     wavfile.write(path, 8000, stored[:, 0] if n_channels == 1 else stored)
     recording = read_recording(path)
-    np.testing.assert_array_equal(
-        recording.values, (stored.astype(recording.values.dtype) - middle) / full_scale
-    )
+    np.testing.assert_array_equal(recording.values, (stored.astype(recording.values.dtype) - middle) / full_scale)
     assert recording.values.shape == (50, n_channels)
     assert np.abs(recording.values).max() < 1
     assert (recording.sampling_rate, recording.time_unit) == (8000.0, "s")
@@ -395,9 +393,7 @@ def test_paths_that_are_no_files(tmp_path):
         read_recording(folder)
 
 
-@pytest.mark.parametrize(
-    ("error", "part"), [(PermissionError(13, "no"), "permitted"), (OSError(5, "I/O"), "I/O")]
-)
+@pytest.mark.parametrize(("error", "part"), [(PermissionError(13, "no"), "permitted"), (OSError(5, "I/O"), "I/O")])
 def test_the_operating_system_refuses(tmp_path, monkeypatch, error, part):
     def refuse(*_, **__):
         raise error

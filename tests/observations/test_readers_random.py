@@ -66,9 +66,7 @@ def test_damaged_files(suffix, content, data):
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 4))):
         # Headers are short and stand in front, except the directory of an archive: look there more often.
-        place = data.draw(
-            st.one_of(st.integers(0, min(130, len(content) - 1)), st.integers(0, len(content) - 1))
-        )
+        place = data.draw(st.one_of(st.integers(0, min(130, len(content) - 1)), st.integers(0, len(content) - 1)))
         damaged[place] = data.draw(st.integers(0, 255))
     read(bytes(damaged[: data.draw(st.integers(len(content) // 2, len(content)))]), suffix)
     read(bytes(damaged), suffix)
@@ -93,9 +91,7 @@ CELLS = st.one_of(
     end=st.sampled_from(["\n", "\r\n", "\r", "\n\n"]),
     suffix=st.sampled_from([".csv", ".tsv"]),
     code=st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]),
-    options=st.sampled_from(
-        [{}, {"time_column": 0}, {"time_column": False}, {"columns": [0]}, {"sampling_rate": 2.0}]
-    ),
+    options=st.sampled_from([{}, {"time_column": 0}, {"time_column": False}, {"columns": [0]}, {"sampling_rate": 2.0}]),
 )
 def test_odd_tables(rows, delimiter, end, suffix, code, options):
     content = end.join(delimiter.join(row) for row in rows).encode(code, "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -82,5 +83,27 @@ def fail(kind: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
         typer.echo(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}, ensure_ascii=False))
     else:
-        print(f"stradiff: {' '.join(message.split())}", file=sys.stderr)
+        print(f"stradiff: {spelled_as_options(' '.join(message.split()))}", file=sys.stderr)
     return code
+
+
+OPTIONS = {
+    "time_column=False": "--time-column none",
+    "columns=": "--columns ",
+    "time_column=": "--time-column ",
+    "sampling_rate=": "--sampling-rate ",
+    "n_components=": "--components ",
+    "max_epochs=": "--max-epochs ",
+    "random_state=": "--seed ",
+}
+
+
+def spelled_as_options(sentence: str) -> str:
+    """A sentence about Python's parameters as one about the options of the command line.
+
+    >>> spelled_as_options("n_components=4 must be from 1 to the number of channels, 3.")
+    '--components 4 must be from 1 to the number of channels, 3.'
+    """
+    for parameter, option in OPTIONS.items():
+        sentence = re.sub(rf"\b{parameter}", option, sentence)
+    return re.sub(r" ([.,;])", r"\1", sentence)

@@ -38,7 +38,7 @@ def demo(
         "stradiff-demo"
     ),
     epochs: Annotated[
-        int, typer.Option(min=1, help="Longest training, in epochs; the paper trains for 10,000.")
+        int, typer.Option("--epochs", "--max-epochs", min=1, help="Longest training, in epochs; the paper's is 10,000.")
     ] = 3000,
     preset: o.Preset = "default",
     seed: o.Seed = 0,
@@ -47,9 +47,9 @@ def demo(
 ) -> None:
     """Run an experiment from beginning to end: nothing to prepare, one page to open.
 
-    Writes into DIR everything that separate writes; for linear and
-    nonlinear also the counterparts of the paper's figures 2 to 7 as
-    pictures. The truth is used to report, never to fit.
+    Writes into DIR everything that separate writes; linear also the
+    counterparts of the paper's figures 2 to 6 as pictures, nonlinear
+    that of figure 7 and the same pictures of training. The truth is used to report, never to fit.
     """
     from stradiff.cli.results import fit, output_folder, show_summary, write_results
     from stradiff.errors import OptionError

@@ -64,8 +64,9 @@ SamplingRate = Annotated[
 TimeColumn = Annotated[
     str | None,
     typer.Option(
-        help="Name, or position from 0, of the column that holds the time of each sample, in seconds.",
-        show_default="from the file",
+        help="Name, or position from 0, of the column that holds the time of each sample, in seconds; none: there "
+        "is no such column.",
+        show_default="a column named time",
     ),
 ]
 Columns = Annotated[
@@ -97,6 +98,13 @@ def name_or_position(column: str) -> str | int:
     return int(column) if column.isdecimal() else column
 
 
+def time_position(column: str | None) -> str | int | bool | None:
+    """None: found by name; False: there is none; otherwise the column."""
+    if column is None:
+        return None
+    return False if column.strip().lower() == "none" else name_or_position(column)
+
+
 def read(
     path: Path, sampling_rate: float | None = None, time_column: str | None = None, columns: str | None = None
 ) -> Recording:
@@ -106,6 +114,6 @@ def read(
     return read_recording(
         path,
         sampling_rate=sampling_rate,
-        time_column=None if time_column is None else name_or_position(time_column),
+        time_column=time_position(time_column),
         columns=names_or_positions(columns),
     )

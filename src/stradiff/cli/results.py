@@ -21,13 +21,14 @@ def output_folder(path: Path) -> Iterator[Path]:
     """The folder to write into, tried before any work starts; removed again if it was made for nothing."""
     from stradiff.observations.writers import check_writable_folder
 
-    existed = path.exists()
+    made = [place for place in (path, *path.parents) if not place.exists()]
     folder = check_writable_folder(path)
     try:
         yield folder
     finally:
-        if not existed and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        for place in made:  # the innermost first
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
 
 
 def fit(console: Console, recording: Recording, n_components: int, **settings: Any) -> StrADiff:
@@ -47,8 +48,8 @@ def fit(console: Console, recording: Recording, n_components: int, **settings: A
     model = StrADiff(n_components, verbose="auto" if console.for_people else False, **settings)
     with console.notes():
         model.fit(recording.values, times=recording.times)
-    if model.interrupted_ and not model.n_epochs_:
-        raise KeyboardInterrupt  # nothing was learned yet
+        if model.interrupted_ and not model.n_epochs_:
+            raise KeyboardInterrupt  # nothing was learned yet, and nothing needs to be noted
     return model
 
 

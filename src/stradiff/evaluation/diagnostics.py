@@ -13,11 +13,13 @@ def cautions(fit: Fit, settings: Settings) -> list[str]:
             f"The objective stopped being finite after epoch {fit.n_epochs}; the last good state is kept. "
             f"Lower learning_rate (now {settings.learning_rate:g})."
         ]
+    if fit.interrupted and not fit.n_epochs:
+        return ["Stopped by hand before the first epoch; the sources are those training starts from."]
     if fit.interrupted:
         return [f"Stopped by hand after {fit.n_epochs} of {settings.max_epochs} epochs; the state reached is kept."]
     if settings.tol > 0 and not fit.converged and fit.n_epochs == settings.max_epochs:
         return [
-            f"The objective was still falling by more than tol={settings.tol:g} per value and {PATIENCE} epochs when "
-            f"max_epochs={settings.max_epochs} ended; raise max_epochs, or tol if the sources look settled."
+            f"The fit had not settled after max_epochs={settings.max_epochs} epochs; raise max_epochs, or raise tol "
+            f"(now {settings.tol:g}: the fall of the objective per value of the recording over {PATIENCE} epochs)."
         ]
     return []

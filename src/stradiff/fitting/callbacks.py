@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stradiff.fitting.objective import Terms
 from stradiff.fitting.trainer import TrainInfo
 
 PATIENCE = 500  # epochs over which an improvement is measured: longer than a wait at a plateau, short beside a fit
@@ -42,8 +43,10 @@ class Callback(Protocol):
 class History:
     """Every reported number of every epoch."""
 
-    def __init__(self) -> None:
-        self._pieces: list[dict[str, np.ndarray]] = []
+    def __init__(self, n_sources: int) -> None:
+        scalars = ("total", *Terms._fields, "reconstruction_mse")
+        nothing = {name: np.empty(0) for name in scalars} | {"length_scales": np.empty((0, n_sources))}
+        self._pieces: list[dict[str, np.ndarray]] = [nothing]
 
     def append(self, info: TrainInfo, n_epochs: int) -> None:
         """Keep the first ``n_epochs`` rows of ``info``."""
@@ -52,9 +55,7 @@ class History:
         self._pieces.append({name: np.asarray(rows[:n_epochs], np.float64) for name, rows in columns.items()})
 
     def as_dict(self) -> dict[str, np.ndarray]:
-        """One array per name, an epoch per row; empty before the first epoch."""
-        if not self._pieces:
-            return {}
+        """One array per name, an epoch per row."""
         return {name: np.concatenate([piece[name] for piece in self._pieces]) for name in self._pieces[0]}
 
 

@@ -77,17 +77,20 @@ class _Loop:
 
     def __init__(self, observed: jax.Array, times: np.ndarray | None, settings: Settings, state: TrainState) -> None:
         self.state = state
-        self.history = History()
+        self.history = History(state.model.n_sources)
         self.epoch = 0
         self._observed = observed
         self._times = None if times is None else jnp.asarray(times)
         self._settings = settings
 
     def advance(self, stop: int) -> None:
-        """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, if the objective is not finite."""
+        """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, where numbers end.
+
+        The objective is that before an epoch's step, so the last step shows in the model alone.
+        """
         n_epochs = min(CHUNK, stop - self.epoch)
         state, info = self._run(n_epochs)
-        if not np.isfinite(np.asarray(info.total[:n_epochs])).all():
+        if not all(np.isfinite(leaf).all() for leaf in [info.total[:n_epochs], *jax.tree.leaves(state.model)]):
             raise FloatingPointError
         self.history.append(info, n_epochs)
         self.state, self.epoch = state, self.epoch + n_epochs

@@ -24,6 +24,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 POSITIVE = ("nu_y", "learning_rate", "prior_rate", "sigma_f", "jitter", "start_sigma")
 NOT_NEGATIVE = ("lambda_prior", "lambda_diff", "lambda_kl", "lambda_volume", "tol", "start_spread", "halving")
+FLAGS = (
+    "diffusion_moves_sources",
+    "standardise",
+    "learn_sigma_f",
+    "learn_jitter",
+    "mixing_linear_path",
+)
 COUNTS = ("n_sources", "n_diffusion_steps", "network_width", "network_depth", "mixing_width", "mixing_depth")
 
 
@@ -82,6 +89,9 @@ class Settings:
                 raise OptionError(f"{name}={getattr(self, name)!r} does not exist; choose one of {', '.join(choices)}.")
         for name in POSITIVE + NOT_NEGATIVE:
             self._check_number(name, may_be_zero=name in NOT_NEGATIVE)
+        for name in FLAGS:
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name}={getattr(self, name)!r} must be True or False.")
         for name in COUNTS:
             if not _is_count(getattr(self, name)) or getattr(self, name) < 1:
                 raise OptionError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1.")

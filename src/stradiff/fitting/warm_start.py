@@ -39,7 +39,8 @@ def initial_model(
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
     if settings.init == "sobi":
-        guess = SOBI(n_components=settings.n_sources).fit_transform(np.asarray(observed, np.float64))
+        # An array again: a global set_output of scikit-learn's would make it a frame.
+        guess = np.asarray(SOBI(n_components=settings.n_sources).fit_transform(np.asarray(observed, np.float64)))
     if guess is None:
         raise OptionError("init='given' needs the sources to start from.")
     model = _start_from(model, guess, observed)

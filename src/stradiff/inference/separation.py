@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,6 +20,7 @@ from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.observations import Normaliser, check_memory, fit_normaliser
+from stradiff.observations.checks import as_float_array
 
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
@@ -49,18 +51,18 @@ class Separation:
         return self.readout.show(np.moveaxis(np.asarray(raw), 1, 2))
 
     def mix(self, sources: np.ndarray) -> np.ndarray:
-        """Shown sources ``(.., n)`` -> recording ``(.., m)`` in its own units (Eq. 36)."""
-        raw = self.readout.hide(sources).astype(np.float32)
+        """Shown sources ``(.., n)`` -> recording ``(.., m)`` in its own units (Eq. 36), in their dtype."""
+        raw = self.readout.hide(sources.astype(np.float64))
         with numerics():
             mixed = np.asarray(reconstruct(self.model, jnp.asarray(raw.T)), np.float64)
-        return self.normaliser.inverse(mixed)
+        return _finite(self.normaliser.inverse(mixed), sources.dtype)
 
     def unmix(self, values: np.ndarray) -> np.ndarray:
-        """Recording ``(.., m)`` never seen in training -> sources ``(.., n)``, row by row."""
-        observed = jnp.asarray(self.normaliser.forward(values), jnp.float32)
-        with numerics():
-            raw = unmix(self.model.mixing, observed, jnp.asarray(self.regression, jnp.float32))
-        return self.readout.show(np.asarray(raw))
+        """Recording ``(.., m)`` never seen in training -> sources ``(.., n)``, row by row, in its dtype."""
+        observed = self.normaliser.forward(values.astype(np.float64))
+        with numerics():  # in double precision: rows far from those of the fit would leave the range of single
+            raw = unmix(self.model.mixing, jnp.asarray(observed), jnp.asarray(self.regression, jnp.float64))
+        return _finite(self.readout.show(np.asarray(raw)), values.dtype)
 
     def mixing_matrix(self) -> np.ndarray | None:
         """``(m, n)`` in the recording's units for a linear map, None for another."""
@@ -103,8 +105,8 @@ def separate(
     ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid.
     """
     check_memory(
-        needed_memory(values.shape[0], values.shape[1], settings),
-        f"Fitting {len(values)} samples with the dense network",
+        needed_memory(len(values), values.shape[1], settings, regular=times is None),
+        f"Fitting {len(values)} samples",
     )
     normaliser = fit_normaliser(values, _normalisation(settings, values.shape[1]))
     observed = normaliser.forward(values).astype(np.float32)
@@ -127,9 +129,18 @@ def separate(
     return Separation(settings, normaliser, result.model, readout, regression, seed), result
 
 
-def check_guess(guess: np.ndarray, n_samples: int, n_sources: int) -> np.ndarray:
+def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A result in the type of the input; values far beyond those of the fit may leave its range."""
+    with np.errstate(over="ignore"):
+        result = result.astype(dtype)
+    if not np.isfinite(result).all():
+        raise NumericsError(f"The result leaves the range of {dtype}; give values nearer to those of the fit.")
+    return result
+
+
+def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
     """Sources to start from: ``(T, n)``, finite, none constant."""
-    guess = np.asarray(guess, np.float64)
+    guess = as_float_array(guess, what="sources in init").astype(np.float64)
     if guess.shape != (n_samples, n_sources):
         raise InputError(f"init has shape {guess.shape}; the sources to start from must be {(n_samples, n_sources)}.")
     if not np.isfinite(guess).all() or (guess.std(axis=0) == 0).any():
@@ -137,12 +148,18 @@ def check_guess(guess: np.ndarray, n_samples: int, n_sources: int) -> np.ndarray
     return guess
 
 
-def needed_memory(n_samples: int, n_channels: int, settings: Settings) -> float:
+def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True) -> float:
     """Bytes a fit takes at its peak, to a factor of about two."""
     per_source = 2.0 * n_samples * (settings.network_width + 2)
+    per_source += settings.network_depth * float(settings.network_width) ** 2
     path = 4.0 * n_samples * settings.n_diffusion_steps
-    dense = 3.0 * 8 * n_samples**2 if settings.solver == "dense" else 0.0
-    return 4.0 * settings.n_sources * (COPIES * per_source + path) + 40.0 * n_samples * n_channels + dense
+    whole_covariance = settings.solver == "dense" or (settings.prior == "rbf" and not regular)
+    dense = 3.0 * 8 * n_samples**2 if whole_covariance else 0.0
+    bent = 0.0
+    if settings.mixing == "mlp":
+        bent = settings.mixing_depth * settings.mixing_width * (COPIES * float(settings.mixing_width) + 2.0 * n_samples)
+    sources = settings.n_sources * (COPIES * per_source + path)
+    return 4.0 * (sources + bent) + 40.0 * n_samples * n_channels + dense
 
 
 def _normalisation(settings: Settings, n_channels: int) -> str:

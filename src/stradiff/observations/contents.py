@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from stradiff.errors import InputError, ReadError
+from stradiff.errors import InputError, OptionError, ReadError
 from stradiff.observations.checks import (
     Where,
     as_float_array,
@@ -95,6 +95,8 @@ def to_recording(
         )
     values = check_observations(values, channel_names=names, where=contents.where)
     rate: float | None
+    if sampling_rate is not None and time_column not in (None, False):
+        raise OptionError("time_column= and sampling_rate= both say when the samples were taken; give one of them.")
     if sampling_rate is None:
         times, rate = _time_base(contents, time_position)
     else:

@@ -6,6 +6,7 @@ A new format is one function ``(path) -> Contents`` and one row of ``READERS``.
 from __future__ import annotations
 
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -131,7 +132,10 @@ def read_wav(path: Path) -> Contents:
     with parsing(), warnings.catch_warnings():
         warnings.simplefilter("error", wavfile.WavFileWarning)  # the file ends before its data do
         warnings.filterwarnings("ignore", "Chunk .non-data. not understood", wavfile.WavFileWarning)
-        rate, samples = wavfile.read(path)
+        try:
+            rate, samples = wavfile.read(path)
+        except (ValueError, struct.error, wavfile.WavFileWarning) as error:
+            raise ReadError("the sound is shorter than its header says, or damaged; copy it again.") from error
     if samples.dtype.kind in "iu":
         full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
         middle = full_scale if samples.dtype.kind == "u" else 0.0  # 8-bit sound has its zero at 128

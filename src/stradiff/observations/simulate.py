@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stradiff.errors import InputError, OptionError
+from stradiff.observations.memory import check_memory
 from stradiff.observations.mixings import (
     Bend,
     LinearMixing,
@@ -250,6 +251,8 @@ def simulate(
     (1000, 6)
     """
     check_count("seed", seed, least=0)
+    check_count("n_samples", n_samples, least=2)
+    check_memory(200.0 * n_samples * max(3, n_channels or 0), f"Simulating {n_samples} samples")
     if not 0 <= noise < np.inf:
         raise OptionError(f"noise={noise!r} must be a fraction of the channel's deviation, 0 or above.")
     source_rng, mixing_rng, noise_rng = np.random.default_rng(seed).spawn(3)

@@ -1,0 +1,75 @@
+"""scikit-learn's own conventions: all of ``check_estimator``, and the checks of names and frames that it leaves out."""
+
+from __future__ import annotations
+
+import jaxtyping
+import pytest
+from quick_compile import quick_compile
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from stradiff import StrADiff
+
+# The smallest fit there is: what is checked here is the face, for a dozen shapes that each compile anew.
+SMALLEST = StrADiff(
+    n_components=2,
+    max_epochs=1,
+    tol=0.0,
+    n_draws=2,
+    network_width=4,
+    network_depth=1,
+    n_diffusion_steps=2,
+    length_scale_init=0.1,
+    random_state=0,
+)
+TRAJECTORY = (
+    "fit_transform gives the posterior mean of the whole trajectory (section 2.8), transform what the map alone says "
+    "of each row, without the prior over time: for the rows of the fit the two are close but not equal"
+)
+EXPECTED_FAILURES = {
+    "check_transformer_general": TRAJECTORY,
+    "check_transformer_data_not_an_array": TRAJECTORY,
+}
+LEFT_OUT = (
+    "check_dataframe_column_names_consistency",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_n_features_in_after_fitting",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+)
+# These checks pass frames where they fitted arrays, and the other way round, which is what the warnings say.
+unnamed = pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    """Without this suite's own type checks, which come before the messages that are checked here."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    with quick_compile():
+        yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@parametrize_with_checks([SMALLEST], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+@unnamed
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_conventions_left_out_by_check_estimator(name):
+    getattr(estimator_checks, name)("StrADiff", clone(SMALLEST))
+
+
+def test_the_list_of_what_is_left_out_is_whole():
+    """A new check of names or frames in scikit-learn must not go unnoticed."""
+    known = {name for name in vars(estimator_checks) if name.startswith("check_")}
+    about = {name for name in known if "feature_names" in name or "set_output" in name or "output_transform" in name}
+    about |= {"check_dataframe_column_names_consistency", "check_n_features_in_after_fitting"}
+    assert about == set(LEFT_OUT)
