@@ -19,7 +19,7 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from stradiff.cli import app
+from stradiff.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 
