@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import jaxtyping
 import pytest
+from as_users_call import as_users_call
 from quick_compile import quick_compile
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
@@ -49,11 +49,8 @@ unnamed = pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
-    """Without this suite's own type checks, which come before the messages that are checked here."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    with quick_compile():
+    with quick_compile(), as_users_call():
         yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @parametrize_with_checks([SMALLEST], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from quick_compile import quick_compile
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -23,7 +24,8 @@ def values():
 @pytest.fixture(scope="module")
 def fitted(values):
     model = StrADiff(2, max_epochs=3, tol=0.0, n_diffusion_steps=3, network_width=8, n_draws=5, random_state=0)
-    return model.fit(values, times=np.arange(len(values)) * 0.5)
+    with quick_compile():
+        return model.fit(values, times=np.arange(len(values)) * 0.5)
 
 
 @pytest.fixture
@@ -119,6 +121,21 @@ CHANGES = {
     "another number of sources": lambda header, arrays: header["settings"].update(n_sources=3),
     "an order that is none": lambda header, arrays: arrays["readout.order"].__setitem__(slice(None), 0),
     "no dictionary": lambda header, arrays: header.update(settings=[1, 2]),
+    "results of another shape": lambda header, arrays: arrays.update(sources_std_=arrays["sources_std_"][1:]),
+    "a history of another length": lambda header, arrays: header["facts"].update(n_epochs_=2),
+    "no paths": lambda header, arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("path.")],
+    "an unknown array": lambda header, arrays: arrays.update(colour=np.zeros(3)),
+    "an unknown part of the model": lambda header, arrays: arrays.update({"model.colour": np.zeros(3)}),
+    "weights of another shape": lambda header, arrays: arrays.update(
+        {name: array.T.copy() for name, array in arrays.items() if name.endswith("weight_in")}
+    ),
+    "weights of another precision": lambda header, arrays: arrays.update(
+        {name: array.astype("f8") for name, array in arrays.items() if name.startswith("model")}
+    ),
+    "an order of fractions": lambda header, arrays: arrays.update({"readout.order": np.array([0.0, 1.0])}),
+    "a gain of zero": lambda header, arrays: arrays["readout.gain"].__setitem__(0, 0.0),
+    "a fact of another type": lambda header, arrays: header["facts"].update(warnings_="none"),
+    "names for other channels": lambda header, arrays: header.update(feature_names=["a"]),
 }
 
 

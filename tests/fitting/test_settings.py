@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import jaxtyping
+import numpy as np
 import pytest
+from as_users_call import as_users_call
 
 from stradiff.errors import OptionError
 from stradiff.fitting import Settings
-from stradiff.fitting.settings import CHOICES, COUNTS, NOT_NEGATIVE, POSITIVE
+from stradiff.fitting.settings import CHOICES, COUNTS, FLAGS, NOT_NEGATIVE, POSITIVE
 from stradiff.presets import PRESETS, resolve
 
 NAN, INF = float("nan"), float("inf")
@@ -15,10 +16,8 @@ NAN, INF = float("nan"), float("inf")
 
 @pytest.fixture(autouse=True)
 def _as_users_call():
-    """Without this suite's own type checks, which would refuse most of the table before the package can."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    with as_users_call():
+        yield
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -50,6 +49,13 @@ def test_weights_may_be_zero(name):
 @pytest.mark.parametrize("value", [0, -3, 2.0, True, "2", None])
 def test_counts_are_whole_and_at_least_one(name, value):
     with pytest.raises(OptionError, match=f"{name}=.*whole number of at least 1"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("value", ["no", 1, 0.0, None])
+def test_flags_are_true_or_false(name, value):
+    with pytest.raises(OptionError, match=f"{name}=.*True or False"):
         Settings(**{name: value})
 
 
@@ -89,9 +95,24 @@ def test_presets_are_valid_and_give_way_to_what_the_user_says(preset):
     assert settings.n_sources == 2
 
 
-def test_unknown_presets_are_refused():
-    with pytest.raises(OptionError, match=r"preset=.best.*paper, default"):
-        resolve("best", 2, {})
+@pytest.mark.parametrize("preset", ["best", None, ["default"], {}])
+def test_unknown_presets_are_refused(preset):
+    with pytest.raises(OptionError, match=r"preset=.*paper, default"):
+        resolve(preset, 2, {})
+
+
+@pytest.mark.parametrize("given", [[0.1, 0.2], (0.1, 0.2), np.array([0.1, 0.2]), (np.float32(0.1), 0.2)])
+def test_values_for_each_source_come_as_any_sequence(given):
+    start_sigma = resolve("paper", 2, {"start_sigma": given}).start_sigma
+    assert isinstance(start_sigma, tuple)
+    np.testing.assert_allclose(start_sigma, (0.1, 0.2), rtol=1e-7)
+    assert resolve("paper", 2, {"max_epochs": np.int64(5)}).max_epochs == 5
+
+
+@pytest.mark.parametrize(("name", "value"), [("start_sigma", ["a", "b"]), ("mixing", ["linear"]), ("tol", [[1.0]])])
+def test_other_sequences_are_refused(name, value):
+    with pytest.raises(OptionError, match=f"{name}="):
+        resolve("paper", 2, {name: value})
 
 
 def test_the_paper_preset_is_the_paper():

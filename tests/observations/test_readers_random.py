@@ -116,7 +116,8 @@ def test_odd_times(times, in_order):
     read(("time;a\n" + "\n".join(rows)).encode(), ".csv")
 
 
-FLOATS = st.floats(-1e100, 1e100, allow_subnormal=False)
+# Below 1e-100 a channel varies too little for its variance to be a number, and is refused.
+FLOATS = st.floats(-1e100, 1e100, allow_subnormal=False).map(lambda number: number if abs(number) > 1e-100 else 0.0)
 LETTERS = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
 
 

@@ -32,9 +32,9 @@ class Readout:
 def choose_readout(sources: np.ndarray, observed: np.ndarray) -> Readout:
     """Slowest source first, each of unit variance, each pointing the way of the channel it weighs most in.
 
-    ``sources (T, n)`` raw, ``observed (T, m)`` normalised. Slowness is the mean square of the step from one sample to
-    the next of the unit-variance source (Wiskott & Sejnowski 2002). The sign makes the covariance with the channel of
-    largest absolute covariance positive. A source that vanished keeps gain one and comes last.
+    ``sources (T, n)`` raw, ``observed (T, m)`` standardised channels. Slowness is the mean square of the step from one
+    sample to the next of the unit-variance source (Wiskott & Sejnowski 2002). The sign makes the covariance with the
+    channel of largest absolute covariance positive. A source that vanished keeps gain one and comes last.
     """
     deviation = sources.std(axis=0)
     gone = ~(deviation > 1e-12)

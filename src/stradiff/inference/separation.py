@@ -125,7 +125,8 @@ def separate(
     if not np.isfinite(mean).all():
         raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
     regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
-    readout = choose_readout(mean, observed)
+    # The rule names channels of the recording, which whitened ones are not.
+    readout = choose_readout(mean, fit_normaliser(values, "standardise").forward(values))
     return Separation(settings, normaliser, result.model, readout, regression, seed), result
 
 

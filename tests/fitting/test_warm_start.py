@@ -1,0 +1,94 @@
+"""Where training starts (Algorithm 1, line 1), by every rule there is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from quick_compile import quick_compile
+
+from stradiff import SOBI, matched_correlation, simulate
+from stradiff.errors import OptionError
+from stradiff.fitting import Settings
+from stradiff.fitting.warm_start import initial_model
+
+T = 150
+DEFAULT = Settings(
+    n_sources=3,
+    network_width=4,
+    n_diffusion_steps=2,
+    init="sobi",
+    standardise=True,
+    network_output_scale=0.0,
+    length_scale_init=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return simulate("linear", n_samples=T, n_channels=4, seed=0)
+
+
+@pytest.fixture(scope="module")
+def observed(made):
+    Y = made.recording.values
+    return (Y - Y.mean(axis=0)) / Y.std(axis=0)
+
+
+@pytest.fixture(scope="module")
+def start_at(observed):
+    def start_at(guess=None, **settings):
+        with quick_compile():
+            return initial_model(observed, None, dataclasses.replace(DEFAULT, **settings), jax.random.key(0), guess)
+
+    return start_at
+
+
+def sources_of(model):
+    return np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
+
+
+def test_random_starts_lie_at_zero(start_at):
+    model = start_at(init="random", network_output_scale=1.0, start_sigma=(0.1, 0.2, 0.3))
+    assert not np.asarray(model.branches.start.mean).any()
+    np.testing.assert_allclose(np.exp(model.branches.start.log_sigma)[:, 0], [0.1, 0.2, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(np.exp(model.priors.log_length_scale), 0.1, rtol=1e-6)
+    assert np.asarray(model.branches.network.weight_out).any()
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_sobi_starts_at_its_sources_with_their_least_squares_map(start_at, observed, standardise):
+    model = start_at(standardise=standardise)
+    sources = sources_of(model)
+    sobi = SOBI(n_components=3).fit_transform(observed)
+    assert matched_correlation(sources, sobi).min() > 0.99999
+    fitted = sobi @ np.linalg.lstsq(sobi, observed, rcond=None)[0]
+    np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
+    if not standardise:
+        np.testing.assert_allclose(np.linalg.norm(model.mixing.matrix, axis=0), 1.0, rtol=1e-5)
+
+
+def test_given_sources_are_where_it_starts(start_at, made):
+    model = start_at(made.sources, init="given", mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.0)
+    assert matched_correlation(sources_of(model), made.sources).min() > 0.99999
+    with pytest.raises(OptionError, match="needs the sources"):
+        start_at(init="given")
+
+
+def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
+    """Slower sources at longer scales; and no other candidate makes a source likelier."""
+    model = start_at(made.sources, init="given", length_scale_init=None)
+    assert (np.diff(np.asarray(model.priors.log_length_scale)) < 0).all(), "the true sources come slowest first"
+    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    for k in range(3):
+        prior = jax.tree.map(lambda leaf, k=k: leaf[k], model.priors)
+        here = prior.log_prob(sources[k], None)
+        for factor in (0.8, 1.25):
+            moved = eqx.tree_at(lambda p: p.log_length_scale, prior, prior.log_length_scale + np.log(factor))
+            if not 1 / (model.n_samples - 1) < moved.length_scale < 1:
+                continue  # candidates go from one sample to the whole record
+            assert moved.log_prob(sources[k], None) < here
