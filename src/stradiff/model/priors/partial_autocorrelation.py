@@ -1,0 +1,85 @@
+"""Stationary autoregressions by their partial autocorrelations: any p numbers in (-1, 1) are one, and every one is such.
+
+Levinson's recursion (1947; Durbin 1960) leads from partial autocorrelations k_1 .. k_p to the best linear predictors
+of every order up to p; Barndorff-Nielsen & Schou (1973) show the map onto stationary autoregressions to be one to one.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+MARGIN = 1e-6  # a partial autocorrelation of one is a source without innovations; this far from it nothing overflows
+
+
+def partial_autocorrelations(free: Float[Array, " p"]) -> Float[Array, " p"]:
+    """Numbers in (-1, 1) from free ones."""
+    return (1.0 - MARGIN) * jnp.tanh(free)
+
+
+def free_from(partial: Float[Array, " p"]) -> Float[Array, " p"]:
+    """The inverse of ``partial_autocorrelations``; beyond its range the nearest there is."""
+    return jnp.arctanh(jnp.clip(partial / (1.0 - MARGIN), -1.0 + MARGIN, 1.0 - MARGIN))
+
+
+def predictors(partial: Float[Array, " p"]) -> Float[Array, "p+1 p"]:
+    """Row k: the k coefficients that predict a sample best from the k before it, nearest first, then zeros.
+
+    a^(k)_k = kappa_k,  a^(k)_j = a^(k-1)_j - kappa_k a^(k-1)_{k-j}; the last row is the autoregression itself.
+    """
+    order = partial.shape[0]
+    row = jnp.zeros(order, partial.dtype)
+    rows = [row]
+    for k in range(order):
+        row = row.at[:k].add(-partial[k] * row[:k][::-1]).at[k].set(partial[k])
+        rows.append(row)
+    return jnp.stack(rows)
+
+
+def unpredicted(partial: Float[Array, " p"]) -> Float[Array, " p+1"]:
+    """Share of the variance that k samples before leave over, k = 0 .. p: the product of 1 - kappa_j^2, j <= k."""
+    return jnp.concatenate([jnp.ones(1, partial.dtype), jnp.cumprod(1.0 - partial**2)])
+
+
+def prediction_errors(source: Float[Array, " T"], partial: Float[Array, " p"]) -> Float[Array, " T"]:
+    """What the p samples before leave over of every sample; of the first p, what all before them leave over."""
+    n_samples, order = source.shape[0], partial.shape[0]
+    before = jnp.concatenate([jnp.zeros(order, source.dtype), source])
+    rows = predictors(partial)[jnp.minimum(jnp.arange(n_samples), order)]
+    return source - sum(rows[:, j] * before[order - 1 - j : order - 1 - j + n_samples] for j in range(order))
+
+
+def from_prediction_errors(errors: Float[Array, " T"], partial: Float[Array, " p"]) -> Float[Array, " T"]:
+    """The trajectory with these prediction errors: the inverse of ``prediction_errors``."""
+    order = partial.shape[0]
+    rows = predictors(partial)[jnp.minimum(jnp.arange(errors.shape[0]), order)]
+
+    def step(before: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        error, row = now
+        sample = row @ before + error
+        return jnp.concatenate([sample[None], before])[:order], sample
+
+    return jax.lax.scan(step, jnp.zeros(order, errors.dtype), (errors, rows))[1]
+
+
+def response(partial: Float[Array, " p"], omega: Float[Array, " F"]) -> Float[Array, " F"]:
+    """|A(w)|^2 = |1 - sum_j a_j exp(-i w j)|^2, the power response of the filter from source to innovations."""
+    coefficients, lag = predictors(partial)[-1], jnp.arange(1, partial.shape[0] + 1)
+    angle = omega[:, None] * lag[None, :]
+    return (1.0 - jnp.cos(angle) @ coefficients) ** 2 + (jnp.sin(angle) @ coefficients) ** 2
+
+
+def burg(source: Float[Array, " T"], order: int) -> Float[Array, " p"]:
+    """Partial autocorrelations of a trajectory: each makes forward and backward errors least (Burg 1975).
+
+    Always inside (-1, 1); zero where nothing is left to predict.
+    """
+    forward, backward, partial = source[1:], source[:-1], []
+    for _ in range(order):
+        power = jnp.sum(forward**2) + jnp.sum(backward**2)
+        kappa = 2.0 * jnp.sum(forward * backward) / jnp.where(power > 0, power, 1.0)
+        partial.append(kappa)
+        forward, backward = forward - kappa * backward, backward - kappa * forward
+        forward, backward = forward[1:], backward[:-1]
+    return jnp.stack(partial) if partial else jnp.zeros(0, source.dtype)
