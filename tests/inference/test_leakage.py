@@ -46,7 +46,7 @@ def test_it_falls_with_the_length_of_the_record_and_with_the_distance_of_the_spe
     assert longer == pytest.approx(long / 4, rel=0.01)
 
 
-@pytest.mark.parametrize("floor", [0.1, np.array([0.1, 0.0, 0.3])])
+@pytest.mark.parametrize("floor", [0.1, np.array([0.1, 0.2, 0.3])])
 def test_noise_hides_what_empty_frequencies_tell(floor):
     smooth = np.exp(-0.5 * (np.array([[50.0], [15.0], [5.0]]) * np.minimum(OMEGA, 2 * np.pi - OMEGA)) ** 2)
     bare, noisy = expected_leakage(smooth, FLAT, T), expected_leakage(smooth, FLAT, T, floor)
