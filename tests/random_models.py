@@ -19,13 +19,13 @@ def random_double_model(settings, n_samples, n_channels, seed=0):
     skeleton = eqx.filter_eval_shape(lambda key: random_model(n_samples, n_channels, settings, key), jax.random.key(0))
     model = jax.tree.map(lambda leaf: jnp.asarray(0.2 * rng.standard_normal(leaf.shape)), skeleton)
     for name, centre in (("length_scale", 0.15), ("sigma_f", 0.8), ("jitter", 0.01)):
-        where = partial(_log_hyperparameter, name)
+        where = partial(hyperparameter, name)
         model = eqx.tree_at(where, model, where(model) + np.log(centre))
     return model
 
 
-def _log_hyperparameter(name, model):
-    return getattr(model.priors, f"log_{name}")
+def hyperparameter(name, model):
+    return getattr(model.priors.groups[0], f"log_{name}")
 
 
 def random_noise(settings, n_samples, seed=1):

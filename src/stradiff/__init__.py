@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         si_sdr,
     )
     from stradiff.fitting import Report
+    from stradiff.model.priors import register_prior
     from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate
 
 __version__ = version("stradiff")
@@ -38,6 +39,7 @@ _HOMES = {
     "FastICA": "baselines",
     "Picard": "baselines",
     "PCA": "baselines",
+    "register_prior": "model.priors",
     "Report": "fitting",
     "match_sources": "evaluation",
     "matched_correlation": "evaluation",
@@ -61,6 +63,7 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "FastICA",
     "Picard",
     "PCA",
+    "register_prior",
     "Report",
     "match_sources",
     "matched_correlation",

@@ -43,8 +43,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Number of sources n, from 1 to the number of channels; as many as channels by default.
     mixing : {"linear", "mlp"}
         The map from sources to channels (Eq. 5).
-    prior : {"rbf", "matern12", "matern32", "matern52"}
-        Kernel of the Gaussian process each source follows (Eq. 18): from very smooth ("rbf") to rough ("matern12").
+    prior : str, or n of them
+        What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
+        (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), or what ``register_prior`` added.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "random"} or array (T, n), optional
@@ -116,7 +117,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         n_components: int | None = None,
         *,
         mixing: str = "linear",
-        prior: str = "rbf",
+        prior: str | Sequence[str] = "rbf",
         preset: str = "default",
         init: str | ArrayLike | None = None,
         normalise: str | None = None,

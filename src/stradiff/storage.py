@@ -25,6 +25,7 @@ from stradiff.fitting.callbacks import History
 from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
 from stradiff.model import Model, numerics
+from stradiff.model.priors import check_known
 from stradiff.observations import Normaliser, atomic_path
 
 if TYPE_CHECKING:
@@ -86,11 +87,28 @@ def load(path: Path) -> StrADiff:
         raise StorageError(f"{path} has format version {header.get('version')}; this StrADiff reads {VERSION}.")
     if header.pop("digest", None) != digest(header, arrays):
         raise StorageError(f"{path} is damaged: its content is not what was saved; save the fit again.")
+    if unknown := _unknown_prior(header):
+        raise StorageError(
+            f"{path} was fitted with the prior {unknown!r}, which is not registered here; "
+            f"call stradiff.register_prior({unknown!r}, ...) with its factory, then load again."
+        )
     try:
         return _restored(header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
         reason = error.args[0] if error.args else type(error).__name__
         raise StorageError(f"{path} holds what this version does not know ({reason}); save the fit again.") from error
+
+
+def _unknown_prior(header: dict[str, Any]) -> str | None:
+    """A prior that the file names and nobody registered."""
+    settings = header.get("settings")
+    named = settings.get("prior") if isinstance(settings, dict) else None
+    for name in named if isinstance(named, list) else [named]:
+        try:
+            check_known(name)
+        except OptionError:
+            return name if isinstance(name, str) else None  # what is no name at all is refused with the rest
+    return None
 
 
 def digest(header: dict[str, Any], arrays: Arrays) -> str:

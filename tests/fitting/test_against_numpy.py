@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import paper_numpy as paper
 import pytest
-from random_models import random_double_model, random_noise
+from random_models import hyperparameter, random_double_model, random_noise
 
 from stradiff.fitting import Settings, trainer
 from stradiff.fitting.objective import draw_noise, terms, total
@@ -39,7 +40,7 @@ every_case = pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 
 def plain(model):
     """The parameters as ``paper_numpy`` takes them; leaves may be complex."""
-    network, priors, mixing = model.branches.network, model.priors, model.mixing
+    network, (priors,), mixing = model.branches.network, model.priors.groups, model.mixing
     networks = []
     for k in range(model.n_sources):
         first = np.column_stack([network.weight_in[k], network.weight_level[k]])
@@ -86,10 +87,9 @@ def reference_gradient(model, function):
 def without_fixed(gradient, model, settings):
     """Zero where the settings fix a parameter of the prior."""
     fixed = jax.tree.map(jnp.zeros_like, model)
-    for name, learned in (("log_sigma_f", settings.learn_sigma_f), ("log_jitter", settings.learn_jitter)):
-        fixed = eqx.tree_at(
-            lambda m, name=name: getattr(m.priors, name), fixed, replace_fn=lambda x, value=not learned: x + value
-        )
+    for name, learned in (("sigma_f", settings.learn_sigma_f), ("jitter", settings.learn_jitter)):
+        where = partial(hyperparameter, name)
+        fixed = eqx.tree_at(where, fixed, where(fixed) + (not learned))
     return np.where(flat(fixed) > 0, 0.0, gradient)
 
 

@@ -26,7 +26,11 @@ def linear_model(n_samples, prior="rbf"):
     """Length-scales that stay the same in samples, whatever T."""
     settings = Settings(n_sources=2, prior=prior, network_width=2, n_diffusion_steps=1)
     model = random_double_model(settings, n_samples, 3)
-    parts = lambda m: (m.mixing.matrix, m.priors.log_length_scale, m.priors.log_sigma_f, m.priors.log_jitter)  # noqa: E731
+
+    def parts(m):
+        (priors,) = m.priors.groups
+        return m.mixing.matrix, priors.log_length_scale, priors.log_sigma_f, priors.log_jitter
+
     values = (MATRIX, np.log(IN_SAMPLES / (n_samples - 1)), np.zeros(2), np.full(2, np.log(JITTER)))
     return eqx.tree_at(parts, model, tuple(map(jnp.asarray, values)))
 
@@ -89,7 +93,8 @@ def test_a_source_without_power_has_no_volume_to_lose():
     """Where the prior leaves no freedom the map does not count: only log det K^-1 is left."""
     settings = dataclasses.replace(Settings(), n_sources=2, network_width=2, n_diffusion_steps=1)
     model = random_double_model(settings, 40, 3)
-    silent = eqx.tree_at(lambda m: (m.priors.log_sigma_f, m.priors.log_jitter), model, 2 * (jnp.full(2, -30.0),))
+    levels = lambda m: (m.priors.groups[0].log_sigma_f, m.priors.groups[0].log_jitter)  # noqa: E731
+    silent = eqx.tree_at(levels, model, 2 * (jnp.full(2, -30.0),))
     stretched = eqx.tree_at(lambda m: m.mixing.matrix, silent, 10.0 * silent.mixing.matrix)
     sources = jnp.zeros((2, 40))
     one, other = (float(volume(m, sources, NU_Y, jax.random.key(0))) for m in (silent, stretched))

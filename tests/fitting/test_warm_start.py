@@ -56,7 +56,7 @@ def test_random_starts_lie_at_zero(start_at):
     model = start_at(init="random", network_output_scale=1.0, start_sigma=(0.1, 0.2, 0.3))
     assert not np.asarray(model.branches.start.mean).any()
     np.testing.assert_allclose(np.exp(model.branches.start.log_sigma)[:, 0], [0.1, 0.2, 0.3], rtol=1e-6)
-    np.testing.assert_allclose(np.exp(model.priors.log_length_scale), 0.1, rtol=1e-6)
+    np.testing.assert_allclose(model.priors.length_scales, 0.1, rtol=1e-6)
     assert np.asarray(model.branches.network.weight_out).any()
 
 
@@ -82,12 +82,12 @@ def test_given_sources_are_where_it_starts(start_at, made):
 def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
     """Slower sources at longer scales; and no other scale makes a source likelier, but for the least one there is."""
     model = start_at(made.sources, init="given", length_scale_init=None)
-    assert (np.diff(np.asarray(model.priors.log_length_scale)) < 0).all(), "the true sources come slowest first"
+    assert (np.diff(np.asarray(model.priors.length_scales)) < 0).all(), "the true sources come slowest first"
     sources = model.at(jnp.zeros_like(model.branches.start.mean))
-    scales = np.exp(np.asarray(model.priors.log_length_scale)) * (T - 1)
+    scales = np.asarray(model.priors.length_scales) * (T - 1)
     np.testing.assert_allclose(scales[2], 1.0, rtol=1e-5)  # a few samples to a cycle: one sample is the least
     for k in range(2):
-        prior = jax.tree.map(lambda leaf, k=k: leaf[k], model.priors)
+        prior = model.priors.prior(k)
         here = prior.log_prob(sources[k], None)
         for factor in (0.8, 1.25):
             moved = eqx.tree_at(lambda p: p.log_length_scale, prior, prior.log_length_scale + np.log(factor))

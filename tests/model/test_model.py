@@ -82,9 +82,9 @@ def test_parts_make_the_whole(settings):
 def test_the_log_prior_is_the_sum_over_sources():
     model = random_double_model(LINEAR, T, M)
     sources = model.at(random_noise(LINEAR, T).start)
-    alone = [jax.tree.map(lambda leaf, k=k: leaf[k], model.priors).log_prob(sources[k], None) for k in range(N)]
+    alone = [model.priors.prior(k).log_prob(sources[k], None) for k in range(N)]
     np.testing.assert_allclose(model.log_prior(sources, None), sum(alone), rtol=1e-10)
-    each = model.per_source(lambda prior, source: prior.log_prob(source, None), sources)
+    each = model.priors.per_source(lambda prior, source: prior.log_prob(source, None), sources)
     np.testing.assert_allclose(each, jnp.stack(alone), rtol=1e-10)
 
 

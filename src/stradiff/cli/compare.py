@@ -55,7 +55,7 @@ def compare(
         )
     settings = {
         "mixing": mixing,
-        "prior": prior,
+        "prior": o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
         "random_state": seed,

@@ -40,7 +40,10 @@ Mixing = Annotated[
 ]
 Prior = Annotated[
     str,
-    typer.Option(help="Temporal structure of a source, from smooth to rough: rbf, matern52, matern32 or matern12."),
+    typer.Option(
+        help="Temporal structure of the sources, from smooth to rough: rbf, matern52, matern32 or matern12; several, "
+        "separated by commas, are one for each source."
+    ),
 ]
 Preset = Annotated[
     str,
@@ -85,6 +88,12 @@ OutFolder = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def one_or_several(names: str) -> str | tuple[str, ...]:
+    """A name, or the names of a comma-separated list."""
+    several = tuple(name.strip() for name in names.split(","))
+    return several if len(several) > 1 else several[0]
 
 
 def names_or_positions(columns: str | None) -> list[str | int] | None:

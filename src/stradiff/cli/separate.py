@@ -34,7 +34,7 @@ def separate(
     data = o.read(recording, sampling_rate, time_column, columns)
     settings = {
         "mixing": mixing,
-        "prior": prior,
+        "prior": o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
         "random_state": seed,

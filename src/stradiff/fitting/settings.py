@@ -10,15 +10,15 @@ import dataclasses
 from stradiff.errors import OptionError
 from stradiff.fitting.objective import Weights
 from stradiff.fitting.trainer import TrainSettings
-from stradiff.model.priors.kernels import KERNELS
+from stradiff.model.priors import check_known
 from stradiff.model.schedule import Schedule
 
 PerSource = float | tuple[float, ...]
 CHOICES: dict[str, tuple[str, ...]] = {
-    "mixing": ("linear", "mlp"),
-    "prior": tuple(KERNELS),
+    "mixing": ("linear", "mlp", "residual", "post_nonlinear", "invertible"),
     "init": ("random", "sobi", "given"),
     "normalise": ("auto", "centre", "standardise", "whiten"),
+    "branch": ("own", "shared", "none"),
     "noise_schedule": ("linear", "cosine"),
     "solver": ("auto", "fast", "dense"),
 }
@@ -29,9 +29,18 @@ FLAGS = (
     "standardise",
     "learn_sigma_f",
     "learn_jitter",
+    "deterministic_start",
     "mixing_linear_path",
 )
-COUNTS = ("n_sources", "n_diffusion_steps", "network_width", "network_depth", "mixing_width", "mixing_depth")
+COUNTS = (
+    "n_sources",
+    "n_diffusion_steps",
+    "network_width",
+    "network_depth",
+    "mixing_width",
+    "mixing_depth",
+    "mixing_knots",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Settings:
 
     n_sources: int = 3  # the paper's study
     mixing: str = "linear"
-    prior: str = "rbf"  # Eq. 18
+    prior: str | tuple[str, ...] = "rbf"  # Eq. 18; a tuple names one for each source
 
     # objective (Eqs. 24, 31)
     nu_y: float = 0.01  # one per cent of a channel's variance: smaller values trained slowly, larger ones blur
@@ -53,6 +62,8 @@ class Settings:
     normalise: str = "standardise"  # "centered and scaled" (section 2.4)
 
     # branch (Eqs. 7, 10, 12)
+    branch: str = "own"  # the paper's: a network for each source; the others are there to be compared with
+    deterministic_start: bool = False  # the paper's starts are Gaussian
     n_diffusion_steps: int = 20  # L of section 3.1
     noise_schedule: str = "linear"  # Ho et al. 2020
     network_width: int = 64  # well below T, so that a branch must find structure; an epoch is half that of 128
@@ -73,6 +84,7 @@ class Settings:
     # map (Eq. 5)
     mixing_width: int = 32  # ten units per channel of a small array: bends of a few kinks are within reach
     mixing_depth: int = 2  # the study's mixings have two layers
+    mixing_knots: int = 8  # of each post-nonlinear curve: three quarters of a standard deviation apart
     mixing_linear_path: bool = False  # the paper's is a plain multilayer perceptron
     mixing_output_scale: float = 1.0  # the usual start of a dense layer
 
@@ -103,8 +115,17 @@ class Settings:
                 raise OptionError(
                     f"{name} has {len(value)} values; give one, or one for each of {self.n_sources} sources."
                 )
+        self._check_prior()
         if self.length_scale_init is not None:
             self._check_number("length_scale_init", may_be_zero=False)
+
+    def _check_prior(self) -> None:
+        if isinstance(self.prior, tuple) and len(self.prior) != self.n_sources:
+            raise OptionError(
+                f"prior has {len(self.prior)} names; give one, or one for each of {self.n_sources} sources."
+            )
+        for name in self.prior_names:
+            check_known(name)
 
     def _check_number(self, name: str, *, may_be_zero: bool) -> None:
         value = getattr(self, name)
@@ -113,6 +134,11 @@ class Settings:
             if not right or not (number > 0 or (may_be_zero and number == 0)):
                 wanted = "0 or above" if may_be_zero else "above 0"
                 raise OptionError(f"{name}={value!r} must be a finite number {wanted}.")
+
+    @property
+    def prior_names(self) -> tuple[str, ...]:
+        """The prior of every source."""
+        return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
 
     @property
     def schedule(self) -> Schedule:
@@ -127,7 +153,7 @@ class Settings:
             prior=self.lambda_prior,
             diffusion=self.lambda_diff,
             kl=self.lambda_kl,
-            volume=self.lambda_volume,
+            volume=self.lambda_volume if self.lambda_prior else 0.0,  # it completes the prior to a likelihood
             diffusion_moves_sources=self.diffusion_moves_sources,
         )
         return TrainSettings(weights, self.prior_rate, self.halving)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.fitting.objective import Terms, Weights, draw_noise, terms, total
 from stradiff.model.model import Model
+from stradiff.model.visible import Seen
 
 CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it
 
@@ -68,12 +69,13 @@ def step(
     times: Float[Array, " T"] | None,
     settings: TrainSettings,
     learning_rate: Array | float,
+    seen: Seen = None,
 ) -> tuple[TrainState, TrainInfo]:
     """One epoch: draw, evaluate, differentiate, update, normalise the map (Algorithm 1, lines 3-22)."""
     noise = draw_noise(state.model, jax.random.fold_in(state.key, state.epoch))
 
     def loss(model: Model) -> tuple[Array, tuple[Terms, Array]]:
-        every, mse = terms(model, observed, times, noise, settings.weights)
+        every, mse = terms(model, observed, times, noise, settings.weights, seen)
         return total(every, settings.weights), (every, mse)
 
     (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
@@ -81,8 +83,7 @@ def step(
     direction, optimiser = _ADAM.update(gradient, state.optimiser)
     model = _moved(state.model, direction, rate, settings)
     model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
-    length_scales = eqx.filter_vmap(lambda prior: prior.length_scale)(state.model.priors)
-    info = TrainInfo(value, every, mse, length_scales)
+    info = TrainInfo(value, every, mse, state.model.priors.length_scales)
     return TrainState(model, optimiser, state.key, state.epoch + 1), info
 
 
@@ -94,18 +95,19 @@ def run(
     settings: TrainSettings,
     learning_rate: Array,
     n_epochs: Array,
+    seen: Seen = None,
 ) -> tuple[TrainState, TrainInfo]:
     """``n_epochs`` (at most CHUNK) epochs without leaving the compiled loop.
 
     The number of epochs is an array, so that no count compiles anew; of the returned info the first ``n_epochs``
     rows are filled.
     """
-    _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate), state)
+    _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate, seen), state)
     empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
 
     def body(index: Array, carry: tuple[TrainState, TrainInfo]) -> tuple[TrainState, TrainInfo]:
         state, infos = carry
-        state, info = step(state, observed, times, settings, learning_rate)
+        state, info = step(state, observed, times, settings, learning_rate, seen)
         return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
 
     return jax.lax.fori_loop(0, n_epochs, body, (state, empty))

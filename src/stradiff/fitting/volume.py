@@ -14,7 +14,6 @@ at frequencies where a source has no power to be squeezed.
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +33,7 @@ def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKey
         sources = sources[:, jax.random.randint(key, (n_times,), 0, n_samples)]
     gram = _gram(model, sources) / nu_y
     omega, weight = _quadrature()
-    spectra = eqx.filter_vmap(lambda prior: prior.spectrum(jnp.asarray(omega), n_samples))(model.priors)
+    spectra = model.priors.spectra(jnp.asarray(omega), n_samples)
     precision = gram[:, :, :, None] + jax.vmap(jnp.diag, 1, 2)(1.0 / spectra.astype(gram.dtype))[:, :, None, :]
     return 0.5 * n_samples / n_times * jnp.sum(_log_det(precision) @ jnp.asarray(weight, gram.dtype))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,14 +14,13 @@ from stradiff.baselines import SOBI
 from stradiff.errors import OptionError
 from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
-from stradiff.model.mixing import MLP, Linear, Mixing
+from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.networks import Dense
-from stradiff.model.priors import GaussianProcess, Prior
+from stradiff.model.priors import PriorBank, PriorSettings, make_prior
 from stradiff.model.start import Start
 
-LENGTH_SCALES = 40  # candidates from one sample to the whole record: a factor of 1.2 apart at T = 1000
-LENGTH_SCALE = 0.05  # until the candidates are compared
+LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
 
 
 def initial_model(
@@ -44,114 +45,83 @@ def initial_model(
     if guess is None:
         raise OptionError("init='given' needs the sources to start from.")
     model = _start_from(model, guess, observed)
-    return model if settings.length_scale_init is not None else with_likely_length_scales(model, times)
+    if settings.length_scale_init is not None:
+        return model
+    return with_likely_priors(model, None if times is None else jnp.asarray(times))
+
+
+def random_model(n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray) -> Model:
+    """Every part at its random or plain initial value, start means at zero."""
+    branches, mixing = _random_maps(n_samples, n_channels, settings, key)
+    return Model(branches, priors_of(settings, n_samples), mixing, settings.standardise)
+
+
+def priors_of(settings: Settings, n_samples: int) -> PriorBank:
+    """The priors that the settings name, at their initial values."""
+    names = settings.prior_names
+    scales = np.broadcast_to(np.asarray(settings.length_scale_init or LENGTH_SCALE), (settings.n_sources,))
+    shared = {field.name: getattr(settings, field.name) for field in dataclasses.fields(PriorSettings)[2:]}
+    every = [PriorSettings(n_samples, float(scale), **shared) for scale in scales]
+    return PriorBank.of([make_prior(name, one) for name, one in zip(names, every, strict=True)])
 
 
 @eqx.filter_jit
-def random_model(n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray) -> Model:
-    """Every part at its random or plain initial value, start means at zero."""
+def with_likely_priors(model: Model, times: Float[Array, " T"] | None) -> Model:
+    """The model with every prior where it finds the present source likeliest."""
+    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    return eqx.tree_at(lambda m: m.priors, model, model.priors.tuned(sources, times))
+
+
+@eqx.filter_jit
+def _random_maps(n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray) -> tuple[Branch, Mixing]:
     branches, mixing = jax.random.split(key)
-    return Model(
-        branches=_branches(n_samples, settings, branches),
-        priors=_priors(settings),
-        mixing=_mixing(n_channels, settings, mixing),
-        standardise=settings.standardise,
-    )
+    return _branches(n_samples, settings, branches), _mixing(n_channels, settings, mixing)
 
 
 def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
     """Start means that the untrained branch maps to ``guess``, and the map at its least-squares linear fit.
 
-    The reverse path multiplies its start by 1 / sqrt(abar_L) when the network is silent.
+    Untrained means silent: the reverse path then only multiplies its start.
     """
     unit = (guess - guess.mean(axis=0)) / guess.std(axis=0)
     matrix, *_ = np.linalg.lstsq(unit, observed, rcond=None)
     if not model.standardise:  # then the scale of a source belongs to it, and the columns of the map are of norm one
         norm = np.linalg.norm(matrix, axis=1)
         unit, matrix = unit * norm, matrix / norm[:, None]
-    attenuation = np.sqrt(model.branches.schedule.alpha_bar[-1])
-    model = eqx.tree_at(lambda m: m.branches.start.mean, model, jnp.asarray(attenuation * unit.T, jnp.float32))
+    model = eqx.tree_at(lambda m: m.branches.start.mean, model, jnp.asarray(unit.T / model.branches.gain, jnp.float32))
     if getattr(model.mixing, "matrix", None) is None:  # a plain MLP has no linear path to put the fit into
         return model
     return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(matrix.T, jnp.float32))
 
 
 def _branches(n_samples: int, settings: Settings, key: PRNGKeyArray) -> Branch:
+    def network(key: PRNGKeyArray) -> Dense:
+        shape, scale = (settings.network_width, settings.network_depth), settings.network_output_scale
+        return Dense(n_samples, *shape, output_scale=scale, key=key)
+
+    zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))
-
-    def branch(key: PRNGKeyArray, log_sigma: Float[Array, ""]) -> Branch:
-        start = Start(jnp.zeros(n_samples, jnp.float32), jnp.full(n_samples, log_sigma, jnp.float32))
-        network = Dense(
-            n_samples,
-            settings.network_width,
-            settings.network_depth,
-            output_scale=settings.network_output_scale,
-            key=key,
-        )
-        return Branch(start, network, settings.schedule)
-
-    return eqx.filter_vmap(branch)(jax.random.split(key, settings.n_sources), log_sigma)
-
-
-def _priors(settings: Settings) -> GaussianProcess:
-    def prior(length_scale: Float[Array, ""]) -> GaussianProcess:
-        return GaussianProcess(
-            length_scale,
-            kernel=settings.prior,
-            sigma_f=settings.sigma_f,
-            jitter=settings.jitter,
-            learn_sigma_f=settings.learn_sigma_f,
-            learn_jitter=settings.learn_jitter,
-            solver=settings.solver,
-        )
-
-    return eqx.filter_vmap(prior)(_per_source(settings.length_scale_init or LENGTH_SCALE, settings.n_sources))
+    start = Start(zero, None if settings.deterministic_start else zero + log_sigma[:, None])
+    if settings.branch == "none":
+        return Branch(start, None, settings.schedule)
+    if settings.branch == "shared":
+        return Branch(start, network(key), settings.schedule, shared=True)
+    networks = eqx.filter_vmap(network)(jax.random.split(key, settings.n_sources))
+    return Branch(start, networks, settings.schedule)
 
 
 def _mixing(n_channels: int, settings: Settings, key: PRNGKeyArray) -> Mixing:
+    n_sources, shape = settings.n_sources, (settings.mixing_width, settings.mixing_depth)
+    scale = settings.mixing_output_scale
     if settings.mixing == "linear":
-        return Linear(settings.n_sources, n_channels, unit_columns=not settings.standardise, key=key)
-    return MLP(
-        settings.n_sources,
-        n_channels,
-        settings.mixing_width,
-        settings.mixing_depth,
-        linear_path=settings.mixing_linear_path,
-        output_scale=settings.mixing_output_scale,
-        key=key,
-    )
+        return Linear(n_sources, n_channels, unit_columns=not settings.standardise, key=key)
+    if settings.mixing == "post_nonlinear":
+        return PostNonlinear(n_sources, n_channels, settings.mixing_knots, key=key)
+    if settings.mixing == "invertible":
+        return Invertible(n_sources, n_channels, *shape, output_scale=scale, key=key)
+    beside = settings.mixing == "residual" or settings.mixing_linear_path
+    return MLP(n_sources, n_channels, *shape, linear_path=beside, output_scale=scale, key=key)
 
 
 def _per_source(values: float | tuple[float, ...], n_sources: int) -> Float[Array, " n"]:
     return jnp.asarray(np.broadcast_to(np.asarray(values, np.float32), (n_sources,)))
-
-
-def with_likely_length_scales(model: Model, times: np.ndarray | None) -> Model:
-    """The model with every length-scale where its prior finds the present source most likely.
-
-    A length-scale far too long makes a source infinitely unlikely at first, and training bends the source to the prior
-    before the prior can come to the source.
-    """
-    candidates = np.geomspace(1.0 / (model.n_samples - 1), 1.0, LENGTH_SCALES).astype(np.float32)
-    sources = model.at(jnp.zeros_like(model.branches.start.mean))
-    grid = None if times is None else jnp.asarray(times)
-    log_likelihood = _length_scale_scan(model, sources, grid, jnp.asarray(candidates))
-    best = jnp.log(candidates[np.argmax(np.asarray(log_likelihood), axis=1)])
-    return eqx.tree_at(lambda m: m.priors.log_length_scale, model, best)
-
-
-@eqx.filter_jit
-def _length_scale_scan(
-    model: Model,
-    sources: Float[Array, "n T"],
-    times: Float[Array, " T"] | None,
-    candidates: Float[Array, " c"],
-) -> Float[Array, "n c"]:
-    def scan(prior: Prior, source: Float[Array, " T"]) -> Float[Array, " c"]:
-        def at(candidate: Float[Array, ""]) -> Float[Array, ""]:
-            moved: Prior = eqx.tree_at(lambda p: p.log_length_scale, prior, jnp.log(candidate))
-            return moved.log_prob(source, times)
-
-        return jax.lax.map(at, candidates)
-
-    return model.per_source(scan, sources)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +18,7 @@ from stradiff.inference.unmix import unmix
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
+from stradiff.model.priors import state_space
 from stradiff.observations import Normaliser, check_memory, fit_normaliser
 from stradiff.observations.checks import as_float_array
 
@@ -74,8 +74,7 @@ class Separation:
     def length_scales(self) -> np.ndarray:
         """``(n,)``, in units of the record."""
         with numerics():
-            raw = eqx.filter_vmap(lambda prior: prior.length_scale)(self.model.priors)
-        return np.asarray(raw)[self.readout.order]
+            return np.asarray(self.model.priors.length_scales)[self.readout.order]
 
     def shown_history(self, history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The history with its per-source columns in the order of the sources."""
@@ -154,7 +153,8 @@ def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regula
     per_source = 2.0 * n_samples * (settings.network_width + 2)
     per_source += settings.network_depth * float(settings.network_width) ** 2
     path = 4.0 * n_samples * settings.n_diffusion_steps
-    whole_covariance = settings.solver == "dense" or (settings.prior == "rbf" and not regular)
+    linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
+    whole_covariance = settings.solver == "dense" or not linear
     dense = 3.0 * 8 * n_samples**2 if whole_covariance else 0.0
     bent = 0.0
     if settings.mixing == "mlp":
@@ -164,9 +164,14 @@ def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regula
 
 
 def _normalisation(settings: Settings, n_channels: int) -> str:
-    """White where every direction of the recording is a source's; elsewhere that would amplify noise."""
+    """White where every direction of the recording is a source's; elsewhere that would amplify noise.
+
+    Never white where a map bends channel by channel: whitening would mix the channels first.
+    """
     if settings.normalise != "auto":
         return settings.normalise
+    if settings.mixing == "post_nonlinear":
+        return "standardise"
     return "whiten" if n_channels == settings.n_sources else "standardise"
 
 

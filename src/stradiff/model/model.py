@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.branches import Branch
+from stradiff.model.branches import Branch, over_sources
 from stradiff.model.mixing import Mixing
-from stradiff.model.priors import Prior
+from stradiff.model.priors import PriorBank
 
 LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
 
@@ -21,14 +19,15 @@ class Model(eqx.Module):
 
     Parameters
     ----------
-    branches, priors : one per source, their arrays stacked along a leading axis of length n.
+    branches : one per source, their arrays stacked along a leading axis of length n.
+    priors : one per source, of one family or of several.
     mixing : the map g_phi.
     standardise : whether a source is centred and scaled to unit variance over time before prior and map see it.
         The paper does not; a nonlinear map leaves the scale of its sources open, and this closes it.
     """
 
     branches: Branch
-    priors: Prior
+    priors: PriorBank
     mixing: Mixing
     standardise: bool = eqx.field(static=True)
 
@@ -45,15 +44,15 @@ class Model(eqx.Module):
     def sample(self, key: PRNGKeyArray) -> Float[Array, "n T"]:
         """S = f_Theta(Z), Z ~ q(Z) (Eqs. 8, 9, 16, 33)."""
         keys = jax.random.split(key, self.n_sources)
-        return self._scaled(eqx.filter_vmap(Branch.sample)(self.branches, keys))
+        return self._scaled(over_sources(Branch.sample, self.branches, keys))
 
     def at(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
         """The sources that standard-normal ``noise`` is mapped to."""
-        return self._scaled(eqx.filter_vmap(Branch.at)(self.branches, noise))
+        return self._scaled(over_sources(Branch.at, self.branches, noise))
 
     def paths(self, noise: Float[Array, "n T"]) -> Float[Array, "n states T"]:
         """x_L .. x_0 of every source, before any standardisation."""
-        return eqx.filter_vmap(Branch.path)(self.branches, noise)
+        return over_sources(Branch.path, self.branches, noise)
 
     def mix(self, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
         """Y^ = g_phi(S) (Eqs. 5, 22)."""
@@ -61,19 +60,7 @@ class Model(eqx.Module):
 
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""
-        return jnp.sum(self.per_source(lambda prior, source: prior.log_prob(source, times), sources))
-
-    def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n T"]) -> Array:
-        """``function(prior, source)`` for every source, one after the other.
-
-        A loop, not a vmap: under vmap a prior that chooses between two computations would do both.
-        """
-        arrays, static = eqx.partition(self.priors, eqx.is_array)
-
-        def one(pair: tuple[Prior, Array]) -> Array:
-            return function(eqx.combine(pair[0], static), pair[1])
-
-        return jax.lax.map(one, (arrays, sources))
+        return jnp.sum(self.priors.log_prob(sources, times))
 
     def _scaled(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
         return standardised(sources) if self.standardise else sources

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,7 +21,7 @@ class Fit(Protocol):
     """What the report needs to know of a fitted model; ``StrADiff`` has it all after ``fit``."""
 
     mixing: str
-    prior: str
+    prior: str | Sequence[str]
     random_state: Any
     sources_: np.ndarray
     sources_std_: np.ndarray

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 class Prior(eqx.Module):
     """A density over one source trajectory whose parameters adapt to that source.
 
-    A prior is written for one trajectory ``(T,)``; the model holds one per source, stacked along a leading
-    axis. ``times`` is ``None`` on a regular grid, otherwise ``(T,)`` increasing and normalised to [0, 1].
+    A prior is written for one trajectory ``(T,)``; the model holds one per source in a ``PriorBank``, which stacks
+    those of one family along a leading axis, so every field is an array or static. ``times`` is ``None`` on a regular
+    grid, otherwise ``(T,)`` increasing and normalised to [0, 1].
     """
 
     @abc.abstractmethod
@@ -28,6 +29,14 @@ class Prior(eqx.Module):
         """Power spectrum at ``omega`` (radians per sample) of a record of ``n_samples``; white noise of variance
         one has spectrum one. On irregular times the mean spacing counts as the sample.
         """
+
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Prior:
+        """The same prior with its parameters where this source is likeliest: where training starts.
+
+        It is compiled, so it changes arrays and never the structure. A prior that does not look for such a place starts
+        where it was made.
+        """
+        return self
 
     @property
     @abc.abstractmethod

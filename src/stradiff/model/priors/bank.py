@@ -1,0 +1,88 @@
+"""The priors of all sources together: families may differ from source to source, parameters always do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from stradiff.model.priors.base import Prior
+
+
+class PriorBank(eqx.Module):
+    """One prior per source. Sources of one family share a group, so that compiling does not grow with n.
+
+    Parameters
+    ----------
+    groups : one stacked prior per family, its arrays with a leading axis over the sources of the group.
+    places : which sources the rows of each group belong to.
+    """
+
+    groups: tuple[Prior, ...]
+    places: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, priors: Sequence[Prior]) -> PriorBank:
+        """The bank of priors given one by one, in the order of the sources; all fields must be arrays or static."""
+        families: dict[Any, list[int]] = {}
+        for k, prior in enumerate(priors):
+            leaves, structure = jax.tree.flatten(prior)
+            family = (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+            families.setdefault(family, []).append(k)
+        places = tuple(tuple(group) for group in families.values())
+        return cls(tuple(_stacked([priors[k] for k in group]) for group in places), places)
+
+    @property
+    def n_sources(self) -> int:
+        """Number of sources n."""
+        return sum(map(len, self.places))
+
+    def prior(self, k: int) -> Prior:
+        """The prior of source k alone."""
+        group, row = next((g, place.index(k)) for g, place in enumerate(self.places) if k in place)
+        return jax.tree.map(lambda leaf: leaf[row], self.groups[group])
+
+    def log_prob(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, " n"]:
+        """Log-density of every source (Eq. 20)."""
+        return self.per_source(lambda prior, source: prior.log_prob(source, times), sources)
+
+    def spectra(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "n F"]:
+        """Power spectrum of every source at ``omega``; see ``Prior.spectrum``."""
+        return self._in_order([eqx.filter_vmap(lambda p: p.spectrum(omega, n_samples))(group) for group in self.groups])
+
+    @property
+    def length_scales(self) -> Float[Array, " n"]:
+        """Length-scale of every source, in units of the record."""
+        return self._in_order([eqx.filter_vmap(lambda prior: prior.length_scale)(group) for group in self.groups])
+
+    def tuned(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> PriorBank:
+        """Every prior with its parameters where its source is likeliest; see ``Prior.tuned``."""
+        tuned = self._mapped(lambda prior, source: prior.tuned(source, times), sources)
+        return PriorBank(tuple(tuned), self.places)
+
+    def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n T"]) -> Array:
+        """``function(prior, source)`` for every source, in the order of the sources."""
+        return self._in_order(self._mapped(function, sources))
+
+    def _mapped(self, function: Callable[[Prior, Array], Any], sources: Float[Array, "n T"]) -> list[Any]:
+        """Group by group, and within a group one after the other.
+
+        A loop, not a vmap: under vmap a prior that chooses between two computations would do both.
+        """
+        return [
+            jax.lax.map(lambda pair: function(*pair), (group, sources[np.asarray(place)]))
+            for group, place in zip(self.groups, self.places, strict=True)
+        ]
+
+    def _in_order(self, rows: list[Array]) -> Array:
+        """Rows of all groups, in the order of the sources."""
+        return jnp.concatenate(rows)[np.argsort(np.concatenate(self.places))]
+
+
+def _stacked(priors: list[Prior]) -> Prior:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *priors)
