@@ -1,0 +1,84 @@
+"""How many sources a recording holds: how many combinations of its channels remember their past.
+
+A source has temporal structure, white noise has none. Of m channels that mix n sources, m - n combinations hold noise
+alone and cannot be predicted from the past, however loud the noise of each channel is. So n is the number of canonical
+correlations between the present and the past (Akaike 1976) that are not zero, counted by Bartlett's test (1947) with
+Lawley's correction (1959). Tests on eigenvalues (Minka 2000; Wax & Kailath 1985) must know that the noise of all
+channels is equal: one channel twice as noisy as another misleads them at any length of record.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import chi2
+
+from stradiff.errors import InputError
+from stradiff.observations.rank import correlation_spectrum
+
+LEVEL = 1e-3  # chance of counting a source too many
+LAGS = 3  # samples of the past: lag 1 alone does not see a source that oscillates once in four samples
+SAMPLES_PER_PREDICTOR = 4  # fewer, and a correlation near one is no evidence
+
+
+def count_sources(values: np.ndarray) -> int:
+    """Number of sources of checked observations ``(T, m)``, from 1 to m.
+
+    It asks for noise that is white in time (of any loudness per channel) and for sources that are not; coloured noise
+    counts as sources. With as many sources as channels it needs no noise-only direction and still counts.
+
+    Raises
+    ------
+    InputError
+        The record is too short to compare present and past, or nothing in it remembers its past.
+
+    Examples
+    --------
+    >>> from stradiff import simulate
+    >>> count_sources(simulate("linear", n_channels=8, noise=0.1, seed=100).recording.values)
+    3
+    """
+    signals = _independent_signals(values)
+    n_lags = min(LAGS, len(signals) // (SAMPLES_PER_PREDICTOR * signals.shape[1]))
+    if n_lags < 1:
+        raise InputError(
+            f"{len(values)} samples are too few to count the sources of {values.shape[1]} channels; "
+            f"give n_components as a number, or at least {SAMPLES_PER_PREDICTOR * signals.shape[1]} samples."
+        )
+    count = _bartlett(*_canonical_correlations(signals, n_lags), n_lags)
+    if count == 0:
+        raise InputError(
+            "No combination of the channels can be predicted from its past, so there is nothing to count sources by; "
+            "give n_components as a number."
+        )
+    return count
+
+
+def _independent_signals(values: np.ndarray) -> np.ndarray:
+    """Principal components ``(T, rank)``: repeated channels would be predicted perfectly."""
+    spectrum = correlation_spectrum(values)
+    return ((values - spectrum.mean) / spectrum.scale) @ spectrum.eigenvectors[:, : spectrum.rank]
+
+
+def _canonical_correlations(signals: np.ndarray, n_lags: int) -> tuple[np.ndarray, int]:
+    """Correlations ``(m,)``, descending, of a sample with its ``n_lags`` predecessors, and the number of samples."""
+    n_samples = len(signals) - n_lags
+    past = np.hstack([signals[lag : lag + n_samples] for lag in range(n_lags)])
+    bases = [np.linalg.qr(block - block.mean(axis=0))[0] for block in (signals[n_lags:], past)]
+    correlations = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
+    return np.minimum(correlations, 1.0 - np.finfo(float).eps), n_samples
+
+
+def _bartlett(correlations: np.ndarray, n_samples: int, n_lags: int) -> int:
+    """The smallest k for which the correlations from k on may all be zero.
+
+    -(N - 1 - k - (p + q + 1) / 2 + sum_(i<k) r_i^-2) sum_(i>=k) log(1 - r_i^2) ~ chi^2 of (p - k)(q - k) degrees,
+    p signals and q = p L past values.
+    """
+    n_signals, n_past = len(correlations), len(correlations) * n_lags
+    for k in range(n_signals):
+        found, rest = correlations[:k], correlations[k:]
+        factor = n_samples - 1 - k - (n_signals + n_past + 1) / 2 + np.sum(found**-2.0)
+        statistic = -factor * np.sum(np.log1p(-(rest**2)))
+        if statistic < chi2.isf(LEVEL, (n_signals - k) * (n_past - k)):
+            return k
+    return n_signals
