@@ -90,6 +90,7 @@ def fail(kind: str, message: str, code: int, as_json: bool) -> int:
 OPTIONS = {
     "time_column=False": "--time-column none",
     "columns=": "--columns ",
+    "missing='mask'": "--missing mask",
     "time_column=": "--time-column ",
     "sampling_rate=": "--sampling-rate ",
     "n_components=": "--components ",

@@ -21,8 +21,9 @@ PATIENCE = 500  # epochs over which an improvement is measured: longer than a wa
 class Report:
     """How far a fit is.
 
-    ``epoch`` of ``max_epochs`` are done; ``history`` maps a name to an array with one row per epoch so far;
-    ``sources()`` computes the present sources ``(T, n)`` at the mean start, before ordering and sign.
+    ``epoch`` of ``max_epochs`` are done; ``n_values`` of the recording were seen; ``history`` maps a name to an array
+    with one row per epoch so far; ``sources()`` computes the present sources ``(T, n)`` at the mean start, before
+    ordering and sign.
     """
 
     epoch: int

@@ -16,6 +16,7 @@ from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainState
 from stradiff.fitting.warm_start import initial_model
 from stradiff.model.model import Model
+from stradiff.model.visible import count_visible
 
 
 @dataclasses.dataclass
@@ -36,6 +37,7 @@ def fit(
     times: np.ndarray | None,
     settings: Settings,
     *,
+    seen: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     seed: int = 0,
     record: tuple[int, ...] | str = "auto",
@@ -44,11 +46,13 @@ def fit(
 ) -> Fit:
     """Algorithm 1 on normalised observations ``(T, m)``, ``times`` normalised to [0, 1] or None.
 
+    ``seen`` (``stradiff.model.visible``) leaves missing samples out of the reconstruction; what stands in their place
+    among the observations serves the warm start alone.
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C.
     """
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
     model = initial_model(observed, times, settings, model_key, guess)
-    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, trainer.init(model, train_key))
+    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, trainer.init(model, train_key), seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, jnp.float32)
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)
@@ -75,13 +79,22 @@ def fit(
 class _Loop:
     """The state of training and its history, moved on a chunk at a time."""
 
-    def __init__(self, observed: jax.Array, times: np.ndarray | None, settings: Settings, state: TrainState) -> None:
+    def __init__(
+        self,
+        observed: jax.Array,
+        times: np.ndarray | None,
+        settings: Settings,
+        state: TrainState,
+        seen: np.ndarray | None,
+    ) -> None:
         self.state = state
         self.history = History(state.model.n_sources)
         self.epoch = 0
         self._observed = observed
         self._times = None if times is None else jnp.asarray(times)
         self._settings = settings
+        self._seen = None if seen is None else jnp.asarray(seen, jnp.float32)
+        self._n_values = round(float(count_visible(self._seen, observed.size)))
 
     def advance(self, stop: int) -> None:
         """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, where numbers end.
@@ -97,7 +110,8 @@ class _Loop:
 
     def _run(self, n_epochs: int) -> tuple[TrainState, TrainInfo]:
         rate, count = jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs)
-        result = trainer.run(self.state, self._observed, self._times, self._settings.training, rate, count)
+        state, settings = self.state, self._settings.training
+        result = trainer.run(state, self._observed, self._times, settings, rate, count, self._seen)
         return jax.block_until_ready(result)
 
     def report(self) -> Report:
@@ -107,4 +121,4 @@ class _Loop:
         def sources() -> np.ndarray:
             return np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
 
-        return Report(self.epoch, self._settings.max_epochs, self._observed.size, self.history.as_dict(), sources)
+        return Report(self.epoch, self._settings.max_epochs, self._n_values, self.history.as_dict(), sources)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from stradiff.fitting.volume import volume
-from stradiff.model.branches import Branch
+from stradiff.model.branches import Branch, over_sources
 from stradiff.model.model import Model
+from stradiff.model.visible import Seen, count_visible, visible
 
 Scalar = Float[Array, ""]
 
@@ -60,19 +60,19 @@ def draw_noise(model: Model, key: PRNGKeyArray) -> Noise:
     )
 
 
-def reconstruction(observed: Float[Array, "T m"], mixed: Float[Array, "T m"], nu_y: float) -> Scalar:
-    """|Y~ - Y^|_F^2 / (2 nu_y) (Eqs. 23, 24)."""
-    return jnp.sum((observed - mixed) ** 2) / (2.0 * nu_y)
+def reconstruction(error: Float[Array, "T m"], nu_y: float) -> Scalar:
+    """|Y~ - Y^|_F^2 / (2 nu_y) (Eqs. 23, 24), of the error where it is seen."""
+    return jnp.sum(error**2) / (2.0 * nu_y)
 
 
 def denoising(model: Model, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
     """Mean over sources of the noise-prediction loss (Eqs. 26, 27)."""
-    return jnp.mean(eqx.filter_vmap(Branch.denoising_loss)(model.branches, sources, noise.tau, noise.diffusion))
+    return jnp.mean(over_sources(Branch.denoising_loss, model.branches, sources, noise.tau, noise.diffusion))
 
 
 def start_kl(model: Model) -> Scalar:
     """KL(q(Z) || N(0, I)), summed over sources (Eqs. 28-30)."""
-    return jnp.sum(eqx.filter_vmap(lambda branch: branch.start.kl())(model.branches))
+    return jnp.sum(over_sources(lambda branch: branch.start.kl(), model.branches))
 
 
 def terms(
@@ -81,19 +81,23 @@ def terms(
     times: Float[Array, " T"] | None,
     noise: Noise,
     weights: Weights,
+    seen: Seen = None,
 ) -> tuple[Terms, Scalar]:
-    """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error."""
+    """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error.
+
+    The volume term is that of the whole recording, also where samples are missing.
+    """
     sources = model.at(noise.start)
-    mixed = model.mix(sources)
+    error = visible(observed - model.mix(sources), seen)
     diffused = sources if weights.diffusion_moves_sources else jax.lax.stop_gradient(sources)
     every = Terms(
-        reconstruction=reconstruction(observed, mixed, weights.nu_y),
+        reconstruction=reconstruction(error, weights.nu_y),
         prior=-model.log_prior(sources, times),
         diffusion=denoising(model, diffused, noise),
         kl=start_kl(model),
         volume=volume(model, sources, weights.nu_y, noise.times) if weights.volume else jnp.zeros((), sources.dtype),
     )
-    return every, jnp.mean((observed - mixed) ** 2)
+    return every, jnp.sum(error**2) / count_visible(seen, error.size)
 
 
 def total(every: Terms, weights: Weights) -> Scalar:

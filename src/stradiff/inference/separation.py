@@ -19,7 +19,7 @@ from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.model.priors import state_space
-from stradiff.observations import Normaliser, check_memory, fit_normaliser
+from stradiff.observations import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.observations.checks import as_float_array
 
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
@@ -36,6 +36,8 @@ class Separation:
     regression: np.ndarray
     """(n, m') least squares from normalised observations to raw sources: where ``unmix`` starts its search."""
     seed: int
+    seen: np.ndarray | None = None
+    """(T, m) True where the recording has a value; None where nothing is missing."""
 
     def moments(self, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
@@ -58,11 +60,30 @@ class Separation:
         return _finite(self.normaliser.inverse(mixed), sources.dtype)
 
     def unmix(self, values: np.ndarray) -> np.ndarray:
-        """Recording ``(.., m)`` never seen in training -> sources ``(.., n)``, row by row, in its dtype."""
-        observed = self.normaliser.forward(values.astype(np.float64))
+        """Recording ``(.., m)`` never seen in training -> sources ``(.., n)``, row by row, in its dtype.
+
+        A row with NaN is explained by the channels that were seen, which must be as many as there are sources.
+        """
+        seen = ~np.isnan(values)
+        check_rows(seen, self.settings.n_sources)
+        whole = seen.all(axis=1)
+        raw = np.empty((len(values), self.settings.n_sources))
+        if whole.any():
+            raw[whole] = self._unmixed(values[whole])
+        if not whole.all():
+            raw[~whole] = self._unmixed(values[~whole], seen[~whole])
+        return _finite(self.readout.show(raw), values.dtype)
+
+    def _unmixed(self, values: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+        """Raw sources of rows that all have gaps, or have none."""
+        values, there = values.astype(np.float64), None
+        if seen is not None:
+            values, there = np.where(seen, values, self.normaliser.mean), self.normaliser.visible(seen)
+            there = there[:, :, None] * np.eye(there.shape[1]) if there.ndim == 2 else there
+        observed = self.normaliser.forward(values)
         with numerics():  # in double precision: rows far from those of the fit would leave the range of single
-            raw = unmix(self.model.mixing, jnp.asarray(observed), jnp.asarray(self.regression, jnp.float64))
-        return _finite(self.readout.show(np.asarray(raw)), values.dtype)
+            start, there = jnp.asarray(self.regression, jnp.float64), None if there is None else jnp.asarray(there)
+            return np.asarray(unmix(self.model.mixing, jnp.asarray(observed), start, there))
 
     def mixing_matrix(self) -> np.ndarray | None:
         """``(m, n)`` in the recording's units for a linear map, None for another."""
@@ -92,6 +113,7 @@ def separate(
     times: np.ndarray | None,
     settings: Settings,
     *,
+    seen: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     seed: int = 0,
     n_draws: int = 100,
@@ -101,19 +123,23 @@ def separate(
 ) -> tuple[Separation, Fit]:
     """Normalise, fit, and fix how the answer is read: order, sign and scale.
 
-    ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid.
+    ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid. What stands among the values
+    where nothing was ``seen`` does not matter: there the warm start sees straight lines, and training sees nothing.
     """
     check_memory(
         needed_memory(len(values), values.shape[1], settings, regular=times is None),
         f"Fitting {len(values)} samples",
     )
-    normaliser = fit_normaliser(values, _normalisation(settings, values.shape[1]))
-    observed = normaliser.forward(values).astype(np.float32)
+    gappy = values if seen is None else np.where(seen, values, np.nan)
+    filled = interpolated(gappy, seen, times)
+    normaliser = fit_normaliser(gappy, _normalisation(settings, values.shape[1]))
+    observed = normaliser.forward(filled).astype(np.float32)
     with numerics():
         result = fit(
             observed,
             times,
             settings,
+            seen=None if seen is None else normaliser.visible(seen),
             guess=guess,
             seed=seed,
             record=record,
@@ -125,8 +151,8 @@ def separate(
         raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
     regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
     # The rule names channels of the recording, which whitened ones are not.
-    readout = choose_readout(mean, fit_normaliser(values, "standardise").forward(values))
-    return Separation(settings, normaliser, result.model, readout, regression, seed), result
+    readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
+    return Separation(settings, normaliser, result.model, readout, regression, seed, seen), result
 
 
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -136,6 +162,17 @@ def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if not np.isfinite(result).all():
         raise NumericsError(f"The result leaves the range of {dtype}; give values nearer to those of the fit.")
     return result
+
+
+def check_rows(seen: np.ndarray, n_sources: int) -> None:
+    """Refuse rows ``(T, m)`` in which too few channels are seen to tell the sources."""
+    n_seen = seen.sum(axis=1)
+    if len(seen) and n_seen.min() < min(n_sources, seen.shape[1]):
+        row = int(np.argmin(n_seen >= n_sources))
+        raise InputError(
+            f"Row {row} (counted from 0) has values of {n_seen[row]} channels, too few for {n_sources} sources; leave "
+            "such rows out, or fit them: within a fit, what was seen before and after fills them."
+        )
 
 
 def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:

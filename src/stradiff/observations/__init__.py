@@ -3,6 +3,7 @@
 from stradiff.observations.checks import check_observations, check_times
 from stradiff.observations.example import load_gait
 from stradiff.observations.memory import available_memory, check_memory
+from stradiff.observations.missing import interpolated, seen_values, with_gaps
 from stradiff.observations.normalise import Normaliser, fit_normaliser
 from stradiff.observations.rank import check_rank
 from stradiff.observations.readers import READERS, read_recording
@@ -25,10 +26,13 @@ __all__ = [
     "check_times",
     "check_writable_folder",
     "fit_normaliser",
+    "interpolated",
     "load_gait",
     "read_recording",
     "regular_rate",
+    "seen_values",
     "simulate",
+    "with_gaps",
     "write_json",
     "write_table",
 ]

@@ -7,9 +7,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from stradiff.errors import InputError, NotANumberError
+from stradiff.observations.missing import check_enough_seen, check_missing, seen_values
 
 # Largest size of a value, and one over the smallest span of a channel. Squares and sums of squares of any
 # recording that fits in memory then neither overflow nor underflow.
@@ -30,6 +32,7 @@ def check_observations(
     channel_names: Sequence[str] | None = None,
     min_samples: int = 2,
     allow_constant: bool = False,
+    missing: str | None = None,
     where: Where = row_of_array,
 ) -> np.ndarray:
     """Observations as a finite float array, or a sentence about what is wrong with them.
@@ -47,6 +50,9 @@ def check_observations(
         2 for fitting; 1 for observations that only pass through a fitted map.
     allow_constant : bool
         Whether a channel may have the same value everywhere (not for fitting).
+    missing : {"refuse", "mask"}, optional
+        ``"mask"``: NaN, None and masked samples stand for what was not seen, and come back as NaN. ``"refuse"``: they
+        are refused with a hint at ``"mask"``. None: without, for callers that cannot do with gaps.
     where : callable
         How a message names a row.
 
@@ -66,7 +72,8 @@ def check_observations(
     >>> check_observations([[1, 2], [3, 5]]).dtype
     dtype('float64')
     """
-    array = as_float_array(values, where)
+    may_miss = missing is not None and check_missing(missing)
+    array = as_float_array(values, where, missing=missing)
     if array.ndim != 2:
         raise InputError(
             f"The observations must be 2-D, (samples, channels), but have shape {array.shape}. "
@@ -84,17 +91,25 @@ def check_observations(
             "rows are samples, columns are channels."
         )
     if n_samples:
-        _check_finite(array, names, where)
+        seen = seen_values(array) if may_miss else None
+        if seen is not None and min_samples > 1:  # for fitting, and not only to pass through
+            check_enough_seen(seen, names)
+        _check_finite(array, names, where, missing)
         _check_spread(array, names, allow_constant)
     return array
 
 
-def as_float_array(values: Any, where: Where = row_of_array, what: str = "observations") -> np.ndarray:
+def as_float_array(
+    values: Any, where: Where = row_of_array, what: str = "observations", *, missing: str | None = None
+) -> np.ndarray:
     """Native float32 or float64 array of any shape; :class:`InputError` for ``what`` are not numbers."""
+    if missing == "mask" and isinstance(values, np.ma.MaskedArray):
+        values = values.astype(np.promote_types(values.dtype, np.float32)).filled(np.nan)
     if sparse.issparse(values):
         raise InputError(f"The {what} are a sparse matrix; pass a dense array, such as values.toarray().")
     if np.ma.is_masked(values):
-        raise InputError(f"The {what} have masked samples; interpolate them, or keep the rows without any.")
+        hint = "use missing='mask', or " if missing else ""
+        raise InputError(f"The {what} have masked samples; {hint}interpolate them, or keep the rows without any.")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -109,7 +124,7 @@ def as_float_array(values: Any, where: Where = row_of_array, what: str = "observ
         case "b":
             raise InputError(f"The {what} are True and False; use values.astype(float) if they are a signal.")
         case "O":
-            return _floats_of_objects(array, where)
+            return _floats_of_objects(array, where, missing == "mask")
     raise InputError(f"The {what} are of type {array.dtype}, not numbers; keep the numeric columns only.")
 
 
@@ -159,10 +174,12 @@ def check_sampling_rate(sampling_rate: Any) -> float:
     raise InputError(f"sampling_rate={sampling_rate!r} must be a number of samples per second above 0.")
 
 
-def _floats_of_objects(array: np.ndarray, where: Where) -> np.ndarray:
+def _floats_of_objects(array: np.ndarray, where: Where, allow_missing: bool) -> np.ndarray:
     """Float64 of a table of Python objects; a string is no number, even when it looks like one."""
-    floats = np.empty(array.shape)
+    floats = np.full(array.shape, np.nan)
     for index, cell in np.ndenumerate(array):
+        if allow_missing and (cell is None or cell is pd.NA):
+            continue
         try:
             if isinstance(cell, str | bytes | bool | np.bool_):
                 raise ValueError
@@ -184,14 +201,17 @@ def shortened(cell: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _check_finite(array: np.ndarray, names: Sequence[str], where: Where) -> None:
+def _check_finite(array: np.ndarray, names: Sequence[str], where: Where, missing: str | None) -> None:
     finite = np.isfinite(array)
+    if missing == "mask":
+        finite |= np.isnan(array)
     if finite.all():
         return
     row, channel = divmod(int(np.argmin(finite)), array.shape[1])
     what = "NaN" if np.isnan(array[row, channel]) else "inf"
+    hint = "use missing='mask' if NaN means not seen, or " if missing and what == "NaN" else ""
     raise InputError(
-        f"Channel {names[channel]!r} holds {what}, first at {where(row)}; "
+        f"Channel {names[channel]!r} holds {what}, first at {where(row)}; {hint}"
         f"interpolate or leave out what is not finite ({finite.size - np.count_nonzero(finite)} in all)."
     )
 
@@ -199,8 +219,8 @@ def _check_finite(array: np.ndarray, names: Sequence[str], where: Where) -> None
 def _check_spread(array: np.ndarray, names: Sequence[str], allow_constant: bool) -> None:
     """A channel varies, and by an amount whose square is a number."""
     limit = _LIMIT[array.dtype]
-    low, high = array.min(axis=0), array.max(axis=0)
-    size = np.maximum(np.abs(low), np.abs(high))
+    low, high = np.fmin.reduce(array, axis=0), np.fmax.reduce(array, axis=0)  # of what is no NaN
+    size = np.nan_to_num(np.maximum(np.abs(low), np.abs(high)))
     j = int(np.argmax(size))
     if size[j] > limit:
         raise InputError(f"Channel {names[j]!r} reaches {size[j]:.3g}; give it in a larger unit.")

@@ -21,6 +21,7 @@ from stradiff.observations.checks import (
     row_of_array,
     shortened,
 )
+from stradiff.observations.missing import check_missing
 from stradiff.observations.recording import Recording
 from stradiff.observations.timestamps import regular_rate, seconds_per_unit, to_seconds
 
@@ -80,20 +81,21 @@ def to_recording(
     sampling_rate: float | int | None,
     time_column: TimeColumn,
     columns: Columns,
+    missing: str = "refuse",
 ) -> Recording:
     """Recording of the chosen columns; see :func:`read_recording` for the rules."""
     time_position = _time_position(contents, time_column)
     channels = [j for j in range(contents.columns.shape[1]) if j != time_position]
     chosen = _chosen(contents.columns.columns, channels, columns)
     names = check_channel_names([str(contents.columns.columns[j]) for j in chosen], len(chosen))
-    values = _values(contents, chosen)
+    values = _values(contents, chosen, check_missing(missing))
     n_samples, n_channels = values.shape
     if n_channels > 1 and n_samples <= n_channels:
         raise InputError(
             f"The table has {n_samples} x {n_channels} cells (rows x channels), but rows must be samples; "
             "transpose it, or choose fewer channels with columns=."
         )
-    values = check_observations(values, channel_names=names, where=contents.where)
+    values = check_observations(values, channel_names=names, missing=missing, where=contents.where)
     rate: float | None
     if sampling_rate is not None and time_column not in (None, False):
         raise OptionError("time_column= and sampling_rate= both say when the samples were taken; give one of them.")
@@ -101,7 +103,7 @@ def to_recording(
         times, rate = _time_base(contents, time_position)
     else:
         times, rate = None, check_sampling_rate(sampling_rate)
-    return Recording(values, times, rate, names, contents.units, name)
+    return Recording(values, times, rate, names, contents.units, name, missing)
 
 
 def _time_base(contents: Contents, time_position: int | None) -> tuple[np.ndarray | None, float | None]:
@@ -170,8 +172,8 @@ def _position(item: str | int, names: list[str], option: str) -> int:
     raise InputError(f"{option}: there is no {item!r}; choose from {shown}, or from 0 to {len(names) - 1}.")
 
 
-def _values(contents: Contents, chosen: list[int]) -> np.ndarray:
-    """Numbers ``(T, m)`` of the chosen columns; text among them is shown with its place."""
+def _values(contents: Contents, chosen: list[int], may_miss: bool) -> np.ndarray:
+    """Numbers ``(T, m)`` of the chosen columns, NaN where one is missing that may be; other text is refused."""
     frame = contents.columns
     if chosen != list(range(frame.shape[1])):
         frame = frame.iloc[:, chosen]
@@ -179,24 +181,28 @@ def _values(contents: Contents, chosen: list[int]) -> np.ndarray:
     if all(kinds):
         return frame.to_numpy()
     columns = [
-        frame.iloc[:, j].to_numpy(np.float64) if numeric else _parsed(contents, frame, j)
+        frame.iloc[:, j].to_numpy(np.float64) if numeric else _parsed(contents, frame, j, may_miss)
         for j, numeric in enumerate(kinds)
     ]
     return np.column_stack(columns)
 
 
-def _parsed(contents: Contents, frame: pd.DataFrame, j: int) -> np.ndarray:
+def _parsed(contents: Contents, frame: pd.DataFrame, j: int, may_miss: bool) -> np.ndarray:
     """Numbers of a column that was read as text, or a sentence about its first cell that is none."""
     cells = frame.iloc[:, j].astype(str)
     exchanged = str.maketrans({contents.decimal: ".", ".": contents.decimal})  # 1.234 is no number among 1,5
     numbers = cells.str.translate(exchanged).str.strip()
+    absent = cells.str.strip().str.lower().isin(MISSING).to_numpy(bool)
     bad = pd.to_numeric(numbers, errors="coerce").isna().to_numpy(bool)
+    if may_miss:
+        numbers, bad = numbers.mask(absent, "nan"), bad & ~absent
     if bad.any():
         row = int(np.argmax(bad))
-        cell = str(cells.iloc[row]).strip()
-        what = "a sample is missing" if cell.lower() in MISSING else f"{shortened(cell)} is not a number"
+        what, hint = f"{shortened(str(cells.iloc[row]).strip())} is not a number", ""
+        if absent[row]:
+            what, hint = "a sample is missing", "mark such samples with missing='mask', "
         raise InputError(
             f"{contents.where(row)}, column {frame.columns[j]!r}: {what}; "
-            "mend it, or choose other channels with columns=."
+            f"{hint}mend it, or choose other channels with columns=."
         )
     return numbers.to_numpy(dtype=str).astype(np.float64)  # to the nearest float64, as pandas does not always

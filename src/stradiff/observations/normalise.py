@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from stradiff.errors import InputError, OptionError
 from stradiff.observations.checks import as_float_array, check_observations
+from stradiff.observations.missing import interpolated, seen_values
 from stradiff.observations.rank import CorrelationSpectrum, check_n_components, correlation_spectrum
 
 MODES = ("centre", "standardise", "whiten")
@@ -32,10 +34,32 @@ class Normaliser:
         """Normalised observations ``(..., m')`` of ``Y (..., m)``, in the dtype of ``Y``.
 
         Computed in float64, so an offset does not cost digits of a float32 signal. :class:`InputError` when
-        the number of channels is another one.
+        the number of channels is another one. A row with a missing value becomes NaN: fill it first.
         """
         Y = _with_columns(Y, len(self.mean), "channels")
         return ((Y - self.mean) @ self.matrix).astype(Y.dtype)
+
+    def visible(self, seen: np.ndarray) -> np.ndarray:
+        """What the seen channels ``(T, m)`` of a row say of its normalised channels.
+
+        A residual ``e`` of normalised channels stands for ``e @ inverse_matrix`` in the recording. White noise of
+        ``e``, marginalised over the channels that were not seen, leaves the squared length of ``e`` projected onto the
+        span of the seen columns of ``inverse_matrix``.
+
+        Returns
+        -------
+        ndarray
+            ``(T, m')``, 1 or 0, where every normalised channel is seen or not; else the projections ``(T, m', m')``.
+        """
+        columns = self.inverse_matrix / np.linalg.norm(self.inverse_matrix, axis=0)
+        diagonal = np.count_nonzero(columns) == len(columns) == columns.shape[1]
+        if diagonal:
+            return seen.astype(np.float64)
+        if (seen == seen[:, :1]).all():
+            return np.repeat(seen[:, :1].astype(np.float64), len(columns), axis=1)
+        patterns, which = np.unique(seen, axis=0, return_inverse=True)
+        projections = [columns[:, there] @ np.linalg.pinv(columns[:, there]) for there in patterns]
+        return np.stack(projections)[which.ravel()]
 
     def inverse(self, Y_normalised: Any) -> np.ndarray:
         """Observations ``(..., m)`` in the recording's units, in the dtype of ``Y_normalised (..., m')``."""
@@ -49,10 +73,13 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
     Parameters
     ----------
     Y : array-like, shape (T, m)
+        NaN stands for what was not seen and does not count.
     mode : {"centre", "standardise", "whiten"}
         ``"centre"``: mean 0. ``"standardise"``: also variance 1 (divided by ``T``). ``"whiten"``: also
         uncorrelated: the principal components of the standardised channels, largest first, each to
         variance 1. Standardising first makes the whitened signals independent of the units of the channels.
+        Gaps are bridged by straight lines for the correlations: they only choose the axes, and those of a filled
+        recording are positive definite, which correlations pair by pair of what was seen need not be.
     n_components : int, optional
         Whitened signals to keep; all ``m`` by default. With fewer, ``inverse(forward(Y))`` is not ``Y`` but
         its best approximation by that many signals.
@@ -73,19 +100,21 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
     >>> np.allclose(normaliser.inverse(normaliser.forward(Y)), Y)
     True
     """
-    Y = check_observations(Y)
+    Y = check_observations(Y, missing="mask")
     n_channels = Y.shape[1]
     if mode not in MODES:
         raise OptionError(f"mode={mode!r} does not exist; choose one of {', '.join(MODES)}.")
     if n_components is not None and mode != "whiten":
         raise OptionError(f"n_components={n_components!r} needs mode='whiten'; {mode!r} keeps every channel.")
+    mean = np.nanmean(Y, axis=0, dtype=np.float64)
+    scale = np.sqrt(np.nanmean((Y - mean) ** 2, axis=0))
     if mode == "centre":
         identity = np.eye(n_channels)
-        return Normaliser(Y.mean(axis=0, dtype=np.float64), identity, identity)
+        return Normaliser(mean, identity, identity)
     if mode == "whiten":
-        return _whitener(correlation_spectrum(Y), check_n_components(n_components, n_channels))
-    mean = Y.mean(axis=0, dtype=np.float64)
-    scale = np.sqrt(np.mean((Y - mean) ** 2, axis=0))
+        spectrum = correlation_spectrum(interpolated(Y, seen_values(Y)))
+        spectrum = dataclasses.replace(spectrum, mean=mean, scale=scale)
+        return _whitener(spectrum, check_n_components(n_components, n_channels))
     return Normaliser(mean, np.diag(1 / scale), np.diag(scale))
 
 

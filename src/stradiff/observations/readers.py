@@ -37,6 +37,7 @@ def read_recording(
     sampling_rate: float | int | None = None,
     time_column: TimeColumn = None,
     columns: Columns = None,
+    missing: str = "refuse",
 ) -> Recording:
     r"""Read a recording from a file; rows are samples, columns are channels.
 
@@ -66,6 +67,9 @@ def read_recording(
         ``t [s]``); False reads such a column as a channel.
     columns : list of str or int, optional
         Channels to keep, by name or by position among the channels (from 0, the time column not counted).
+    missing : {"refuse", "mask"}
+        What to do with samples that are not there (empty cells, ``NA``, ``NaN``, ``null``, ``-``): refuse the file, or
+        mark them as missing (NaN).
 
     Returns
     -------
@@ -95,7 +99,7 @@ def read_recording(
     path = Path(path)
     with _explained(path):
         reader = _reader_of(path)
-        return to_recording(reader(path), path.stem, sampling_rate, time_column, columns)
+        return to_recording(reader(path), path.stem, sampling_rate, time_column, columns, missing)
 
 
 def read_npy(path: Path) -> Contents:

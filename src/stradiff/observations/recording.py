@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from stradiff.observations.checks import (
     check_sampling_rate,
     check_times,
 )
+from stradiff.observations.missing import interpolated, seen_values
 
 __all__ = ["Recording", "check_observations"]
 
@@ -40,6 +42,13 @@ class Recording:
         Unit of the values, such as ``"mV"``.
     name : str
         What reports call the recording.
+    missing : {"refuse", "mask"}
+        ``"mask"``: NaN among the values marks what was not seen.
+
+    Attributes
+    ----------
+    seen : ndarray of bool, shape (T, m), or None
+        Where there is a value; None where nothing is missing.
 
     Raises
     ------
@@ -60,9 +69,10 @@ class Recording:
     channel_names: tuple[str, ...] = ()
     units: str | None = None
     name: str = "recording"
+    missing: str = "refuse"
 
     def __post_init__(self) -> None:
-        values = check_observations(self.values, channel_names=self.channel_names)
+        values = check_observations(self.values, channel_names=self.channel_names, missing=self.missing)
         checked: dict[str, object] = {
             "values": _read_only(values),
             "channel_names": check_channel_names(self.channel_names, values.shape[1]),
@@ -75,6 +85,16 @@ class Recording:
             checked["sampling_rate"] = check_sampling_rate(self.sampling_rate)
         for key, value in checked.items():
             object.__setattr__(self, key, value)
+
+    @cached_property
+    def seen(self) -> np.ndarray | None:
+        """``(T, m)`` True where there is a value; None where nothing is missing."""
+        return seen_values(self.values)
+
+    @property
+    def filled(self) -> np.ndarray:
+        """The values with straight lines through their gaps, for methods that cannot do with gaps."""
+        return interpolated(self.values, self.seen, self.times)
 
     @property
     def n_samples(self) -> int:
