@@ -1,10 +1,16 @@
-"""One generator per source: a Gaussian start and a reverse diffusion of its own (Eqs. 2-4, 16, 25, 26)."""
+"""One generator per source: a Gaussian start and a reverse diffusion of its own (Eqs. 2-4, 16, 25, 26).
+
+Two ablations show what the diffusions are for: one network shared by all sources, and none at all.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.networks import Network
@@ -14,11 +20,20 @@ from stradiff.model.start import Start
 
 
 class Branch(eqx.Module):
-    """f_theta of one source; the model holds n of them, stacked along a leading axis."""
+    """f_theta of one source; the model holds n of them, stacked along a leading axis.
+
+    ``shared``: the network is not stacked but one for all. Without a network the source is its start, s = z.
+    """
 
     start: Start
-    network: Network
+    network: Network | None
     schedule: Schedule = eqx.field(static=True)
+    shared: bool = eqx.field(static=True, default=False)
+
+    @property
+    def gain(self) -> float:
+        """What the start is multiplied by while the network is silent: 1 / sqrt(abar_L)."""
+        return 1.0 if self.network is None else float(1.0 / np.sqrt(self.schedule.alpha_bar[-1]))
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, " T"]:
         """s = f_theta(z), z ~ q(z) (Eqs. 9, 15, 33)."""
@@ -34,6 +49,8 @@ class Branch(eqx.Module):
 
     def denoising_loss(self, source: Float[Array, " T"], tau: Array, noise: Float[Array, " T"]) -> Float[Array, ""]:
         """|eps_theta(x_tau, tau / L) - noise|^2 / T at x_tau = sqrt(abar) s + sqrt(1 - abar) noise (Eqs. 25, 26)."""
+        if self.network is None:
+            return jnp.zeros((), source.dtype)
         alpha_bar = jnp.asarray(self.schedule.alpha_bar, source.dtype)[tau]
         noisy = jnp.sqrt(alpha_bar) * source + jnp.sqrt(1.0 - alpha_bar) * noise
         level = tau.astype(source.dtype) / self.schedule.length
@@ -42,3 +59,14 @@ class Branch(eqx.Module):
     def sample_tau(self, key: PRNGKeyArray) -> Array:
         """A noise level, uniform on 1 .. L (Eq. 25)."""
         return jax.random.randint(key, (), 1, self.schedule.length + 1)
+
+
+def over_sources(function: Callable[..., Array], branches: Branch, *arrays: Array) -> Array:
+    """``function(branch, *arrays)`` for every source at once, over the leading axis of all but a shared network."""
+    network, schedule, shared = branches.network, branches.schedule, branches.shared
+
+    def one(start: Start, own: Network | None, *arrays: Array) -> Array:
+        return function(Branch(start, network if shared else own, schedule), *arrays)
+
+    result: Array = eqx.filter_vmap(one)(branches.start, None if shared else network, *arrays)
+    return result

@@ -31,8 +31,10 @@ def reverse_step(
     return jnp.sqrt(alpha_bar_next) * clean + jnp.sqrt(1.0 - alpha_bar_next) * noise
 
 
-def reverse_path(network: Network, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, "states T"]:
-    """All states x_L = z, .., x_0 = s (Eqs. 11, 13-15), x_L first."""
+def reverse_path(network: Network | None, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, "states T"]:
+    """All states x_L = z, .., x_0 = s (Eqs. 11, 13-15), x_L first; without a network nothing moves."""
+    if network is None:
+        return jnp.broadcast_to(start, (schedule.length + 1, *start.shape))
     alpha_bar = jnp.asarray(schedule.alpha_bar, start.dtype)
 
     def step(noisy: Float[Array, " T"], tau: Array) -> tuple[Array, Array]:
@@ -44,8 +46,10 @@ def reverse_path(network: Network, start: Float[Array, " T"], schedule: Schedule
     return jnp.concatenate([start[None, :], states])
 
 
-def generate(network: Network, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
+def generate(network: Network | None, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
     """s = x_0 alone (Eq. 15); the same as the end of ``reverse_path``, by the quickest way the network allows."""
+    if network is None:
+        return start
     if isinstance(network, Dense):
         return _generate_in_code(network, start, schedule)
     return reverse_path(network, start, schedule)[-1]

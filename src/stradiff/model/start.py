@@ -9,10 +9,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Start(eqx.Module):
-    """q(z) = N(mu, diag(sigma^2)) of one source (Eq. 7); sigma is kept as its logarithm to stay positive."""
+    """q(z) = N(mu, diag(sigma^2)) of one source (Eq. 7); sigma is kept as its logarithm to stay positive.
+
+    Without a sigma the start is the point mu: the model is then fitted by its most probable sources alone.
+    """
 
     mean: Float[Array, " T"]
-    log_sigma: Float[Array, " T"]
+    log_sigma: Float[Array, " T"] | None
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, " T"]:
         """z = mu + sigma * noise, noise ~ N(0, I) (Eq. 9)."""
@@ -20,9 +23,13 @@ class Start(eqx.Module):
 
     def at(self, noise: Float[Array, " T"]) -> Float[Array, " T"]:
         """The z that this ``noise`` is mapped to (Eq. 9)."""
+        if self.log_sigma is None:
+            return self.mean
         return self.mean + jnp.exp(self.log_sigma) * noise
 
     def kl(self) -> Float[Array, ""]:
-        """KL(q(z) || N(0, I)) = 1/2 sum_t [mu_t^2 + sigma_t^2 - 1 - log sigma_t^2] (Eqs. 28-30)."""
+        """KL(q(z) || N(0, I)) = 1/2 sum_t [mu_t^2 + sigma_t^2 - 1 - log sigma_t^2] (Eqs. 28-30); zero for a point."""
+        if self.log_sigma is None:
+            return jnp.zeros((), self.mean.dtype)
         log_variance = 2.0 * self.log_sigma
         return 0.5 * jnp.sum(self.mean**2 + jnp.exp(log_variance) - 1.0 - log_variance)

@@ -15,6 +15,10 @@ class Mixing(eqx.Module):
     def __call__(self, sources: Float[Array, " n"]) -> Float[Array, " m"]:
         """The normalised observation that these sources make at one instant."""
 
+    def inverse(self, observed: Float[Array, " m"]) -> Float[Array, " n"] | None:
+        """The sources of one observation where the map has an inverse that can be written down; None elsewhere."""
+        return None
+
     def normalised(self) -> Mixing:
         """The same map in the form it is kept in after every step (Algorithm 1, lines 20-22)."""
         return self

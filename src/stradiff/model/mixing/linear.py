@@ -29,6 +29,10 @@ class Linear(Mixing):
         """A s."""
         return self.matrix @ sources
 
+    def inverse(self, observed: Float[Array, " m"]) -> Float[Array, " n"]:
+        """Least squares: the pseudo-inverse of A times y."""
+        return jnp.linalg.pinv(self.matrix) @ observed
+
     def normalised(self) -> Linear:
         """Every column divided by its norm, if the columns are kept at norm one."""
         if not self.unit_columns:
