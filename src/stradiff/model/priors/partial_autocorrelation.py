@@ -1,4 +1,4 @@
-"""Stationary autoregressions by their partial autocorrelations: any p numbers in (-1, 1) are one, and every one is such.
+"""Stationary autoregressions by partial autocorrelations: any p numbers in (-1, 1) are one, every one is such.
 
 Levinson's recursion (1947; Durbin 1960) leads from partial autocorrelations k_1 .. k_p to the best linear predictors
 of every order up to p; Barndorff-Nielsen & Schou (1973) show the map onto stationary autoregressions to be one to one.
@@ -6,10 +6,16 @@ of every order up to p; Barndorff-Nielsen & Schou (1973) show the map onto stati
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from stradiff.errors import OptionError
+
+NODES = 512  # of the integral over frequencies in ``memory``, dense towards zero: resolves peaks of 1e-5 radians
 MARGIN = 1e-6  # a partial autocorrelation of one is a source without innovations; this far from it nothing overflows
 
 
@@ -68,6 +74,27 @@ def response(partial: Float[Array, " p"], omega: Float[Array, " F"]) -> Float[Ar
     coefficients, lag = predictors(partial)[-1], jnp.arange(1, partial.shape[0] + 1)
     angle = omega[:, None] * lag[None, :]
     return (1.0 - jnp.cos(angle) @ coefficients) ** 2 + (jnp.sin(angle) @ coefficients) ** 2
+
+
+def memory(partial: Float[Array, " p"]) -> Float[Array, ""]:
+    """Samples: the length-scale of the RBF kernel whose squared autocorrelation has the same sum.
+
+    sum_k rho_k^2 is the mean square of the spectrum over its squared mean (Parseval), and sqrt(pi) l for an RBF kernel;
+    white noise comes out at 0.56 of a sample.
+    """
+    node = (np.arange(NODES) + 0.5) / NODES
+    spectrum = 1.0 / response(partial, jnp.asarray(math.pi * node**2))
+    spectrum /= jnp.sum(2.0 * node / NODES * spectrum)
+    return jnp.sum(2.0 * node / NODES * spectrum**2) / math.sqrt(math.pi)
+
+
+def refuse_irregular(times: Float[Array, " T"] | None, name: str) -> None:
+    """Raise OptionError where the samples are not evenly spaced."""
+    if times is not None:
+        raise OptionError(
+            f"The prior {name} counts in samples and needs them evenly spaced; resample the recording to a regular "
+            "grid, or choose a Matern prior, which holds at any times."
+        )
 
 
 def burg(source: Float[Array, " T"], order: int) -> Float[Array, " p"]:
