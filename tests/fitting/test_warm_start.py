@@ -79,6 +79,21 @@ def test_given_sources_are_where_it_starts(start_at, made):
         start_at(init="given")
 
 
+@pytest.mark.parametrize("mixing", ["mlp", "residual", "post_nonlinear", "invertible"])
+def test_every_map_starts_at_the_least_squares_fit(start_at, observed, made, mixing):
+    model = start_at(
+        made.sources, init="given", mixing=mixing, mixing_linear_path=True, mixing_output_scale=0.0, mixing_knots=20
+    )
+    sources = sources_of(model)
+    fitted = sources @ np.linalg.lstsq(sources, observed, rcond=None)[0]
+    np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
+    # A post-nonlinear curve is within a few per cent of the identity where it has knots; the rest is exactly linear.
+    close = 0.1 if mixing == "post_nonlinear" else 1e-4
+    inside = np.abs(fitted).max(axis=1) < 2.5
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(model.mix(jnp.asarray(sources.T))[inside], fitted[inside], atol=close)
+
+
 def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
     """Slower sources at longer scales; and no other scale makes a source likelier, but for the least one there is."""
     model = start_at(made.sources, init="given", length_scale_init=None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stradiff.inference import unmix
-from stradiff.model.mixing import MLP, Linear
+from stradiff.model.mixing import MLP, Invertible, Linear, PostNonlinear
 
 N = 2
 KEY = jax.random.key(0)
@@ -51,6 +51,19 @@ def test_a_bent_map_is_undone_where_it_can_be(n_channels):
     start, observed = regression(mixing, sources_of())
     assert np.abs(np.asarray(observed @ start.T) - sources_of()).max() > 0.05, "the map is not bent"
     np.testing.assert_allclose(unmix(mixing, observed, start), sources_of(), atol=1e-4)
+
+
+@pytest.mark.parametrize("n_channels", [2, 5])
+@pytest.mark.parametrize("make", [PostNonlinear, Invertible])
+def test_maps_with_an_inverse_are_undone_exactly_and_with_more_channels_by_search(make, n_channels):
+    options = (4,) if make is PostNonlinear else (8, 1)
+    mixing = jax.tree.map(lambda leaf: 1.3 * leaf, doubled(make(N, n_channels, *options, key=KEY)))
+    matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((n_channels, N)))[0]
+    mixing = eqx.tree_at(lambda m: m.matrix, mixing, jnp.asarray(matrix))
+    start, observed = regression(mixing, sources_of())
+    assert np.abs(np.asarray(observed @ start.T) - sources_of()).max() > 0.05, "the map is not bent"
+    found = np.asarray(unmix(mixing, observed, start))
+    np.testing.assert_allclose(found, sources_of(), atol=1e-9 if n_channels == N else 1e-4)
 
 
 def test_rows_do_not_know_of_each_other():

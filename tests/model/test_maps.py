@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.mixing import MLP, Linear, Mixing
+from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
 from stradiff.model.networks import Dense, Network
 
 T, N, M = 30, 3, 5
@@ -24,6 +24,13 @@ MIXINGS = {
     "mlp": lambda key: MLP(N, M, 6, 1, key=key),
     "mlp-deep": lambda key: MLP(N, M, 6, 3, key=key),
     "mlp-linear-path": lambda key: MLP(N, M, 6, 2, linear_path=True, key=key),
+    "post-nonlinear": lambda key: PostNonlinear(N, M, 4, key=key),
+    "invertible": lambda key: Invertible(N, M, 6, 2, key=key),
+}
+SQUARE = {
+    "linear": lambda n, key: Linear(n, n, key=key),
+    "post-nonlinear": lambda n, key: PostNonlinear(n, n, 4, key=key),
+    "invertible": lambda n, key: Invertible(n, n, 6, 2, key=key),
 }
 every_network = pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
 every_mixing = pytest.mark.parametrize("make", MIXINGS.values(), ids=MIXINGS)
@@ -131,3 +138,66 @@ def test_layers_start_with_the_variance_their_sources_give(width):
         # The variance of a sample variance is below 2 variance^2 / count for both laws.
         assert abs(values.var() - variance) < 5 * variance * np.sqrt(2 / values.size)
     assert np.abs(network).max() <= 1 / np.sqrt(width)
+
+
+def doubled_at_random(mixing, spread=1.0):
+    """Every parameter in double precision and moved away from where it starts, but for a matrix far from singular."""
+    rng = np.random.default_rng(0)
+    moved = jax.tree.map(lambda leaf: jnp.asarray(leaf + spread * rng.standard_normal(leaf.shape)), mixing)
+    matrix = np.eye(*mixing.matrix.shape) + 0.2 * rng.standard_normal(mixing.matrix.shape)
+    return eqx.tree_at(lambda m: m.matrix, moved, jnp.asarray(matrix))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("make", SQUARE.values(), ids=SQUARE)
+def test_inverses(make, n):
+    mixing = doubled_at_random(make(n, KEY))
+    sources = 3.0 * jax.random.normal(jax.random.key(1), (20, n), jnp.float64)
+    observed = jax.vmap(mixing)(sources)
+    np.testing.assert_allclose(jax.vmap(mixing.inverse)(observed), sources, rtol=1e-7, atol=1e-7)
+    back = jax.vmap(mixing)(jax.vmap(mixing.inverse)(sources))
+    np.testing.assert_allclose(back, sources, rtol=1e-7, atol=1e-7, err_msg="not every observation has an origin")
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-linear-path", "post-nonlinear", "invertible"])
+def test_where_no_inverse_can_be_written_down(name):
+    assert MIXINGS[name](KEY).inverse(jnp.zeros(M, jnp.float32)) is None
+
+
+@pytest.mark.parametrize("n_knots", [1, 2, 8, 30])
+def test_post_nonlinear_curves_start_near_the_identity(n_knots):
+    level = jnp.linspace(-3.0, 3.0, 61, dtype=jnp.float32)
+    curves = jax.vmap(PostNonlinear(N, 1, n_knots, key=KEY).curves)(level[:, None])[:, 0]
+    # At the ends the tangents beyond the last knot are missing: at most half a spacing of half the slope, and the
+    # ripple between knots is smaller.
+    assert np.abs(curves - level).max() < 0.25 + 1.5 / n_knots
+    if n_knots >= 8:
+        np.testing.assert_allclose(curves[10:51], level[10:51], atol=0.02)
+
+
+def test_post_nonlinear_curves_increase_whatever_is_learned():
+    mixing = doubled_at_random(PostNonlinear(N, M, 8, key=KEY), spread=3.0)
+    curves = np.asarray(jax.vmap(mixing.curves)(jnp.linspace(-50.0, 50.0, 2001)[:, None] * jnp.ones((1, M))))
+    assert (np.diff(curves, axis=0) > 0).all()
+
+
+def test_post_nonlinear_maps_bend_channel_by_channel():
+    """g_j depends on the sources through a_j . s alone."""
+    mixing = doubled_at_random(PostNonlinear(N, M, 8, key=KEY))
+    source = jnp.asarray([0.3, -1.0, 2.0])
+    slope = np.asarray(jax.jacfwd(mixing)(source)) / np.asarray(mixing.matrix)
+    np.testing.assert_allclose(slope, slope[:, [0]] * np.ones((1, N)), rtol=1e-9)
+
+
+def test_silent_couplings_leave_the_matrix():
+    mixing = Invertible(N, M, 6, 2, output_scale=0.0, key=KEY)
+    source = jax.random.normal(jax.random.key(1), (N,), jnp.float32)
+    np.testing.assert_allclose(mixing(source), mixing.matrix @ source, rtol=1e-6)
+
+
+def test_couplings_keep_what_they_see_and_stretch_within_bounds():
+    coupling = doubled_at_random(Invertible(4, 4, 6, 1, key=KEY), spread=20.0).couplings[0]
+    channels = jax.random.normal(jax.random.key(1), (4,), jnp.float64)
+    slope = np.asarray(jax.jacfwd(coupling)(channels))
+    np.testing.assert_allclose(coupling(channels)[1::2], channels[1::2])
+    assert (np.abs(np.log(np.diag(slope))) <= 1.5).all() and slope[0, 2] == 0

@@ -39,15 +39,20 @@ def initial_model(
     if settings.init == "random":
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
-    if settings.init == "sobi":
-        # An array again: a global set_output of scikit-learn's would make it a frame.
-        guess = np.asarray(SOBI(n_components=settings.n_sources).fit_transform(np.asarray(observed, np.float64)))
-    if guess is None:
-        raise OptionError("init='given' needs the sources to start from.")
-    model = _start_from(model, guess, observed)
+    model = _start_from(model, starting_sources(observed, settings, guess), observed)
     if settings.length_scale_init is not None:
         return model
     return with_likely_priors(model, None if times is None else jnp.asarray(times))
+
+
+def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
+    """Sources ``(T, n)`` that training starts from when it does not start at random."""
+    if settings.init == "sobi":
+        # An array again: a global set_output of scikit-learn's would make it a frame.
+        return np.asarray(SOBI(n_components=settings.n_sources).fit_transform(np.asarray(observed, np.float64)))
+    if guess is None:
+        raise OptionError("init='given' needs the sources to start from.")
+    return guess
 
 
 def random_model(n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray) -> Model:
@@ -101,7 +106,7 @@ def _branches(n_samples: int, settings: Settings, key: PRNGKeyArray) -> Branch:
 
     zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))
-    start = Start(zero, None if settings.deterministic_start else zero + log_sigma[:, None])
+    start = eqx.filter_vmap(Start)(zero, None if settings.deterministic_start else zero + log_sigma[:, None])
     if settings.branch == "none":
         return Branch(start, None, settings.schedule)
     if settings.branch == "shared":

@@ -107,6 +107,8 @@ def draw_pictures(fit: Fit, recording: Recording, truth: np.ndarray | None = Non
         "sources": _sources(fit, recording, truth),
         "mixing": _mixing(fit, recording),
     }
+    if fit.mixing == "post_nonlinear":
+        pictures["curves"] = _curves(fit, recording)
     if fit.n_epochs_:  # a fit stopped before its first epoch has no history
         pictures |= {"losses": _losses(fit), "error": _error(fit)}
         pictures["length_scales"] = _length_scales(fit, recording)
@@ -130,7 +132,7 @@ def _picture(axes: Any, alt: str, caption: str) -> Picture:
 
 def _recording(recording: Recording) -> Picture:
     values = np.asarray(recording.values)
-    spread = values.std(axis=0)
+    spread = np.nanstd(values, axis=0)
     same_scale = bool(spread.max() <= 10 * spread.min())  # beyond that, the quietest channel would be a straight line
     axes = plots.plot_recording(
         values,
@@ -142,7 +144,8 @@ def _recording(recording: Recording) -> Picture:
     scale = (
         "All channels share one scale." if same_scale else "Each channel fills its own lane: heights do not compare."
     )
-    return _picture(axes, f"The {recording.n_channels} channels of the recording over time", scale)
+    gaps = "" if recording.seen is None else " Shaded: what is missing."
+    return _picture(axes, f"The {recording.n_channels} channels of the recording over time", scale + gaps)
 
 
 def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Picture:
@@ -154,6 +157,7 @@ def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Pictur
         recording.time_axis,
         truth,
         source_labels(n) if truth is None else None,
+        missing=None if recording.seen is None else ~recording.seen.all(axis=1),
         time_unit=recording.time_unit,
     )
     caption = (
@@ -165,6 +169,7 @@ def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Pictur
             "Posterior mean (line) with its 95 % band (shade), scaled to the true sources (dashed), which are "
             "shown in the order and with the sign of the estimates. The truth served this picture, not the fit."
         )
+    caption += "" if recording.seen is None else " Grey behind: times at which the recording has gaps."
     return _picture(axes, f"The {n} separated sources over time with their 95 percent bands", caption)
 
 
@@ -226,4 +231,13 @@ def _mixing(fit: Fit, recording: Recording) -> Picture:
         plots.plot_responses(LEVELS, responses, channels, names, units=recording.units),
         "Response of every channel to each source alone",
         caption,
+    )
+
+
+def _curves(fit: Fit, recording: Recording) -> Picture:
+    levels, channels = getattr(fit, "curves_")  # noqa: B009 (post-nonlinear maps only)
+    return _picture(
+        plots.plot_curves(levels, channels, recording.channel_names, units=recording.units),
+        "Curve of every channel over the weighted sum of sources that it sees",
+        "What each channel makes of its weighted sum of the sources; a straight line is a channel that does not bend.",
     )

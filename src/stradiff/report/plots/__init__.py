@@ -5,7 +5,7 @@ here touches pyplot's current figure or its style: ``axes.figure.savefig("pictur
 drawn.
 """
 
-from stradiff.report.plots.mixing import plot_mixing, plot_responses
+from stradiff.report.plots.mixing import plot_curves, plot_mixing, plot_responses
 from stradiff.report.plots.paths import plot_diffusion_path, representative_steps
 from stradiff.report.plots.recording import plot_recording, plot_spectra
 from stradiff.report.plots.sources import plot_sources
@@ -19,6 +19,7 @@ from stradiff.report.plots.training import (
 
 __all__ = [
     "plot_correlations",
+    "plot_curves",
     "plot_diffusion_path",
     "plot_length_scales",
     "plot_losses",

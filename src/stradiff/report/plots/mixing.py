@@ -117,6 +117,39 @@ def plot_responses(
     return panels
 
 
+def plot_curves(
+    levels: np.ndarray,
+    curves: np.ndarray,
+    channel_names: Sequence[str],
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the curve by which each channel of a post-nonlinear map bends its weighted sum of sources.
+
+    Drawn is the change from the middle level; a straight line is a channel that does not bend.
+
+    Parameters
+    ----------
+    levels
+        Levels of the weighted sums ``(G,)``, in their standard deviations.
+    curves
+        Channels at those levels, ``(G, m)``, in the recording's units.
+    channel_names
+        Names of the ``m`` channels.
+    """
+    levels, curves = np.asarray(levels, dtype=float), np.asarray(curves, dtype=float)
+    m = curves.shape[1]
+    ax = one_axes(ax, (6.5, 3.2))
+    for j, channel in enumerate(source_names(channel_names, m)):
+        change = curves[:, j] - curves[np.abs(levels).argmin(), j]
+        ax.plot(levels, change, color=_channel_colour(j, m), linewidth=1.2, label=channel)
+    axis_label(ax, x="weighted sum of the sources (sd)", y="change of the channel" + (f" ({units})" if units else ""))
+    if m <= KEYED:
+        legend(ax, m)
+    return ax
+
+
 def _response_maps(panels: np.ndarray, levels: np.ndarray, change: np.ndarray, unit: str) -> None:
     """Where channels are too many for curves: a row a channel, colour for the change."""
     m, limit = change.shape[2], float(np.abs(change).max()) or 1.0
