@@ -6,27 +6,31 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from stradiff import storage
 from stradiff.errors import InputError, OptionError
 from stradiff.evaluation.diagnostics import cautions
 from stradiff.fitting import Callback, Fit, Settings
+from stradiff.fitting.callbacks import check_callbacks
+from stradiff.fitting.recorder import check_epochs
+from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference import Separation, separate
 from stradiff.inference.separation import check_guess
-from stradiff.observations import check_observations, check_rank
+from stradiff.observations import check_observations, check_rank, interpolated, seen_values
+from stradiff.observations.missing import check_missing
 from stradiff.observations.times import time_axis
 from stradiff.presets import resolve
 from stradiff.provenance import describe
 
-PLAIN = ("n_components", "preset", "init", "n_draws", "record_epochs", "callbacks", "random_state", "verbose")
+OWN = {"n_components", "preset", "init", "missing", "n_draws", "record_epochs", "callbacks", "random_state", "verbose"}
 
 
 class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -41,17 +45,23 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     ----------
     n_components : int, optional
         Number of sources n, from 1 to the number of channels; as many as channels by default.
-    mixing : {"linear", "mlp"}
-        The map from sources to channels (Eq. 5).
+    mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible"}
+        The map from sources to channels (Eq. 5): a matrix; a matrix and one increasing curve per channel; a matrix plus
+        a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings.
     prior : str, or n of them
         What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
-        (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), or what ``register_prior`` added.
+        (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), "periodic", "locally_periodic" or
+        "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar"; or what ``register_prior``
+        added.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "random"} or array (T, n), optional
         Where training starts; an array gives the sources to start from.
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
         What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n.
+    missing : {"refuse", "mask"}
+        What NaN means: a mistake, or a sample that was not seen. Such samples are left out of the fit, and filled:
+        ``sources_`` and ``reconstruction_`` are complete.
     max_epochs, tol, learning_rate : int, float, float, optional
         Training ends when the objective falls by less than ``tol`` nats per observed value over 500 epochs; 0: never.
     nu_y, lambda_prior, lambda_diff, lambda_kl : float, optional
@@ -68,13 +78,20 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Where sigma of Eq. 7 and the length-scale of Eq. 18 (in units of the record) start, per source.
     sigma_f, jitter, learn_sigma_f, learn_jitter : float, float, bool, bool, optional
         sigma_f and xi of Eq. 18, and whether they are learned.
+    ar_order : int, optional
+        Order of the prior ``"ar"``.
     solver : {"auto", "fast", "dense"}, optional
         How the prior is computed; see ``stradiff.model.priors.GaussianProcess``.
-    mixing_width, mixing_depth : int, optional
-        Hidden layers of an ``"mlp"`` map.
+    mixing_width, mixing_depth, mixing_knots : int, optional
+        Units and hidden layers of a map's network (pairs of couplings if invertible); bends of a post-nonlinear curve.
+    branch, deterministic_start : {"own", "shared", "none"}, bool, optional
+        For comparison: one network for all sources, or no diffusion; starts without noise, hence bands of width zero.
+    uncertainty : {"laplace", "monte-carlo"}, optional
+        Where ``sources_`` and ``sources_std_`` come from: the Gaussian posterior about its mode, given the map and the
+        priors, with what the finite record leaves open about the map (``stradiff.inference.laplace``); or the paper's
+        Monte Carlo through the branches (section 2.8), whose bands are too narrow.
     n_draws : int
-        Number R of Monte Carlo draws behind ``sources_`` and ``sources_std_`` (section 2.8): 100 draws give the
-        standard deviation to 7 %.
+        Number R of draws behind ``sources_std_`` (and ``sources_``, by Monte Carlo): 100 give it to 7 %.
     record_epochs : "auto" or tuple of int
         Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
     callbacks : sequence of callables
@@ -121,6 +138,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         preset: str = "default",
         init: str | ArrayLike | None = None,
         normalise: str | None = None,
+        missing: str = "refuse",
         max_epochs: int | None = None,
         tol: float | None = None,
         learning_rate: float | None = None,
@@ -140,9 +158,14 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         jitter: float | None = None,
         learn_sigma_f: bool | None = None,
         learn_jitter: bool | None = None,
+        ar_order: int | None = None,
         solver: str | None = None,
         mixing_width: int | None = None,
         mixing_depth: int | None = None,
+        mixing_knots: int | None = None,
+        branch: str | None = None,
+        deterministic_start: bool | None = None,
+        uncertainty: str | None = None,
         n_draws: int = 100,
         record_epochs: str | tuple[int, ...] = "auto",
         callbacks: Sequence[Callback] = (),
@@ -155,6 +178,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.preset = preset
         self.init = init
         self.normalise = normalise
+        self.missing = missing
         self.max_epochs = max_epochs
         self.tol = tol
         self.learning_rate = learning_rate
@@ -174,9 +198,14 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.jitter = jitter
         self.learn_sigma_f = learn_sigma_f
         self.learn_jitter = learn_jitter
+        self.ar_order = ar_order
         self.solver = solver
         self.mixing_width = mixing_width
         self.mixing_depth = mixing_depth
+        self.mixing_knots = mixing_knots
+        self.branch = branch
+        self.deterministic_start = deterministic_start
+        self.uncertainty = uncertainty
         self.n_draws = n_draws
         self.record_epochs = record_epochs
         self.callbacks = callbacks
@@ -189,7 +218,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Parameters
         ----------
         Y : array or DataFrame (T, m)
-            Rows are samples, columns channels. float32 stays float32.
+            Rows are samples, columns channels. float32 stays float32. NaN is what ``missing`` says.
         y : ignored
         times : array (T,), optional
             Increasing times of the rows, in any unit, for samples that are not evenly spaced. Without, a regular grid.
@@ -203,16 +232,17 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         values = self._check_recording(Y)
         settings, guess = self._settings(*values.shape)
         irregular, self.times_, self.span_ = time_axis(times, len(values))
-        seed = _seed(self.random_state)
+        seed = check_seed(self.random_state)
         separation, result = separate(
             values,
             irregular,
             settings,
+            seen=seen_values(values),
             guess=guess,
             seed=seed,
-            n_draws=self._count("n_draws", self.n_draws, least=2),
-            record=self._record_epochs(),
-            callbacks=self._callbacks(),
+            n_draws=check_count("n_draws", self.n_draws, least=2),
+            record=check_epochs(self.record_epochs),
+            callbacks=check_callbacks(self.callbacks),
             verbose=self.verbose,
         )
         self._store(separation, result, values)
@@ -234,7 +264,10 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self.fit(Y, times=times).sources_
 
     def transform(self, Y: ArrayLike) -> np.ndarray:
-        """Sources ``(T', n)`` of observations ``(T', m)``, row by row, by the learned map alone."""
+        """Sources ``(T', n)`` of observations ``(T', m)``, row by row, by the learned map alone.
+
+        With ``missing="mask"`` a row needs values of as many channels as there are sources.
+        """
         check_is_fitted(self)
         values = self._check_recording(Y, reset=False)
         return self._separation.unmix(values)
@@ -249,10 +282,18 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self._separation.mix(sources)
 
     def sample_sources(self, n_draws: int = 100, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
-        """Posterior draws ``(R, T, n)`` of the sources (Eq. 33)."""
+        """Posterior draws ``(R, T, n)`` of the sources (Eq. 33), as ``uncertainty`` says."""
         check_is_fitted(self)
-        seed = _seed(random_state)
-        return self._separation.draws(self._count("n_draws", n_draws, least=1), seed).astype(self.sources_.dtype)
+        seed = check_seed(random_state)
+        return self._separation.draws(check_count("n_draws", n_draws, least=1), seed).astype(self.sources_.dtype)
+
+    def credible_interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends ``(T, n)`` of the band that holds a source at each time with probability ``level``."""
+        check_is_fitted(self)
+        if not 0 < level < 1:
+            raise OptionError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
+        half = self.sources_std_ * self.sources_.dtype.type(norm.ppf(0.5 + level / 2.0))
+        return self.sources_ - half, self.sources_ + half
 
     def reverse_path(self, epoch: int | None = None) -> np.ndarray:
         """States x_L .. x_0 ``(L + 1, T, n)`` of one draw as they were at a recorded epoch; the last one by default."""
@@ -267,10 +308,19 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def mixing_(self) -> np.ndarray:
         """Mixing matrix ``(m, n)`` in the recording's units; linear maps only."""
         check_is_fitted(self)
-        matrix = self._separation.mixing_matrix()
-        if matrix is None:
-            raise AttributeError("A nonlinear map has no mixing matrix; use inverse_transform to apply the map.")
-        return matrix
+        return self._separation.mixing_matrix()
+
+    @property
+    def noise_std_(self) -> np.ndarray:
+        """Noise of every channel ``(m,)`` in its unit: likeliest where ``uncertainty`` is Laplace's, else ``nu_y``'s."""
+        check_is_fitted(self)
+        return self._separation.noise()
+
+    @property
+    def curves_(self) -> tuple[np.ndarray, np.ndarray]:
+        """Post-nonlinear maps only: levels ``(G,)`` of the weighted sums, in sd, and the channels ``(G, m)`` there."""
+        check_is_fitted(self)
+        return self._separation.curves()
 
     def save(self, path: str | Path) -> None:
         """Write the fit to one file (safetensors with a JSON header), whole or not at all."""
@@ -282,6 +332,11 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Read a saved fit; nothing in the file is executed."""
         return storage.load(Path(path))
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        return tags
+
     @property
     def _n_features_out(self) -> int:
         return self._separation.settings.n_sources
@@ -291,38 +346,23 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         names = [str(name) for name in Y.columns] if hasattr(Y, "columns") else None
         if names and not reset:  # before the values: a column that a frame could not find holds NaN
             validate_data(self, Y, reset=False, skip_check_array=True)
-        values = check_observations(Y, channel_names=names, min_samples=2 if reset else 1, allow_constant=not reset)
+        check_missing(self.missing)
+        values = check_observations(
+            Y, channel_names=names, min_samples=2 if reset else 1, allow_constant=not reset, missing=self.missing
+        )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            check_rank(values, self.n_components, channel_names=names)
+            check_rank(interpolated(values, seen_values(values)), self.n_components, channel_names=names)
         return values
 
     def _settings(self, n_samples: int, n_channels: int) -> tuple[Settings, np.ndarray | None]:
         """The settings in force, and the sources to start from if the user gave some."""
         n_sources = n_channels if self.n_components is None else int(self.n_components)
-        overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in PLAIN}
+        overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
         if self.init is None or isinstance(self.init, str):
             return resolve(self.preset, n_sources, {**overrides, "init": self.init}), None
         guess = check_guess(self.init, n_samples, n_sources)
         return resolve(self.preset, n_sources, {**overrides, "init": "given"}), guess
-
-    def _record_epochs(self) -> str | tuple[int, ...]:
-        if isinstance(self.record_epochs, str) and self.record_epochs == "auto":
-            return "auto"
-        if isinstance(self.record_epochs, str) or not np.iterable(self.record_epochs):
-            raise OptionError(f"record_epochs={self.record_epochs!r} must be 'auto' or a sequence of epochs.")
-        return tuple(self._count("record_epochs", epoch, least=0) for epoch in self.record_epochs)
-
-    def _callbacks(self) -> tuple[Callback, ...]:
-        if not np.iterable(self.callbacks) or not all(callable(look) for look in self.callbacks):
-            raise OptionError(f"callbacks={self.callbacks!r} must be a sequence of functions of one argument.")
-        return tuple(self.callbacks)
-
-    @staticmethod
-    def _count(name: str, value: Any, least: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise OptionError(f"{name}={value!r} must be a whole number of at least {least}.")
-        return int(value)
 
     def _store(self, separation: Separation, result: Fit, values: np.ndarray) -> None:
         self._separation = separation
@@ -334,12 +374,3 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.history_ = separation.shown_history(result.history)
         self.n_epochs_, self.converged_, self.interrupted_ = result.n_epochs, result.converged, result.interrupted
         self.recorded_epochs_ = tuple(sorted(result.paths))
-
-
-def _seed(random_state: Any) -> int:
-    try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError as error:
-        raise OptionError(
-            f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
-        ) from error

@@ -6,6 +6,10 @@ The defaults here are the paper's, or plain ones where it gives none; ``stradiff
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
 
 from stradiff.errors import OptionError
 from stradiff.fitting.objective import Weights
@@ -21,6 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "branch": ("own", "shared", "none"),
     "noise_schedule": ("linear", "cosine"),
     "solver": ("auto", "fast", "dense"),
+    "uncertainty": ("laplace", "monte-carlo"),
 }
 POSITIVE = ("nu_y", "learning_rate", "prior_rate", "sigma_f", "jitter", "start_sigma")
 NOT_NEGATIVE = ("lambda_prior", "lambda_diff", "lambda_kl", "lambda_volume", "tol", "start_spread", "halving")
@@ -40,6 +45,8 @@ COUNTS = (
     "mixing_width",
     "mixing_depth",
     "mixing_knots",
+    "ar_order",
+    "n_restarts",
 )
 
 
@@ -79,6 +86,7 @@ class Settings:
     jitter: float = 1e-3  # xi: smaller values freeze the length-scales early (METHOD: point 1)
     learn_sigma_f: bool = False  # fixed in the paper
     learn_jitter: bool = False  # fixed in the paper
+    ar_order: int = 4  # of prior "ar": two resonances, the least that a modulated oscillation needs
     solver: str = "auto"  # the fast prior wherever it is exact
 
     # map (Eq. 5)
@@ -88,12 +96,16 @@ class Settings:
     mixing_linear_path: bool = False  # the paper's is a plain multilayer perceptron
     mixing_output_scale: float = 1.0  # the usual start of a dense layer
 
+    # inference (section 2.8)
+    uncertainty: str = "monte-carlo"  # Eqs. 33-35
+
     # optimisation (Algorithm 1, line 19)
     learning_rate: float = 1e-3  # Adam's own default
     prior_rate: float = 10.0  # length-scales travel decades, weights tenths
     halving: float = 0.0  # epochs until the learning rate is half; 0: constant, the paper names no schedule
     max_epochs: int = 10_000  # section 3.1
     tol: float = 0.0  # the paper runs all epochs
+    n_restarts: int = 1  # the paper fits once
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -116,6 +128,11 @@ class Settings:
                     f"{name} has {len(value)} values; give one, or one for each of {self.n_sources} sources."
                 )
         self._check_prior()
+        if self.mixing == "post_nonlinear" and self.normalise == "whiten":
+            raise OptionError(
+                "mixing='post_nonlinear' bends every channel by itself, and normalise='whiten' would mix them before; "
+                "use normalise='standardise' or 'auto'."
+            )
         if self.length_scale_init is not None:
             self._check_number("length_scale_init", may_be_zero=False)
 
@@ -157,6 +174,23 @@ class Settings:
             diffusion_moves_sources=self.diffusion_moves_sources,
         )
         return TrainSettings(weights, self.prior_rate, self.halving)
+
+
+def check_count(name: str, value: Any, least: int) -> int:
+    """A whole number of at least ``least``; :class:`OptionError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise OptionError(f"{name}={value!r} must be a whole number of at least {least}.")
+    return int(value)
+
+
+def check_seed(random_state: Any) -> int:
+    """A number drawn from whatever scikit-learn takes for a random state; :class:`OptionError` otherwise."""
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise OptionError(
+            f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
+        ) from error
 
 
 def _is_count(value: object) -> bool:

@@ -15,7 +15,6 @@ from jaxtyping import Array, Float
 Correlation = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 Spectrum = Callable[[Float[Array, " F"], Float[Array, ""]], Float[Array, " F"]]
 
-IMAGES = 8  # aliases summed on either side in a sampled Matern spectrum; beyond, less than 1e-4 of it is left
 SHORT = 0.8  # samples: from here two aliases on either side hold an RBF spectrum to rounding, below six lags do
 
 
@@ -69,15 +68,25 @@ def matern12_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""])
 
 
 def matern32_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
-    """Aliased sum of 4 r^3 / (r^2 + w^2)^2, r = sqrt(3) / l."""
+    """Of (1 + a k) exp(-a k), a = sqrt(3) / l, summed over whole k: 1 + 2 Re [m_0 + a m_1]."""
     rate = math.sqrt(3.0) / length_scale
-    return jnp.sum(4.0 * rate**3 / (rate**2 + _aliases(omega, IMAGES) ** 2) ** 2, axis=1)
+    zeroth, first, _ = _moments(omega, rate)
+    return 1.0 + 2.0 * (zeroth + rate * first)
 
 
 def matern52_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
-    """Aliased sum of 16/3 r^5 / (r^2 + w^2)^3, r = sqrt(5) / l."""
+    """Of (1 + a k + a^2 k^2 / 3) exp(-a k), a = sqrt(5) / l: 1 + 2 Re [m_0 + a m_1 + a^2 m_2 / 3]."""
     rate = math.sqrt(5.0) / length_scale
-    return jnp.sum(16.0 / 3.0 * rate**5 / (rate**2 + _aliases(omega, IMAGES) ** 2) ** 3, axis=1)
+    zeroth, first, second = _moments(omega, rate)
+    return 1.0 + 2.0 * (zeroth + rate * first + rate**2 / 3.0 * second)
+
+
+def _moments(omega: Float[Array, " F"], rate: Float[Array, ""]) -> tuple[Float[Array, " F"], ...]:
+    """Re m_j, m_j = sum_{k >= 1} k^j z^k at z = exp(-rate + i w)."""
+    z = jnp.exp(-rate + 1j * omega)
+    rest = 1.0 - z
+    moments = (z / rest, z / rest**2, z * (1.0 + z) / rest**3)
+    return tuple(moment.real for moment in moments)
 
 
 def _aliases(omega: Float[Array, " F"], images: int) -> Float[Array, "F images"]:

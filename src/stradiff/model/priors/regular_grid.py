@@ -2,11 +2,7 @@
 
 The covariance is then Toeplitz, and two exact descriptions of it meet:
 
-* **Short length-scales** (up to 1/48 of the record). The spectrum f(w) = xi + sigma_f^2 phi(w) is known in closed
-  form and its minimum-phase factor, found through the cepstrum of log f, has died out long before T lags. Then
-  log|K| is given by the strong Szego limit, T c_0 + sum_k k c_k^2 (Szego 1952; Grenander & Szego, Toeplitz Forms
-  and Their Applications, 1958), and K^-1 by Gohberg & Semencul's (1972) formula with the whitening filter as its
-  generator; both up to terms as small as the filter's tail.
+* **Short length-scales** (up to 1/48 of the record): the spectrum is known in closed form and ``cepstral`` holds.
 * **Long length-scales.** The RBF spectrum falls so fast that K - xi I has fewer than 2 x 97 modes above rounding: the
   trigonometric ones of a circle long enough that the kernel cannot see itself around it (circulant embedding,
   Dietrich & Newsam 1997). The Gram matrix of these modes on the grid has a closed form (Dirichlet's kernel) and
@@ -27,6 +23,8 @@ import numpy as np
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Complex, Float
 
+from stradiff.model.priors import cepstral
+from stradiff.model.priors.cepstral import power_of_two
 from stradiff.model.priors.kernels import rbf_spectrum
 
 Scalar = Float[Array, ""]
@@ -45,44 +43,14 @@ def log_det_and_quadratic(
     border = SHORT_FRACTION * source.shape[0]
 
     def short(length_scale: Scalar) -> tuple[Scalar, Scalar]:
-        return _short(source, jnp.clip(length_scale, SHORTEST, border), variance, jitter)
+        inside = jnp.clip(length_scale, SHORTEST, border)
+        spectrum = lambda omega: jitter + variance * rbf_spectrum(omega, inside)  # noqa: E731
+        return cepstral.log_det_and_quadratic(source, cepstral.cepstrum_of(spectrum, source.shape[0]))
 
     def long(length_scale: Scalar) -> tuple[Scalar, Scalar]:
         return _long(source, jnp.maximum(length_scale, border), variance, jitter)
 
     return jax.lax.cond(length_scale <= border, short, long, length_scale)
-
-
-def _power_of_two(size: int) -> int:
-    return 1 << (size - 1).bit_length()
-
-
-def _short(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar) -> tuple[Scalar, Scalar]:
-    n_samples = source.shape[0]
-    size = _power_of_two(2 * n_samples)  # the cepstrum has died out by lag T in this range
-    omega = 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size
-    spectrum = jitter + variance * rbf_spectrum(omega, length_scale)
-    cepstrum = jnp.fft.irfft(jnp.log(spectrum), size)
-    lags = jnp.arange(size // 2)
-    log_det = n_samples * cepstrum[0] + jnp.sum(lags * cepstrum[: size // 2] ** 2)
-    return log_det, _gohberg_semencul(source, _whitening_filter(cepstrum)[:n_samples])
-
-
-def _whitening_filter(cepstrum: Float[Array, " N"]) -> Float[Array, " N"]:
-    """Impulse response of 1 / (minimum-phase factor): exp(-(c_0 / 2 + sum_k c_k z^k)) (Oppenheim & Schafer)."""
-    size = cepstrum.shape[0]
-    fold = jnp.where(jnp.arange(size) < size // 2, 1.0, 0.0).at[0].set(0.5)
-    return jnp.fft.irfft(jnp.exp(-jnp.fft.rfft(fold * cepstrum)), size)
-
-
-def _gohberg_semencul(source: Float[Array, " T"], generator: Float[Array, " T"]) -> Scalar:
-    """s' K^-1 s = |filtered backwards inside the record|^2 - |what runs out of its end filtered forwards|^2."""
-    n_samples = source.shape[0]
-    size = _power_of_two(2 * n_samples)
-    response = jnp.fft.rfft(generator, size)
-    inside = jnp.fft.irfft(response * jnp.fft.rfft(source[::-1], size), size)[:n_samples]
-    beyond = jnp.fft.irfft(response * jnp.fft.rfft(source, size), size)[n_samples : 2 * n_samples]
-    return jnp.sum(inside**2) - jnp.sum(beyond**2)
 
 
 def _long(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar) -> tuple[Scalar, Scalar]:
@@ -176,7 +144,7 @@ class Chirp(NamedTuple):
 
 
 def _chirp(step: Scalar, n_samples: int) -> Chirp:
-    size = _power_of_two(n_samples + HARMONICS + 1)
+    size = power_of_two(n_samples + HARMONICS + 1)
     phases = jnp.exp(0.5j * step * jnp.arange(n_samples) ** 2)
     order = jnp.arange(HARMONICS + 1)
     # The kernel at lag j - t, from -(T - 1) to HARMONICS, is even in the lag: the inner phases serve again.

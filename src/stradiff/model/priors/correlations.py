@@ -1,0 +1,260 @@
+"""Correlation functions with parameters of their own: periods, spectral peaks, and weighted sums.
+
+Each is one at lag zero, and its lags are in units of the record. MacKay (1998) wrote the periodic one, Wilson & Adams
+(2013) spectral mixtures. Frequencies count cycles per record.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from stradiff.model.priors.kernels import KERNELS, SPECTRA, rbf_spectrum
+from stradiff.model.priors.periodogram import mixture_of_peaks, strongest_frequency
+
+Scalar = Float[Array, ""]
+
+HARMONICS = 15  # of a periodic correlation: what LEAST_SHAPE leaves of the next one is below rounding
+SCALES = 16  # length-scales to start from, one sample to the whole record: a factor of 1.6 apart at T = 1000
+LEAST_SHAPE = 0.5  # of the exp-sine-squared kernel; below, its period holds more than HARMONICS can draw
+
+
+class Correlation(eqx.Module):
+    """What a stationary process of unit variance remembers."""
+
+    @abc.abstractmethod
+    def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Correlation of two samples ``lag`` apart."""
+
+    @abc.abstractmethod
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """Spectrum of T even samples of it at ``omega`` (radians per sample)."""
+
+    @property
+    @abc.abstractmethod
+    def length_scale(self) -> Scalar:
+        """How far it reaches, in units of the record."""
+
+    @abc.abstractmethod
+    def starts(self, source: Float[Array, " T"]) -> Correlation:
+        """Parameters worth trying for a source on a regular grid: the same correlation with a leading axis of tries."""
+
+    @property
+    def forgets(self) -> bool:
+        """Whether ``spectrum`` is that of an endless record, not that of T samples alone."""
+        return True
+
+
+class Plain(Correlation):
+    """A kernel with nothing but a length-scale."""
+
+    log_length_scale: Scalar
+    kernel: str = eqx.field(static=True)
+
+    def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Correlation of two samples ``lag`` apart."""
+        return KERNELS[self.kernel](jnp.abs(lag) / self.length_scale)
+
+    def starts(self, source: Float[Array, " T"]) -> Plain:
+        """Length-scales from one sample to the whole record."""
+        scales = np.geomspace(1.0 / (source.shape[0] - 1), 1.0, SCALES)
+        return Plain(jnp.asarray(np.log(scales), jnp.float32), self.kernel)
+
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """Spectrum of T even samples of it."""
+        return SPECTRA[self.kernel](omega, self.length_scale * (n_samples - 1))
+
+    @property
+    def length_scale(self) -> Scalar:
+        """That of the kernel."""
+        return _exp(self.log_length_scale)
+
+
+class Periodic(Correlation):
+    """exp(-2 sin^2(pi f d) / shape^2), f in cycles per record (MacKay 1998): the same again in every period."""
+
+    frequency: Scalar
+    log_shape: Scalar
+
+    @property
+    def shape(self) -> Scalar:
+        """Length-scale within a period; from LEAST_SHAPE, where a period has many wiggles, up to a plain cosine."""
+        return LEAST_SHAPE + _exp(self.log_shape)
+
+    def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Correlation of two samples ``lag`` apart."""
+        turn = 2.0 * jnp.pi * self.frequency.astype(jnp.float64) * lag
+        return jnp.exp((jnp.cos(turn) - 1.0) / self.shape**2)
+
+    def starts(self, source: Float[Array, " T"]) -> Periodic:
+        """The strongest frequency as the first, second or third harmonic; periods from wiggly to plain."""
+        frequency = strongest_frequency(source)
+        tries = [(k, shape) for k in (1.0, 2.0, 3.0) for shape in (0.7, 1.5)]
+        harmonic, shape = np.array(tries, np.float32).T
+        log_shape = jnp.log(jnp.asarray(shape - LEAST_SHAPE))
+        return Periodic((frequency / harmonic).astype(jnp.float32), log_shape)
+
+    def harmonics(self) -> Float[Array, " h"]:
+        """Fourier coefficients of one period: constant, then cosines."""
+        angle = 2.0 * np.pi * np.arange(2 * (HARMONICS + 1)) / (2 * (HARMONICS + 1))
+        values = jnp.exp((jnp.cos(jnp.asarray(angle)) - 1.0) / self.shape**2)
+        return jnp.fft.rfft(values, norm="forward").real[: HARMONICS + 1]
+
+    def lines(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "F lines"]:
+        """How far every ``omega`` is from every line, -HARMONICS .. HARMONICS, by the shorter way around."""
+        order = jnp.arange(-HARMONICS, HARMONICS + 1)
+        line = 2.0 * jnp.pi * self.frequency.astype(jnp.float64) * order / (n_samples - 1)
+        return jnp.remainder(omega[:, None] - line[None, :] + jnp.pi, 2.0 * jnp.pi) - jnp.pi
+
+    def heights(self) -> Float[Array, " lines"]:
+        """Weight of every line."""
+        half = self.harmonics()
+        return jnp.concatenate([half[:0:-1], half])
+
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """The mean periodogram of T samples: lines as Fejer's kernel, sin^2(T x / 2) / (T sin^2(x / 2))."""
+        half = 0.5 * self.lines(omega, n_samples)
+        flat = jnp.abs(half) < 1e-9
+        safe = jnp.where(flat, 1.0, half)
+        fejer = jnp.where(flat, float(n_samples), jnp.sin(n_samples * safe) ** 2 / (n_samples * jnp.sin(safe) ** 2))
+        return fejer @ self.heights()
+
+    @property
+    def length_scale(self) -> Scalar:
+        """A period is repeated for good: the whole record."""
+        return jnp.ones((), jnp.float64)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether ``spectrum`` is that of an endless record."""
+        return False
+
+
+class LocallyPeriodic(Correlation):
+    """A periodic correlation that an RBF kernel lets fade: periods resemble their neighbours most."""
+
+    period: Periodic
+    fading: Plain
+
+    def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Correlation of two samples ``lag`` apart."""
+        return self.period.at(lag) * self.fading.at(lag)
+
+    def starts(self, source: Float[Array, " T"]) -> LocallyPeriodic:
+        """Those of the period, each with every second fading."""
+        return LocallyPeriodic(*product([self.period.starts(source), _every_other(self.fading.starts(source))]))
+
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """Every line widened to the spectrum of the fading."""
+        distance = self.period.lines(omega, n_samples)
+        widened = self.fading.spectrum(jnp.ravel(distance), n_samples).reshape(distance.shape)
+        return widened @ self.period.heights()
+
+    @property
+    def length_scale(self) -> Scalar:
+        """That of the fading."""
+        return self.fading.length_scale
+
+
+class SpectralMixture(Correlation):
+    """sum_q w_q exp(-d^2 / 2 l_q^2) cos(2 pi f_q d): Gaussian peaks in the spectrum (Wilson & Adams 2013)."""
+
+    free_weight: Float[Array, " Q"]
+    frequency: Float[Array, " Q"]
+    log_length_scale: Float[Array, " Q"]
+
+    @property
+    def weight(self) -> Float[Array, " Q"]:
+        """Share of the variance under every peak."""
+        return jax.nn.softmax(self.free_weight.astype(jnp.float64))
+
+    def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Correlation of two samples ``lag`` apart."""
+        frequency, length_scale = self.frequency.astype(jnp.float64), _exp(self.log_length_scale)
+        far = lag[..., None] / length_scale
+        return jnp.cos(2.0 * jnp.pi * lag[..., None] * frequency) * jnp.exp(-0.5 * far**2) @ self.weight
+
+    def starts(self, source: Float[Array, " T"]) -> SpectralMixture:
+        """Peaks fitted to the periodogram as to a density, by expectation and maximisation."""
+        share, frequency, width = mixture_of_peaks(source, self.frequency.shape[0])
+        reach = jnp.clip(1.0 / (2.0 * jnp.pi * width), 1.0 / (source.shape[0] - 1), 1.0)
+        one = (jnp.log(share), frequency, jnp.log(reach))
+        return SpectralMixture(*(values[None].astype(jnp.float32) for values in one))
+
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """Half of every peak at f_q, half at -f_q."""
+        to_samples = n_samples - 1
+
+        def peak(frequency: Scalar, length_scale: Scalar) -> Float[Array, " F"]:
+            centre = 2.0 * jnp.pi * frequency / to_samples
+            both = [jnp.remainder(omega + sign * centre + jnp.pi, 2.0 * jnp.pi) - jnp.pi for sign in (-1.0, 1.0)]
+            return 0.5 * sum((rbf_spectrum(x, length_scale * to_samples) for x in both), jnp.zeros_like(omega))
+
+        peaks = jax.vmap(peak)(self.frequency.astype(jnp.float64), _exp(self.log_length_scale))
+        return self.weight @ peaks
+
+    @property
+    def length_scale(self) -> Scalar:
+        """The mean over the peaks, by their share of the variance, of the logarithm."""
+        return jnp.exp(self.weight @ self.log_length_scale.astype(jnp.float64))
+
+
+class Sum(Correlation):
+    """Independent parts, each with its share of the variance."""
+
+    parts: tuple[Correlation, ...]
+    free_weight: Float[Array, " P"]
+
+    @property
+    def weight(self) -> Float[Array, " P"]:
+        """Share of the variance of every part."""
+        return jax.nn.softmax(self.free_weight.astype(jnp.float64))
+
+    def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Correlation of two samples ``lag`` apart."""
+        return jnp.tensordot(self.weight, jnp.stack([part.at(lag) for part in self.parts]), 1)
+
+    def starts(self, source: Float[Array, " T"]) -> Sum:
+        """Every part at every second of its own starts, all with the same share."""
+        parts = product([_every_other(part.starts(source)) for part in self.parts])
+        tries = jax.tree.leaves(parts)[0].shape[0]
+        return Sum(tuple(parts), jnp.zeros((tries, len(self.parts)), jnp.float32))
+
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """Spectrum of T even samples of it."""
+        return self.weight @ jnp.stack([part.spectrum(omega, n_samples) for part in self.parts])
+
+    @property
+    def length_scale(self) -> Scalar:
+        """The mean over the parts, by their share of the variance, of the logarithm."""
+        return jnp.exp(self.weight @ jnp.log(jnp.stack([part.length_scale for part in self.parts])))
+
+    @property
+    def forgets(self) -> bool:
+        """Whether ``spectrum`` is that of an endless record."""
+        return all(part.forgets for part in self.parts)
+
+
+def product(parts: Sequence[Correlation]) -> list[Any]:
+    """Every try of one with every try of the others."""
+    sizes = [jax.tree.leaves(part)[0].shape[0] for part in parts]
+    places = np.meshgrid(*map(np.arange, sizes), indexing="ij")
+    return [
+        jax.tree.map(lambda leaf, place=place: leaf[np.ravel(place)], part)
+        for part, place in zip(parts, places, strict=True)
+    ]
+
+
+def _every_other(tries: Correlation) -> Correlation:
+    return jax.tree.map(lambda leaf: leaf[::2], tries)
+
+
+def _exp(logarithm: Array) -> Array:
+    return jnp.exp(logarithm.astype(jnp.float64))

@@ -1,0 +1,166 @@
+"""A zero-mean Gaussian process of any stationary correlation, quick wherever its memory is short beside the record."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular, toeplitz
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from stradiff.errors import NumericsError, OptionError
+from stradiff.model.priors import cepstral, levinson
+from stradiff.model.priors.ascent import ascended, best_row, likeliest
+from stradiff.model.priors.base import Prior
+from stradiff.model.priors.correlations import Correlation
+from stradiff.model.priors.periodogram import whittle
+from stradiff.model.priors.regular_grid import SMALLEST_NUGGET
+
+Scalar = Float[Array, ""]
+
+SMALLEST_REGULAR = 32  # samples; below, the Cholesky factorisation is as quick as anything
+
+
+class Level(NamedTuple):
+    """sigma_f^2 and xi."""
+
+    variance: Scalar
+    jitter: Scalar
+
+
+class StationaryProcess(Prior):
+    """log N(s; 0, K), K_ij = sigma_f^2 rho(t_i - t_j) + xi delta_ij (Eqs. 17, 18).
+
+    Parameters
+    ----------
+    correlation : rho, with the parameters that are always learned.
+    sigma_f, jitter : sigma_f and xi; learned when the flags say so.
+    solver : {"auto", "fast", "dense"}
+        ``"dense"``: T x T Cholesky factorisation, the only way on irregular times. Otherwise O(T log T) from the
+        spectrum where the process forgets well inside the record (``cepstral``), O(T^2) by Durbin's recursion where it
+        does not (``levinson``).
+    """
+
+    correlation: Correlation
+    log_sigma_f: Scalar
+    log_jitter: Scalar
+    learn_sigma_f: bool = eqx.field(static=True)
+    learn_jitter: bool = eqx.field(static=True)
+    solver: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        correlation: Correlation,
+        *,
+        sigma_f: float | Scalar = 1.0,
+        jitter: float | Scalar = 1e-3,
+        learn_sigma_f: bool = False,
+        learn_jitter: bool = False,
+        solver: str = "auto",
+    ):
+        if solver not in ("auto", "fast", "dense"):
+            raise OptionError(f"There is no solver {solver!r}; choose 'auto', 'fast' or 'dense'.")
+        self.correlation = correlation
+        self.log_sigma_f = jnp.log(jnp.asarray(sigma_f, jnp.float32))
+        self.log_jitter = jnp.log(jnp.asarray(jitter, jnp.float32))
+        self.learn_sigma_f = learn_sigma_f
+        self.learn_jitter = learn_jitter
+        self.solver = solver
+
+    @property
+    def length_scale(self) -> Scalar:
+        """That of the correlation, in units of the record."""
+        return self.correlation.length_scale
+
+    @property
+    def level(self) -> Level:
+        """sigma_f^2 and xi, the latter never so small that double precision cannot factorise K."""
+        sigma_f = self.log_sigma_f if self.learn_sigma_f else jax.lax.stop_gradient(self.log_sigma_f)
+        jitter = self.log_jitter if self.learn_jitter else jax.lax.stop_gradient(self.log_jitter)
+        variance = jnp.exp(2.0 * sigma_f.astype(jnp.float64))
+        return Level(variance, jnp.maximum(jnp.exp(jitter.astype(jnp.float64)), SMALLEST_NUGGET * variance))
+
+    def log_prob(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Scalar:
+        """log N(s; 0, K) (Eq. 20), in double precision."""
+        self._check(times)
+        source, n_samples = source.astype(jnp.float64), source.shape[0]
+        if times is not None or self.solver == "dense" or n_samples < SMALLEST_REGULAR:
+            log_det, quadratic = _dense(source, self._covariance(n_samples, times))
+        elif not self.correlation.forgets:
+            log_det, quadratic = levinson.log_det_and_quadratic(source, self._autocovariance(n_samples))
+        else:
+            log_det, quadratic = self._quickest(source)
+        return -0.5 * (n_samples * math.log(2.0 * math.pi) + log_det + quadratic)
+
+    def _quickest(self, source: Float[Array, " T"]) -> tuple[Scalar, Scalar]:
+        """From the spectrum where that is exact."""
+        n_samples = source.shape[0]
+
+        def from_spectrum(prior: StationaryProcess) -> tuple[Scalar, Scalar]:
+            return cepstral.log_det_and_quadratic(source, prior._cepstrum(n_samples))
+
+        def by_recursion(prior: StationaryProcess) -> tuple[Scalar, Scalar]:
+            return levinson.log_det_and_quadratic(source, prior._autocovariance(n_samples))
+
+        short = cepstral.has_died_out(jax.lax.stop_gradient(self)._cepstrum(n_samples), n_samples)
+        return jax.lax.cond(short, from_spectrum, by_recursion, self)
+
+    def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """sigma_f^2 phi(w) + xi, phi the spectrum of the sampled correlation."""
+        variance, jitter = self.level
+        return variance * self.correlation.spectrum(omega.astype(jnp.float64), n_samples) + jitter
+
+    def sample(self, key: PRNGKeyArray, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, " T"]:
+        """Draw one trajectory by Cholesky factorisation (O(T^3), meant for T up to a few thousand)."""
+        self._check(times)
+        factor = jnp.linalg.cholesky(self._covariance(n_samples, times))
+        return factor @ jax.random.normal(key, (n_samples,), jnp.float64)
+
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> StationaryProcess:
+        """The best of the correlation's starts, moved up Whittle's likelihood; the likeliest on the way is kept.
+
+        Irregular times are evened out by linear interpolation to find the place, not to judge it.
+        """
+        self._check(times)
+        source = source.astype(jnp.float64)
+        even = source if times is None else jnp.interp(jnp.linspace(0.0, 1.0, source.shape[0]), times, source)
+
+        def approximate(prior: StationaryProcess) -> Scalar:
+            return whittle(even, lambda omega: prior.spectrum(omega, source.shape[0]))
+
+        def at(correlation: Correlation) -> StationaryProcess:
+            return eqx.tree_at(lambda prior: prior.correlation, self, correlation)
+
+        start = at(best_row(self.correlation.starts(even), lambda correlation: approximate(at(correlation))))
+        return likeliest([self, start, ascended(start, approximate)], lambda prior: prior.log_prob(source, times))
+
+    def _cepstrum(self, n_samples: int) -> Float[Array, " N"]:
+        return cepstral.cepstrum_of(lambda omega: self.spectrum(omega, n_samples), n_samples)
+
+    def _autocovariance(self, n_samples: int) -> Float[Array, " T"]:
+        """sigma_f^2 rho + xi at lag zero."""
+        variance, jitter = self.level
+        grid = jnp.linspace(0.0, 1.0, n_samples, dtype=jnp.float64)
+        return (variance * self.correlation.at(grid)).at[0].add(jitter)
+
+    def _covariance(self, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, "T T"]:
+        if times is None:
+            return toeplitz(self._autocovariance(n_samples))
+        variance, jitter = self.level
+        times = times.astype(jnp.float64)
+        return variance * self.correlation.at(times[:, None] - times[None, :]) + jitter * jnp.eye(n_samples)
+
+    def _check(self, times: Float[Array, " T"] | None) -> None:
+        if not jax.config.read("jax_enable_x64"):
+            raise NumericsError("A prior needs double precision: run it inside `with stradiff.model.numerics():`.")
+        if times is not None and self.solver == "fast":
+            raise OptionError("This prior has no fast solver for irregular times; use solver='auto'.")
+
+
+def _dense(source: Float[Array, " T"], covariance: Float[Array, "T T"]) -> tuple[Scalar, Scalar]:
+    factor = jnp.linalg.cholesky(covariance)
+    whitened = solve_triangular(factor, source, lower=True)
+    return 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor))), jnp.sum(whitened**2)
