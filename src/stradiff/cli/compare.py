@@ -31,6 +31,7 @@ def compare(
     preset: o.Preset = "default",
     max_epochs: o.MaxEpochs = None,
     seed: o.Seed = 0,
+    missing: o.Missing = "refuse",
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -40,13 +41,14 @@ def compare(
     """Separate a recording by StrADiff, SOBI, FastICA and PCA, and judge all of them alike.
 
     With the true sources given, also by their correlation with them, beside
-    the best that any linear method could do.
+    the best that any linear method could do. With --missing mask, all but
+    StrADiff see straight lines through the gaps.
     """
     from stradiff.cli.results import fit
     from stradiff.errors import InputError
 
     console = Console(json, quiet)
-    data = o.read(recording, sampling_rate, time_column, columns)
+    data = o.read(recording, sampling_rate, time_column, columns, missing)
     true_sources = None if truth is None else o.read(truth).values
     if true_sources is not None and len(true_sources) != data.n_samples:
         raise InputError(

@@ -21,6 +21,7 @@ def report(
     title: Annotated[
         str | None, typer.Option(help="Title of the page.", show_default="from the recording's name")
     ] = None,
+    missing: o.Missing = "refuse",
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -35,7 +36,7 @@ def report(
     from stradiff.report import write_report
 
     console = Console(json, quiet)
-    data = o.read(recording, sampling_rate, time_column, columns)
+    data = o.read(recording, sampling_rate, time_column, columns, missing)
     with console.notes():
         written = write_report(StrADiff.load(fit), data, out, title=title)
     console.say(f"Report: {written}")

@@ -35,7 +35,8 @@ Components = Annotated[
 Mixing = Annotated[
     str,
     typer.Option(
-        help="How sources reach the channels: linear (weighted sums) or mlp (bent by a small neural network)."
+        help="How sources reach the channels: linear (weighted sums), post_nonlinear (weighted sums, then a curve for "
+        "each channel), residual or mlp (bent by a small neural network), or invertible (bent, nothing lost)."
     ),
 ]
 Prior = Annotated[
@@ -76,6 +77,10 @@ Columns = Annotated[
     str | None,
     typer.Option(help="Channels to use: names, or positions from 0, separated by commas.", show_default="all"),
 ]
+Missing = Annotated[
+    str,
+    typer.Option(help="Empty cells, NA and NaN: refuse, or mask (leave them out of the fit and fill them)."),
+]
 OutFolder = Annotated[
     Path,
     typer.Option(
@@ -115,7 +120,11 @@ def time_position(column: str | None) -> str | int | bool | None:
 
 
 def read(
-    path: Path, sampling_rate: float | None = None, time_column: str | None = None, columns: str | None = None
+    path: Path,
+    sampling_rate: float | None = None,
+    time_column: str | None = None,
+    columns: str | None = None,
+    missing: str = "refuse",
 ) -> Recording:
     """Read the recording that the options describe."""
     from stradiff.observations.readers import read_recording
@@ -125,4 +134,5 @@ def read(
         sampling_rate=sampling_rate,
         time_column=time_position(time_column),
         columns=names_or_positions(columns),
+        missing=missing,
     )

@@ -45,7 +45,9 @@ def fit(console: Console, recording: Recording, n_components: int, **settings: A
         f"Separating {recording.name}: {recording.n_samples:,} samples, {recording.n_channels} channels, "
         f"{n_components} sources. Ctrl-C stops early and keeps what was learned."
     )
-    model = StrADiff(n_components, verbose="auto" if console.for_people else False, **settings)
+    model = StrADiff(
+        n_components, missing=recording.missing, verbose="auto" if console.for_people else False, **settings
+    )
     with console.notes():
         model.fit(recording.values, times=recording.times)
         if model.interrupted_ and not model.n_epochs_:

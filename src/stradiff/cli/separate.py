@@ -15,6 +15,7 @@ def separate(
     preset: o.Preset = "default",
     max_epochs: o.MaxEpochs = None,
     seed: o.Seed = 0,
+    missing: o.Missing = "refuse",
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -31,7 +32,7 @@ def separate(
     from stradiff.cli.results import fit, output_folder, show_summary, write_results
 
     console = Console(json, quiet)
-    data = o.read(recording, sampling_rate, time_column, columns)
+    data = o.read(recording, sampling_rate, time_column, columns, missing)
     settings = {
         "mixing": mixing,
         "prior": o.one_or_several(prior),

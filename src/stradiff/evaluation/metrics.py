@@ -72,16 +72,22 @@ def amari_distance(unmixing: ArrayLike, mixing: ArrayLike) -> float:
     return float((rows + columns) / (2 * n * (n - 1)))
 
 
-def explained_variance(Y: ArrayLike, Y_hat: ArrayLike, *, per_channel: bool = False) -> float | np.ndarray:
+def explained_variance(
+    Y: ArrayLike, Y_hat: ArrayLike, *, per_channel: bool = False, seen: np.ndarray | None = None
+) -> float | np.ndarray:
     """Share of each channel's variance that the reconstruction explains, averaged over channels of any unit.
 
     ``1 - sum_t (y - y_hat)^2 / sum_t (y - mean(y))^2`` per channel ``(m,)``, or its mean; at most 1, negative
-    when the channel's mean would do better.
+    when the channel's mean would do better. Only values that were ``seen (T, m)`` count; all of them by default.
     """
+    if seen is not None:
+        Y = np.where(seen, Y, Y_hat)
     Y_hat, Y = checked_pair(Y_hat, Y, names=("Y_hat", "Y"))
     if Y.shape != Y_hat.shape or not (np.abs(Y_hat) < LARGEST).all():
         raise InputError(f"Y_hat {Y_hat.shape} must be finite and have the shape of Y, {Y.shape}.")
-    share = 1 - ((Y - Y_hat) ** 2).sum(axis=0) / ((Y - Y.mean(axis=0)) ** 2).sum(axis=0)
+    there = np.ones(Y.shape, bool) if seen is None else seen
+    about_mean = ((Y - Y.mean(axis=0, where=there)) ** 2).sum(axis=0, where=there)
+    share = 1 - ((Y - Y_hat) ** 2).sum(axis=0, where=there) / about_mean
     return share if per_channel else float(share.mean())
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stradiff.errors import OptionError
 from stradiff.fitting.objective import Terms
 from stradiff.fitting.trainer import TrainInfo
 
@@ -39,6 +40,13 @@ class Callback(Protocol):
 
     def __call__(self, report: Report) -> bool | None:
         """Look, and say whether to stop."""
+
+
+def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """The callbacks as a tuple; :class:`OptionError` where one cannot be called."""
+    if not np.iterable(callbacks) or not all(callable(look) for look in callbacks):
+        raise OptionError(f"callbacks={callbacks!r} must be a sequence of functions of one argument.")
+    return tuple(callbacks)
 
 
 class History:

@@ -42,8 +42,11 @@ class Contender:
 
 
 def baselines(recording: Recording, n_components: int, seed: int = 0) -> Iterator[Contender]:
-    """Fit SOBI, FastICA and PCA to the recording; one that fails on it is left out with a warning."""
-    Y = np.asarray(recording.values, dtype=float)
+    """Fit SOBI, FastICA and PCA to the recording; one that fails on it is left out with a warning.
+
+    They know no gaps: these are bridged by straight lines first.
+    """
+    Y = np.asarray(recording.filled, dtype=float)
     methods: dict[str, Any] = {
         "SOBI": SOBI(n_components),
         "FastICA": FastICA(n_components, random_state=seed),
@@ -82,7 +85,7 @@ def compare(
     """
     rows = [_row(contender, recording, truth) for contender in contenders]
     if truth is not None:
-        oracle = Contender(ORACLE, best_linear_unmixing(recording.values, truth))
+        oracle = Contender(ORACLE, best_linear_unmixing(recording.filled, truth))
         rows.append(_row(oracle, recording, truth))
     return rows
 
@@ -114,11 +117,13 @@ def cross_correlation(S: np.ndarray, lags: int = LAGS) -> float:
 
 
 def _row(contender: Contender, recording: Recording, truth: np.ndarray | None) -> dict[str, Any]:
-    fitted = contender.reconstruction
+    fitted, seen = contender.reconstruction, recording.seen
     row: dict[str, Any] = {
         "method": contender.name,
         "seconds": contender.seconds,
-        "explained_variance": None if fitted is None else float(explained_variance(recording.values, fitted)),
+        "explained_variance": None
+        if fitted is None
+        else float(explained_variance(recording.values, fitted, seen=seen)),
         "cross_correlation": cross_correlation(contender.sources),
     }
     if truth is not None:

@@ -83,9 +83,10 @@ def explained_share(fit: Fit, recording: Recording) -> tuple[float, np.ndarray]:
         ``(n,)``
     """
     S = np.asarray(fit.sources_)
-    total = float(explained_variance(recording.values, fit.reconstruction_))
+    Y, seen = recording.values, recording.seen
+    total = float(explained_variance(Y, fit.reconstruction_, seen=seen))
     silenced = [S * (np.arange(S.shape[1]) != k) for k in range(S.shape[1])]
-    left = [float(explained_variance(recording.values, fit.inverse_transform(part))) for part in silenced]
+    left = [float(explained_variance(Y, fit.inverse_transform(part), seen=seen)) for part in silenced]
     return total, total - np.array(left)
 
 
@@ -143,6 +144,7 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
         "sampling_rate": recording.sampling_rate,
         "time_unit": recording.time_unit,
         "span": recording.duration,
+        "missing_share": 0.0 if recording.seen is None else float(1 - recording.seen.mean()),
     }
 
 

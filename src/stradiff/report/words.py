@@ -11,6 +11,14 @@ PRIORS = {
     "matern52": "Matérn-5/2 Gaussian-process",
 }
 
+MAPS = {
+    "linear": "a linear map",
+    "post_nonlinear": "a linear map and one increasing curve per channel",
+    "residual": "a nonlinear map (a small neural network beside a linear one)",
+    "mlp": "a nonlinear map (a small neural network)",
+    "invertible": "a nonlinear map that can be undone (invertible couplings)",
+}
+
 
 def sentence(facts: dict[str, Any]) -> str:
     """Say what was explained by what, how well, and how training ended.
@@ -21,13 +29,14 @@ def sentence(facts: dict[str, Any]) -> str:
         The dictionary of :func:`stradiff.report.summary.summarise`.
     """
     recording, model = facts["recording"], facts["model"]
-    kind = "a linear map" if model["mixing"] == "linear" else "a nonlinear map (a small neural network)"
+    kind = MAPS[model["mixing"]]
     return (
         f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
         f"explained by {_count(model['n_components'], 'source')} that reach the channels through {kind}. "
         f"Each source is a trajectory with {PRIORS.get(model['prior'], model['prior'])} structure in time; "
         f"together they account for "
-        f"{percent(facts['explained_variance'])} of the channels' variance. {_ending(facts['training'])}"
+        f"{percent(facts['explained_variance'])} of the channels' variance. "
+        f"{_missing(recording['missing_share'])}{_ending(facts['training'])}"
     )
 
 
@@ -53,6 +62,10 @@ def _extent(recording: dict[str, Any]) -> str:
         return samples
     rate = recording["sampling_rate"]
     return f"{samples}, {recording['span']:.4g} s" + (f" at {rate:g} Hz" if rate else ", irregular in time")
+
+
+def _missing(share: float) -> str:
+    return f"Missing values ({percent(share)} of all) were left out of the fit and filled. " if share else ""
 
 
 def _ending(training: dict[str, Any]) -> str:

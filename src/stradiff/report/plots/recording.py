@@ -16,6 +16,7 @@ from stradiff.report.plots.style import (
     legend,
     line_style,
     one_axes,
+    shade,
     source_names,
     time_label,
 )
@@ -34,7 +35,7 @@ def plot_recording(
     same_scale: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw every channel as one trace, stacked from top to bottom.
+    """Draw every channel as one trace, stacked from top to bottom; where it was not seen (NaN), its lane is shaded.
 
     Parameters
     ----------
@@ -57,11 +58,13 @@ def plot_recording(
     values, times = np.asarray(values, dtype=float), np.asarray(times)
     m = values.shape[1]
     ax = one_axes(ax, (9.0, 1.0 + max(1.4, TRACE_HEIGHT * m)))
-    spread = np.ptp(values, axis=0)
+    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    spread = high - low
     scale = np.full(m, spread.max()) if same_scale else spread
-    lanes = (values - (values.max(axis=0) + values.min(axis=0)) / 2) / np.where(scale > 0, scale, 1.0) * 0.94
+    lanes = (values - (high + low) / 2) / np.where(scale > 0, scale, 1.0) * 0.94
     for j in range(m):
         ax.plot(*envelope(times, lanes[:, j] - j), color=colour(0), linewidth=0.7)
+        shade(ax, times, np.isnan(values[:, j]), -j - 0.5)
     ax.set_yticks(-np.arange(m), source_names(names, m))
     ax.set_ylim(-m + 0.4, 0.6)
     ax.margins(x=0.005)

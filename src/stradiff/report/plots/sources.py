@@ -18,6 +18,7 @@ from stradiff.report.plots.style import (
     envelope,
     headline,
     panel_axes,
+    shade,
     source_names,
     time_label,
 )
@@ -31,6 +32,7 @@ def plot_sources(
     names: Sequence[str] | None = None,
     level: float = 0.95,
     *,
+    missing: np.ndarray | None = None,
     time_unit: str = "samples",
     axes: Any = None,
 ) -> np.ndarray:
@@ -49,6 +51,8 @@ def plot_sources(
         One name a source (of the truth, when given).
     level
         Probability inside the band, between 0 and 1.
+    missing
+        ``(T,)`` True where the recording has gaps: shaded.
     axes
         ``n`` axes to draw on; those of a new figure when absent.
 
@@ -77,6 +81,8 @@ def plot_sources(
     panels = panel_axes(axes, n, 1, (9.0, 0.6 + 1.35 * n), sharex=True)
     for k, (ax, name) in enumerate(zip(panels, source_names(names, n), strict=True)):
         _draw(ax, np.asarray(times), sources[:, k], half[:, k], k)
+        if missing is not None:
+            shade(ax, np.asarray(times), missing)
         if truth is not None:
             curve = envelope(np.asarray(times), np.asarray(truth)[:, k])
             ax.plot(*curve, "--", color=INK, linewidth=0.8, label="truth")

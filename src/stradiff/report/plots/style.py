@@ -17,6 +17,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4
 DASHES = ("-", "--", ":")  # seven colours in three dashes: twenty-one sources before a style repeats
 INK = "#222222"
 MUTED = "#767676"
+MISSING = "#E4E4E4"
 BINS = 2000  # about one minimum and one maximum per pixel of the widest picture
 
 
@@ -105,6 +106,23 @@ def legend(ax: Axes, n_entries: int) -> None:
     ax.legend(**place, ncols=1 + (n_entries - 1) // 12, frameon=False, fontsize=8, handlelength=1.8)
 
 
+def shade(ax: Axes, times: np.ndarray, missing: np.ndarray, low: float = 0.0, height: float = 1.0) -> None:
+    """Shade the times ``(T,)`` at which something is missing, by default over the whole height of the axes.
+
+    ``low`` and ``height`` in units of the data make a lane of it.
+    """
+    if not missing.any():
+        return
+    middles = (times[1:] + times[:-1]) / 2  # a sample reaches half way to its neighbours
+    edges = np.concatenate([times[:1], middles, times[-1:]])
+    steps = np.diff(np.concatenate([[False], missing, [False]]).astype(int))
+    starts, ends = edges[np.flatnonzero(steps == 1)], edges[np.flatnonzero(steps == -1)]
+    whole = (low, height) == (0.0, 1.0)
+    place = {"transform": ax.get_xaxis_transform()} if whole else {}
+    spans = list(zip(starts, ends - starts, strict=True))
+    ax.broken_barh(spans, (low, height), facecolor=MISSING, linewidth=0, zorder=0.5, **place)
+
+
 def time_label(time_unit: str) -> str:
     """Text of a time axis: "time (s)", or "sample" when the sampling rate is unknown."""
     return "sample" if time_unit == "samples" else f"time ({time_unit})"
@@ -128,8 +146,8 @@ def envelope(times: np.ndarray, curve: np.ndarray, bins: int = BINS) -> tuple[np
     if len(curve) <= 4 * bins:
         return times, curve
     edges = np.linspace(0, len(curve), bins + 1).astype(int)
-    stretches = [(start, curve[start:stop]) for start, stop in pairwise(edges)]
-    keep = np.array([(start + part.argmin(), start + part.argmax()) for start, part in stretches])
+    high, low = np.nan_to_num(curve, nan=np.inf), np.nan_to_num(curve, nan=-np.inf)  # a gap is no extreme
+    keep = np.array([(a + high[a:b].argmin(), a + low[a:b].argmax()) for a, b in pairwise(edges)])
     keep = np.sort(keep, axis=1).ravel()
     return times[keep], curve[keep]
 

@@ -1,0 +1,187 @@
+"""Recordings with gaps, through the whole estimator: what was not seen has no say, and is filled."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from as_users_call import as_users_call
+from quick_compile import quick_compile
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from stradiff import StrADiff, simulate
+from stradiff.errors import InputError, OptionError
+from stradiff.inference import separate
+from stradiff.observations import interpolated, seen_values, with_gaps
+from stradiff.presets import resolve
+
+T = 60
+SMALL = StrADiff(
+    2,
+    missing="mask",
+    max_epochs=5,
+    tol=0.0,
+    n_draws=3,
+    network_width=4,
+    network_depth=1,
+    n_diffusion_steps=2,
+    length_scale_init=0.1,
+    random_state=0,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_and_as_users_call():
+    with quick_compile(), as_users_call():
+        yield
+
+
+@pytest.fixture(scope="module")
+def Y():
+    return simulate("linear", n_samples=150, seed=0).recording.values[:T] * [1.0, 10.0, 0.1] + [0.0, 5.0, -3.0]
+
+
+@pytest.fixture(scope="module")
+def gappy(Y):
+    values = Y.copy()
+    values[10:14, 0] = values[30, 2] = values[40:43] = np.nan
+    return values
+
+
+def small(**changes):
+    return clone(SMALL).set_params(**changes)
+
+
+@pytest.fixture(scope="module")
+def fitted(gappy):
+    return small().fit(gappy)
+
+
+def assert_same(first, second):
+    for name in ("sources_", "sources_std_", "reconstruction_", "length_scales_"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_without_gaps_the_mask_changes_nothing(Y):
+    assert_same(small().fit(Y), small(missing="refuse").fit(Y))
+
+
+def test_what_comes_out_is_complete(fitted, gappy):
+    assert fitted.reconstruction_.shape == gappy.shape and np.isfinite(fitted.reconstruction_).all()
+    assert fitted.sources_.shape == (T, 2) and np.isfinite(fitted.sources_).all()
+    np.testing.assert_array_equal(fitted._separation.seen, ~np.isnan(gappy))
+
+
+@pytest.mark.parametrize(("n_sources", "mixing"), [(2, "linear"), (3, "linear"), (3, "mlp")])
+def test_values_in_the_gaps_have_no_say(gappy, n_sources, mixing):
+    """Three sources of three channels: whitened, so that a missing channel hides a direction, no axis."""
+    settings = resolve("default", n_sources, {"mixing": mixing, "max_epochs": 3, "network_width": 4, "tol": 0.0})
+    seen = ~np.isnan(gappy)
+    found = []
+    for garbage in (0.0, 1e30):
+        separation, result = separate(np.where(seen, gappy, garbage), None, settings, seen=seen, n_draws=3)
+        found.append((separation.moments(3), result.history["total"]))
+    for first, second in zip(found[0][0], found[1][0], strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+def test_nats_are_counted_per_value_that_was_seen(gappy):
+    reports = []
+    small(callbacks=[reports.append]).fit(gappy)
+    assert reports[-1].n_values == np.isfinite(gappy).sum()
+    whitened = []
+    small(n_components=3, callbacks=[whitened.append]).fit(gappy)
+    assert whitened[-1].n_values == np.isfinite(gappy).sum()
+
+
+def test_gaps_with_times(gappy):
+    times = np.sort(np.random.default_rng(0).random(T))
+    model = small(prior="matern32").fit(gappy, times=times)
+    assert np.isfinite(model.reconstruction_).all()
+
+
+def test_gaps_are_filled_better_than_by_straight_lines():
+    """Whole rows and single channels; noise-free, so that the error is that of the filling alone."""
+    simulation = simulate("linear", n_samples=300, seed=101)
+    values = with_gaps(simulation.recording.values, 0.1, 10, whole_rows=True, seed=101)
+    values[50:56, 0] = np.nan
+    missing, truth = np.isnan(values), simulation.noise_free
+    model = StrADiff(3, missing="mask", max_epochs=400, tol=0.0, network_width=8, n_draws=10, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        filled = model.fit(values).reconstruction_
+
+    def error(estimate):
+        return np.sqrt(np.mean((((estimate - truth) / truth.std(axis=0))[missing]) ** 2))
+
+    assert error(filled) < 0.8 * error(interpolated(values, seen_values(values)))
+
+
+# --- rows never seen in training ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_sources", "n_channels"), [(2, 3), (3, 5)])
+def test_a_row_with_gaps_is_explained_by_the_channels_that_were_seen(n_sources, n_channels):
+    values = simulate("linear", n_samples=150, n_channels=n_channels, seed=0).recording.values
+    model = small(n_components=n_sources).fit(values)
+    exact = model.inverse_transform(model.sources_)  # what the map can explain without a rest
+    rows = with_gaps(exact, 0.1, seed=3)
+    rows = rows[np.isfinite(rows).sum(axis=1) >= n_sources]
+    kept = np.isfinite(with_gaps(exact, 0.1, seed=3)).sum(axis=1) >= n_sources
+    assert np.isnan(rows).any()
+    np.testing.assert_allclose(model.transform(rows), model.transform(exact[kept]), atol=1e-3)
+
+
+def test_a_row_with_too_little_is_refused(fitted, gappy):
+    with pytest.raises(InputError, match=r"Row 40 .*0 channels, too few for 2 sources"):
+        fitted.transform(gappy)
+    row = np.array([[np.nan, np.nan, 1.0]])
+    with pytest.raises(InputError, match=r"Row 0 .*1 channels, too few for 2 sources"):
+        fitted.transform(row)
+
+
+# --- refusals ------------------------------------------------------------------------------------------------
+
+
+def test_the_way_out_is_named(gappy):
+    with pytest.raises(InputError, match=r"NaN, first at row 10 .*missing='mask'"):
+        small(missing="refuse").fit(gappy)
+    with pytest.raises(InputError, match=r"missing='mask'"):
+        small(missing="refuse").fit(np.nan_to_num(gappy)).transform(gappy)
+
+
+BAD = {
+    "a channel without values": (lambda Y: np.where([True, False, False], np.nan, Y), "'channel 1' has no value"),
+    "hardly any": (lambda Y: np.where((np.arange(T) > 3)[:, None] & [True, False, False], np.nan, Y), "only 4 of 60"),
+    "infinite": (lambda Y: np.where(Y[3, 0] == Y, np.inf, Y), "inf"),
+    "twins": (lambda Y: np.where((np.arange(T) == 9)[:, None], np.nan, Y[:, [0, 0, 0]]), "identical"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), BAD.values(), ids=BAD)
+def test_recordings_that_cannot_be_filled(Y, change, reason):
+    with pytest.raises(InputError, match=reason) as caught:
+        small().fit(change(Y))
+    assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("missing", ["drop", None, True])
+def test_other_ways_do_not_exist(Y, missing):
+    with pytest.raises(OptionError, match="missing="):
+        small(missing=missing).fit(Y)
+
+
+# --- kept ----------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_fit_knows_its_gaps(fitted, gappy, tmp_path):
+    fitted.save(tmp_path / "fit")
+    again = StrADiff.load(tmp_path / "fit")
+    assert_same(again, fitted)
+    assert again.missing == "mask"
+    np.testing.assert_array_equal(again._separation.seen, ~np.isnan(gappy))
+    rows = gappy[9:12]
+    np.testing.assert_array_equal(again.transform(rows), fitted.transform(rows))
