@@ -19,6 +19,17 @@ from stradiff.model.model import Model
 from stradiff.model.visible import count_visible
 
 
+@dataclasses.dataclass(frozen=True)
+class Restart:
+    """What is kept of a fit among several, chosen or not."""
+
+    seed: int
+    objective: float
+    """Mean over the last epochs, in nats; infinite where training diverged or never began."""
+    sources: np.ndarray
+    """(T, n) at the mean start, as the model has them."""
+
+
 @dataclasses.dataclass
 class Fit:
     """What a fit leaves behind."""
@@ -30,6 +41,7 @@ class Fit:
     converged: bool = False
     interrupted: bool = False
     diverged: bool = False
+    restarts: tuple[Restart, ...] = ()
 
 
 def fit(

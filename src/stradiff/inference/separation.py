@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stradiff.errors import InputError, NumericsError
-from stradiff.fitting import Callback, Fit, Settings, fit
+from stradiff.fitting import Callback, Fit, Settings, fit_best
 from stradiff.inference.posterior import draws, moments, reconstruct
 from stradiff.inference.readout import Readout, choose_readout
 from stradiff.inference.unmix import unmix
@@ -135,7 +135,7 @@ def separate(
     normaliser = fit_normaliser(gappy, _normalisation(settings, values.shape[1]))
     observed = normaliser.forward(filled).astype(np.float32)
     with numerics():
-        result = fit(
+        result = fit_best(
             observed,
             times,
             settings,

@@ -1,13 +1,18 @@
-"""Can the answer be trusted? Sentences for the user, each naming what to do."""
+"""How training ended."""
 
 from __future__ import annotations
 
+from stradiff.evaluation.diagnostics.finding import Finding
 from stradiff.fitting import Fit, Settings
 from stradiff.fitting.callbacks import PATIENCE
 
 
-def cautions(fit: Fit, settings: Settings) -> list[str]:
-    """What a user must know about how the fit ended; empty when there is nothing."""
+def ending(fit: Fit, settings: Settings) -> list[Finding]:
+    """Whether training diverged, was stopped by hand, or used up its epochs before it settled."""
+    return [Finding("ending", "warning", (), sentence) for sentence in _sentences(fit, settings)]
+
+
+def _sentences(fit: Fit, settings: Settings) -> list[str]:
     if fit.diverged:
         return [
             f"The objective stopped being finite after epoch {fit.n_epochs}; the last good state is kept. "

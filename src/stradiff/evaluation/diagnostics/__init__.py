@@ -1,0 +1,60 @@
+"""Can the answer be trusted? What is wrong or worth knowing, each in a sentence that names what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stradiff.evaluation.diagnostics.alike import alike
+from stradiff.evaluation.diagnostics.collapsed import collapsed, silenced_shares
+from stradiff.evaluation.diagnostics.duplicated import duplicated, first_order
+from stradiff.evaluation.diagnostics.ending import ending
+from stradiff.evaluation.diagnostics.finding import Finding
+from stradiff.evaluation.diagnostics.frequencies import learned_spectra, record_frequencies
+from stradiff.evaluation.diagnostics.linear_suffices import linear_suffices
+from stradiff.evaluation.diagnostics.misfit import misfit
+from stradiff.evaluation.diagnostics.record_length import few_excursions, short_record
+from stradiff.evaluation.diagnostics.unstable import unstable
+from stradiff.fitting import Fit, Settings
+from stradiff.inference import Separation
+
+LAST = 100  # epochs whose mean error is the error at the end: one draw of the start's noise varies
+
+__all__ = ["Finding", "cautions", "examine"]
+
+
+def examine(
+    separation: Separation,
+    fit: Fit,
+    values: np.ndarray,
+    sources: np.ndarray,
+    spread: np.ndarray,
+    stability: np.ndarray | None = None,
+) -> list[Finding]:
+    """Everything that is found about a fit to ``values (T, m)``, NaN where missing.
+
+    ``sources`` and ``spread (T, n)`` are posterior means and standard deviations, ``stability (n,)`` that over
+    restarts, where there were any.
+    """
+    settings, (n_samples, n_channels) = separation.settings, values.shape
+    values, sources = values.astype(np.float64), sources.astype(np.float64)
+    omega, weights = record_frequencies(n_samples)
+    spectra, fitted = learned_spectra(separation, omega, n_samples), separation.mix(sources)
+    columns = first_order(sources, separation.normaliser.forward(fitted))
+    found = ending(fit, settings) + short_record(n_samples)
+    found += collapsed(sources.std(axis=0), silenced_shares(values, sources, separation.mix))
+    found += duplicated(sources, columns)
+    found += alike(spectra, weights, n_samples, np.mean(spread.astype(np.float64) ** 2, axis=0))
+    found += few_excursions(spectra, weights)
+    if stability is not None:
+        found += unstable(stability, settings.n_restarts)
+    if fit.n_epochs:
+        error = float(fit.history["reconstruction_mse"][-LAST:].mean())
+        found += misfit(error, settings.nu_y, settings.n_sources, n_channels, settings.mixing)
+    if settings.mixing != "linear":
+        found += linear_suffices(values, sources, fitted, settings.nu_y)
+    return found
+
+
+def cautions(fit: Fit, settings: Settings) -> list[str]:
+    """How training ended, in sentences."""
+    return [finding.sentence for finding in ending(fit, settings)]

@@ -1,0 +1,42 @@
+"""Sources whose learned spectra are too alike to be told apart over a record of this length."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from stradiff.evaluation.diagnostics.finding import Finding, percent, sentence_about
+from stradiff.inference.leakage import expected_leakage
+
+TOLERATED = 0.01  # of a source's power: a correlation of 0.1 with the other one, and 20 dB between the two
+
+
+def alike(spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float | np.ndarray = 0.0) -> list[Finding]:
+    """One finding for every set of sources that may be mixed with each other.
+
+    The measure is ``expected_leakage``, the least power of one source in another that any method on second-order
+    statistics leaves. Sources of different amplitude distributions can be told apart by these as well, which this does
+    not count.
+
+    Parameters
+    ----------
+    spectra, weights : arrays (n, F) and (F,)
+        Power of every source, and each frequency's share in the mean.
+    n_samples : int
+    noise : float or array (n,)
+        Variance of the error of each source, beside its own variance of one.
+    """
+    leakage = expected_leakage(spectra, weights, n_samples, noise)
+    worst = np.maximum(leakage, leakage.T)
+    n_sets, member = connected_components(worst > TOLERATED, directed=False)
+    sets = [np.flatnonzero(member == label).tolist() for label in range(n_sets)]
+    return [_finding(which, worst[np.ix_(which, which)].max(), n_samples) for which in sets if len(which) > 1]
+
+
+def _finding(sources: list[int], leakage: float, n_samples: int) -> Finding:
+    sentence = (
+        f"{sentence_about(sources)} have spectra too alike to be told apart by them over {n_samples:,} samples: about "
+        f"{percent(leakage)} of the power of one may belong to another; record longer, or treat them as one group, "
+        "unless their amplitudes are distributed differently and a second method (FastICA) agrees."
+    )
+    return Finding("alike", "warning", tuple(sources), sentence)

@@ -1,0 +1,77 @@
+"""Training from several starts; the objective chooses among the answers, never the truth.
+
+The first start is the one a single fit has. The others turn its sources towards each other by random angles and draw
+every network anew. All fits share one compilation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.linalg import expm
+
+from stradiff.fitting.fit import Fit, Restart, fit
+from stradiff.fitting.settings import Settings
+from stradiff.fitting.warm_start import starting_sources
+
+LAST = 100  # epochs whose mean is the objective at the end: one draw of its noise varies
+TURN = 0.5  # radians: a correlation of 0.9 with the warm start, in another valley where there is one
+
+
+def fit_best(
+    observed: np.ndarray,
+    times: np.ndarray | None,
+    settings: Settings,
+    *,
+    guess: np.ndarray | None = None,
+    seed: int = 0,
+    **how: Any,
+) -> Fit:
+    """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
+
+    Its ``restarts`` tell of all of them, the chosen one first. Stopped by hand, it chooses among the fits so far.
+    """
+    if settings.n_restarts == 1:
+        return fit(observed, times, settings, guess=guess, seed=seed, **how)
+    if settings.init != "random":
+        guess = starting_sources(observed, settings, guess)
+        settings = dataclasses.replace(settings, init="given")
+    best: Fit | None = None
+    told: list[Restart] = []
+    for number in range(settings.n_restarts):
+        own = restart_seed(seed, number)
+        start = turned(guess, own) if guess is not None and number else guess
+        found = fit(observed, times, settings, guess=start, seed=own, **how)
+        told.append(_tell(found, own))
+        if best is None or told[-1].objective < told[0].objective:
+            best = found
+            told.insert(0, told.pop())  # the best comes first
+        if found.interrupted:
+            best.interrupted = True
+            break
+    assert best is not None
+    best.restarts = tuple(told)
+    return best
+
+
+def restart_seed(seed: int, number: int) -> int:
+    """The seed of a restart; that of the first is the fit's own."""
+    return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
+
+
+def turned(guess: np.ndarray, seed: int) -> np.ndarray:
+    """Unit-variance sources ``(T, n)``, each turned by about TURN towards a random mixture of the others."""
+    rng, n = np.random.default_rng(seed), guess.shape[1]
+    angles = TURN * rng.uniform(0.5, 1.5, (n, n)) * rng.choice([-1.0, 1.0], (n, n)) / np.sqrt(max(n - 1, 1))
+    lower = np.tril(angles, -1)
+    return (guess - guess.mean(axis=0)) / guess.std(axis=0) @ expm(lower - lower.T)
+
+
+def _tell(found: Fit, seed: int) -> Restart:
+    total = found.history["total"][-LAST:]
+    objective = float(total.mean()) if len(total) and not found.diverged else float("inf")
+    mean = found.model.branches.start.mean
+    return Restart(seed, objective, np.asarray(found.model.at(jnp.zeros_like(mean)), np.float64).T)
