@@ -79,7 +79,8 @@ def peer(name: str) -> Method:
     def separate(problem: Problem, example: Example, seed: int) -> Outcome:
         from contest import peers
 
-        method = getattr(peers, name)(problem.n_sources, random_state=seed)
+        options = {"depth": max(2, problem.n_layers)} if name == "PCL" else {}  # its paper knows the number of layers
+        method = getattr(peers, name)(problem.n_sources, random_state=seed, **options)
         sources = method.fit_transform(example.observed)
         return Outcome(sources, getattr(method, "reconstruction_", None))
 

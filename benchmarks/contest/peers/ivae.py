@@ -51,8 +51,8 @@ def log_normal(x: jax.Array, mean: jax.Array | float, log_variance: jax.Array) -
 class IVAE:
     """Nonlinear sources that differ in how their variance changes from one time segment to the next.
 
-    Networks, batch, number of steps and the fixed noise variance are those of the paper's own experiments. Channels are
-    brought to variance 1.
+    Networks, batch, rate and the fixed noise variance are those of the authors' code, and about as many steps as in
+    their experiments. Channels are brought to variance 1.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ class IVAE:
         width: int = 50,
         depth: int = 3,
         batch: int = 64,
-        steps: int = 12_500,
-        learning_rate: float = 1e-2,
+        steps: int = 10_000,
+        learning_rate: float = 1e-3,
         noise_variance: float = 0.01,
         random_state: int = 0,
     ) -> None:
