@@ -15,6 +15,7 @@ from stradiff.errors import OptionError
 from stradiff.fitting.objective import Weights
 from stradiff.fitting.trainer import TrainSettings
 from stradiff.model.priors import check_known
+from stradiff.model.priors.choice import AUTO, CANDIDATES
 from stradiff.model.schedule import Schedule
 
 PerSource = float | tuple[float, ...]
@@ -56,7 +57,7 @@ class Settings:
 
     n_sources: int = 3  # the paper's study
     mixing: str = "linear"
-    prior: str | tuple[str, ...] = "rbf"  # Eq. 18; a tuple names one for each source
+    prior: str | tuple[str, ...] = "rbf"  # Eq. 18; a tuple names one for each source, "auto" picks them
 
     # objective (Eqs. 24, 31)
     nu_y: float = 0.01  # one per cent of a channel's variance: smaller values trained slowly, larger ones blur
@@ -143,6 +144,11 @@ class Settings:
             )
         for name in self.prior_names:
             check_known(name)
+        if self.prior == AUTO and self.init == "random":
+            raise OptionError(
+                "prior='auto' judges the sources that training starts from, and init='random' has none; "
+                "choose init='sobi', or name a prior."
+            )
 
     def _check_number(self, name: str, *, may_be_zero: bool) -> None:
         value = getattr(self, name)
@@ -154,7 +160,9 @@ class Settings:
 
     @property
     def prior_names(self) -> tuple[str, ...]:
-        """The prior of every source."""
+        """The prior of every source; with ``"auto"``, the one there is before any is picked."""
+        if self.prior == AUTO:
+            return CANDIDATES[:1] * self.n_sources
         return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
 
     @property

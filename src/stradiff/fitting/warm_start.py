@@ -18,6 +18,7 @@ from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.networks import Dense
 from stradiff.model.priors import PriorBank, PriorSettings, make_prior
+from stradiff.model.priors.choice import AUTO, CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.model.start import Start
 
 LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
@@ -40,9 +41,7 @@ def initial_model(
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
     model = _start_from(model, starting_sources(observed, settings, guess), observed)
-    if settings.length_scale_init is not None:
-        return model
-    return with_likely_priors(model, None if times is None else jnp.asarray(times))
+    return _with_priors(model, None if times is None else jnp.asarray(times), settings)
 
 
 def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
@@ -63,18 +62,26 @@ def random_model(n_samples: int, n_channels: int, settings: Settings, key: PRNGK
 
 def priors_of(settings: Settings, n_samples: int) -> PriorBank:
     """The priors that the settings name, at their initial values."""
-    names = settings.prior_names
     scales = np.broadcast_to(np.asarray(settings.length_scale_init or LENGTH_SCALE), (settings.n_sources,))
     shared = {field.name: getattr(settings, field.name) for field in dataclasses.fields(PriorSettings)[2:]}
     every = [PriorSettings(n_samples, float(scale), **shared) for scale in scales]
-    return PriorBank.of([make_prior(name, one) for name, one in zip(names, every, strict=True)])
+    priors = [make_prior(name, one) for name, one in zip(settings.prior_names, every, strict=True)]
+    return PriorBank.of(priors, settings.prior_names)
 
 
-@eqx.filter_jit
-def with_likely_priors(model: Model, times: Float[Array, " T"] | None) -> Model:
-    """The model with every prior where it finds the present source likeliest."""
+def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Settings) -> Model:
+    """The model with the priors its present sources ask for: the likeliest of ``"auto"``, tuned unless told where."""
     sources = model.at(jnp.zeros_like(model.branches.start.mean))
-    return eqx.tree_at(lambda m: m.priors, model, model.priors.tuned(sources, times))
+    if settings.prior != AUTO:
+        if settings.length_scale_init is not None:
+            return model
+        return eqx.tree_at(lambda m: m.priors, model, tuned_and_judged(model.priors, sources, times)[0])
+    names = CANDIDATES if times is None else ON_IRREGULAR_TIMES
+    banks = [priors_of(dataclasses.replace(settings, prior=name), model.n_samples) for name in names]
+    priors = best_of(banks, sources, times)
+    if settings.length_scale_init is not None:
+        priors = priors_of(dataclasses.replace(settings, prior=priors.names), model.n_samples)
+    return eqx.tree_at(lambda m: m.priors, model, priors)
 
 
 @eqx.filter_jit

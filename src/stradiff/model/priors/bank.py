@@ -21,13 +21,15 @@ class PriorBank(eqx.Module):
     ----------
     groups : one stacked prior per family, its arrays with a leading axis over the sources of the group.
     places : which sources the rows of each group belong to.
+    names : what the prior of every source is called.
     """
 
     groups: tuple[Prior, ...]
     places: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
 
     @classmethod
-    def of(cls, priors: Sequence[Prior]) -> PriorBank:
+    def of(cls, priors: Sequence[Prior], names: Sequence[str]) -> PriorBank:
         """The bank of priors given one by one, in the order of the sources; all fields must be arrays or static."""
         families: dict[Any, list[int]] = {}
         for k, prior in enumerate(priors):
@@ -35,7 +37,7 @@ class PriorBank(eqx.Module):
             family = (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
             families.setdefault(family, []).append(k)
         places = tuple(tuple(group) for group in families.values())
-        return cls(tuple(_stacked([priors[k] for k in group]) for group in places), places)
+        return cls(tuple(_stacked([priors[k] for k in group]) for group in places), places, tuple(names))
 
     @property
     def n_sources(self) -> int:
@@ -55,6 +57,11 @@ class PriorBank(eqx.Module):
         """Power spectrum of every source at ``omega``; see ``Prior.spectrum``."""
         return self._in_order([eqx.filter_vmap(lambda p: p.spectrum(omega, n_samples))(group) for group in self.groups])
 
+    def precisions(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "n F"]:
+        """Fisher information of every source at ``omega``; see ``Prior.precision_spectrum``."""
+        rows = [eqx.filter_vmap(lambda p: p.precision_spectrum(omega, n_samples))(group) for group in self.groups]
+        return self._in_order(rows)
+
     @property
     def length_scales(self) -> Float[Array, " n"]:
         """Length-scale of every source, in units of the record."""
@@ -63,7 +70,7 @@ class PriorBank(eqx.Module):
     def tuned(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> PriorBank:
         """Every prior with its parameters where its source is likeliest; see ``Prior.tuned``."""
         tuned = self._mapped(lambda prior, source: prior.tuned(source, times), sources)
-        return PriorBank(tuple(tuned), self.places)
+        return PriorBank(tuple(tuned), self.places, self.names)
 
     def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n T"]) -> Array:
         """``function(prior, source)`` for every source, in the order of the sources."""

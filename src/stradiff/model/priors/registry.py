@@ -146,8 +146,8 @@ def register_prior(name: str, factory: Factory) -> None:
     OptionError
         For a name that could not be told from a list or a sum of names, or a factory that cannot be called.
     """
-    if not isinstance(name, str) or not name.isidentifier():
-        raise OptionError(f"The name of a prior is made of letters, digits and underscores; {name!r} is not.")
+    if not isinstance(name, str) or not name.isidentifier() or name == "auto":
+        raise OptionError(f"The name of a prior is made of letters, digits and underscores; {name!r} cannot be one.")
     if not callable(factory):
         raise OptionError(f"The factory of prior {name!r} must be a function of one PriorSettings; it is {factory!r}.")
     PRIORS[name] = factory
