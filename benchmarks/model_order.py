@@ -79,8 +79,8 @@ def table(rows: list[dict]) -> str:
         "",
         f"n = {COUNTS[0]} to {COUNTS[-1]}, seeds {SEEDS[0]} to {SEEDS[-1]}, white noise at 20 dB, mixings of condition "
         f"number {CONDITION:g}, sources {', '.join(SOURCES)} (in brackets: the worst of these). m = n leaves no "
-        "direction to noise alone: there criteria on eigenvalues cannot count n. Minka and MDL see standardised channels "
-        "and need equal noise in these, which is the first kind. Made by `benchmarks/model_order.py`.",
+        "direction to noise alone: there criteria on eigenvalues cannot count n. Minka and MDL see standardised "
+        "channels and need equal noise in these, which is the first kind. Made by `benchmarks/model_order.py`.",
         "",
         "| noise | channels | T | " + " | ".join(METHODS) + " |",
         "|---|---|---|" + "---|" * len(METHODS),

@@ -19,6 +19,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["STRADIFF_TEST_CACHE"]
 
 import jax
 import jaxtyping
+import pytest
 from hypothesis import settings
 
 # The hook rewrites modules while they are imported: one that came in earlier would go unchecked.
@@ -26,6 +27,13 @@ assert "stradiff" not in sys.modules, "stradiff was imported before the shape ch
 jaxtyping.install_import_hook("stradiff", "beartype.beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items):
+    """Short records and few epochs, as tests have them, earn remarks about their sources; tests of these expect them."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings("ignore::stradiff.errors.SeparationWarning"))
+
 
 # No deadline: the first example compiles. Derandomised: everybody runs the same suite; look further with
 # --hypothesis-profile=default.

@@ -34,5 +34,9 @@ class StorageError(StrADiffError, ValueError):
     """A saved fit cannot be written, or is not one this version can read."""
 
 
+class SeparationWarning(UserWarning):
+    """The fit is done, but something speaks against its answer; see ``StrADiff.diagnostics_``."""
+
+
 class MemoryNeedError(StrADiffError, MemoryError):
     """The work needs more memory than there is; said before anything is allocated."""

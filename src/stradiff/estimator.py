@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,20 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from stradiff import storage
 from stradiff.errors import InputError, OptionError
-from stradiff.evaluation.diagnostics import cautions
+from stradiff.evaluation.diagnostics import examine, warn_of
+from stradiff.evaluation.stability import stability_of
 from stradiff.fitting import Callback, Fit, Settings
 from stradiff.fitting.callbacks import check_callbacks
 from stradiff.fitting.recorder import check_epochs
 from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference import Separation, separate
 from stradiff.inference.separation import check_guess
-from stradiff.observations import check_observations, check_rank, interpolated, seen_values
+from stradiff.observations import check_observations, check_rank, count_sources, interpolated, seen_values
 from stradiff.observations.missing import check_missing
 from stradiff.observations.times import time_axis
 from stradiff.presets import resolve
@@ -43,8 +42,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     Parameters
     ----------
-    n_components : int, optional
-        Number of sources n, from 1 to the number of channels; as many as channels by default.
+    n_components : int or "auto", optional
+        Number of sources n, from 1 to the number of channels; as many as channels by default. ``"auto"`` counts what
+        can be predicted from its own past (``stradiff.observations.count_sources``), taking the rest for white noise.
     mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible"}
         The map from sources to channels (Eq. 5): a matrix; a matrix and one increasing curve per channel; a matrix plus
         a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings.
@@ -94,6 +94,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Number R of draws behind ``sources_std_`` (and ``sources_``, by Monte Carlo): 100 give it to 7 %.
     record_epochs : "auto" or tuple of int
         Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
+    n_restarts : int, optional
+        Fits from different starts, of which the one with the least objective is kept (``stradiff.fitting.restarts``).
     callbacks : sequence of callables
         Each is called with a ``stradiff.fitting.Report`` about every hundred epochs; returning True stops the fit.
     random_state : int, RandomState or None
@@ -118,7 +120,12 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     n_epochs_, converged_, interrupted_ : int, bool, bool
     times_, span_ : ndarray (T,) or None, float
         The times given to ``fit``, and what length-scales are fractions of (samples where no times were given).
-    recorded_epochs_, warnings_, fit_info_ : tuple of int, list of str, dict
+    warnings_, diagnostics_ : list of str, list of dict
+        What speaks against the answer or is worth knowing: sentences, and the same with ``kind``, ``severity``
+        ("warning" or "note") and the ``sources`` concerned (columns, from 0).
+    stability_ : ndarray (n,)
+        Only with ``n_restarts`` above 1: mean |correlation| of each source with its counterparts from other starts.
+    recorded_epochs_, fit_info_ : tuple of int, dict
 
     Examples
     --------
@@ -131,7 +138,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | str | None = None,
         *,
         mixing: str = "linear",
         prior: str | Sequence[str] = "rbf",
@@ -168,6 +175,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         uncertainty: str | None = None,
         n_draws: int = 100,
         record_epochs: str | tuple[int, ...] = "auto",
+        n_restarts: int | None = None,
         callbacks: Sequence[Callback] = (),
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | str = "auto",
@@ -208,6 +216,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.uncertainty = uncertainty
         self.n_draws = n_draws
         self.record_epochs = record_epochs
+        self.n_restarts = n_restarts
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -230,7 +239,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         began = time.perf_counter()
         values = self._check_recording(Y)
-        settings, guess = self._settings(*values.shape)
+        settings, guess = self._settings(values)
         irregular, self.times_, self.span_ = time_axis(times, len(values))
         seed = check_seed(self.random_state)
         separation, result = separate(
@@ -254,9 +263,10 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             n_draws=self.n_draws,
             seconds=time.perf_counter() - began,
         )
-        self.warnings_ = cautions(result, settings)
-        for sentence in self.warnings_:
-            warnings.warn(sentence, ConvergenceWarning, stacklevel=2)
+        self.fit_info_ |= stability_of(result, separation.readout)
+        found = examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
+        self.warnings_, self.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]
+        warn_of(found)
         return self
 
     def fit_transform(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> np.ndarray:
@@ -317,6 +327,14 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self._separation.noise()
 
     @property
+    def stability_(self) -> np.ndarray:
+        """How surely each source is found again from another start ``(n,)``, 0 to 1; with ``n_restarts`` above 1."""
+        check_is_fitted(self)
+        if "stability" not in self.fit_info_:
+            raise AttributeError("Stability compares fits from different starts; fit with n_restarts=4, say.")
+        return np.asarray(self.fit_info_["stability"])
+
+    @property
     def curves_(self) -> tuple[np.ndarray, np.ndarray]:
         """Post-nonlinear maps only: levels ``(G,)`` of the weighted sums, in sd, and the channels ``(G, m)`` there."""
         check_is_fitted(self)
@@ -352,17 +370,24 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            check_rank(interpolated(values, seen_values(values)), self.n_components, channel_names=names)
+            wanted = 1 if self._counts_sources else self.n_components
+            check_rank(interpolated(values, seen_values(values)), wanted, channel_names=names)
         return values
 
-    def _settings(self, n_samples: int, n_channels: int) -> tuple[Settings, np.ndarray | None]:
+    @property
+    def _counts_sources(self) -> bool:
+        return isinstance(self.n_components, str) and self.n_components == "auto"
+
+    def _settings(self, values: np.ndarray) -> tuple[Settings, np.ndarray | None]:
         """The settings in force, and the sources to start from if the user gave some."""
-        n_sources = n_channels if self.n_components is None else int(self.n_components)
+        n_sources = values.shape[1] if self.n_components is None else self.n_components
+        if self._counts_sources:
+            n_sources = count_sources(interpolated(values, seen_values(values)))
         overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
         if self.init is None or isinstance(self.init, str):
-            return resolve(self.preset, n_sources, {**overrides, "init": self.init}), None
-        guess = check_guess(self.init, n_samples, n_sources)
-        return resolve(self.preset, n_sources, {**overrides, "init": "given"}), guess
+            return resolve(self.preset, int(n_sources), {**overrides, "init": self.init}), None
+        guess = check_guess(self.init, len(values), int(n_sources))
+        return resolve(self.preset, int(n_sources), {**overrides, "init": "given"}), guess
 
     def _store(self, separation: Separation, result: Fit, values: np.ndarray) -> None:
         self._separation = separation

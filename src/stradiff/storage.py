@@ -40,6 +40,7 @@ FACTS: dict[str, type] = {
     "span_": float,
     "fit_info_": dict,
     "warnings_": list,
+    "diagnostics_": list,
     "n_features_in_": int,
 }
 NOT_KEPT = ("callbacks", "init")  # functions; and an array as long as the recording, of use only before the fit

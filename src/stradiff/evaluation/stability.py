@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from stradiff.evaluation.alignment import match_sources
+from stradiff.fitting import Fit
+from stradiff.inference import Readout
 
 
 def stability_index(sources: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
@@ -36,3 +39,13 @@ def stability_index(sources: np.ndarray, others: Sequence[np.ndarray]) -> np.nda
     varying = np.where(sources.std(axis=0) > 0, sources, np.arange(len(sources))[:, None])  # a flat one matches nothing
     agreement = np.mean([match_sources(other, varying).correlation for other in others], axis=0)
     return np.where(sources.std(axis=0) > 0, agreement, 0.0)
+
+
+def stability_of(fit: Fit, readout: Readout) -> dict[str, Any]:
+    """``stability`` of the sources in the order shown, and seed and ``objective`` of all fits; empty after one fit."""
+    if len(fit.restarts) < 2:
+        return {}
+    chosen, *others = fit.restarts
+    stability = stability_index(chosen.sources, [other.sources for other in others])[readout.order]
+    told = [{"seed": one.seed, "objective": one.objective} for one in fit.restarts]
+    return {"stability": stability.tolist(), "restarts": told}

@@ -4,6 +4,7 @@ from stradiff.observations.checks import check_observations, check_times
 from stradiff.observations.example import load_gait
 from stradiff.observations.memory import available_memory, check_memory
 from stradiff.observations.missing import interpolated, seen_values, with_gaps
+from stradiff.observations.model_order import count_sources
 from stradiff.observations.normalise import Normaliser, fit_normaliser
 from stradiff.observations.rank import check_rank
 from stradiff.observations.readers import READERS, read_recording
@@ -25,6 +26,7 @@ __all__ = [
     "check_rank",
     "check_times",
     "check_writable_folder",
+    "count_sources",
     "fit_normaliser",
     "interpolated",
     "load_gait",

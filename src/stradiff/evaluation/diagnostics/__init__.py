@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+import warnings
+from collections.abc import Sequence
 
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from stradiff.errors import SeparationWarning
 from stradiff.evaluation.diagnostics.alike import alike
 from stradiff.evaluation.diagnostics.collapsed import collapsed, silenced_shares
 from stradiff.evaluation.diagnostics.duplicated import duplicated, first_order
@@ -14,12 +19,12 @@ from stradiff.evaluation.diagnostics.linear_suffices import linear_suffices
 from stradiff.evaluation.diagnostics.misfit import misfit
 from stradiff.evaluation.diagnostics.record_length import few_excursions, short_record
 from stradiff.evaluation.diagnostics.unstable import unstable
-from stradiff.fitting import Fit, Settings
+from stradiff.fitting import Fit
 from stradiff.inference import Separation
 
 LAST = 100  # epochs whose mean error is the error at the end: one draw of the start's noise varies
 
-__all__ = ["Finding", "cautions", "examine"]
+__all__ = ["Finding", "examine", "warn_of"]
 
 
 def examine(
@@ -28,7 +33,7 @@ def examine(
     values: np.ndarray,
     sources: np.ndarray,
     spread: np.ndarray,
-    stability: np.ndarray | None = None,
+    stability: Sequence[float] | None = None,
 ) -> list[Finding]:
     """Everything that is found about a fit to ``values (T, m)``, NaN where missing.
 
@@ -46,7 +51,7 @@ def examine(
     found += alike(spectra, weights, n_samples, np.mean(spread.astype(np.float64) ** 2, axis=0))
     found += few_excursions(spectra, weights)
     if stability is not None:
-        found += unstable(stability, settings.n_restarts)
+        found += unstable(np.asarray(stability), settings.n_restarts)
     if fit.n_epochs:
         error = float(fit.history["reconstruction_mse"][-LAST:].mean())
         found += misfit(error, settings.nu_y, settings.n_sources, n_channels, settings.mixing)
@@ -55,6 +60,9 @@ def examine(
     return found
 
 
-def cautions(fit: Fit, settings: Settings) -> list[str]:
-    """How training ended, in sentences."""
-    return [finding.sentence for finding in ending(fit, settings)]
+def warn_of(found: Sequence[Finding]) -> None:
+    """Python's warnings of all but notes, said to come from whoever called ``fit``."""
+    for finding in found:
+        if finding.severity == "warning":
+            category = ConvergenceWarning if finding.kind == "ending" else SeparationWarning
+            warnings.warn(finding.sentence, category, stacklevel=3)
