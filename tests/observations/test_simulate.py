@@ -6,25 +6,31 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import kurtosis
+from scipy.stats import kstest, kurtosis
+from scipy.stats import t as student_t
 
 from stradiff.errors import InputError, OptionError
 from stradiff.observations.simulate import (
     Bend,
     LinearMixing,
     NetworkMixing,
-    _kernel_spectrum,
-    ar_sources,
-    artificial_sources,
-    gp_sources,
     random_linear,
     random_network,
     random_post_nonlinear,
     simulate,
 )
+from stradiff.observations.sources import (
+    _kernel_spectrum,
+    ar_sources,
+    artificial_sources,
+    gp_sources,
+    modulated_sources,
+    multimodal_sources,
+    sparse_sources,
+)
 
 KINDS = ("linear", "leaky_relu", "tanh", "post_nonlinear")
-SOURCES = ("artificial", "gp", "ar")
+SOURCES = ("artificial", "gp", "ar", "am", "sparse", "multimodal")
 
 
 def assert_standardised(S):
@@ -106,7 +112,41 @@ def test_ar_sources_leave_white_innovations(frequency, damping):
     assert np.abs(correlations).max() < 5 / math.sqrt(T)
 
 
-@pytest.mark.parametrize("draw", [gp_sources, ar_sources])
+def test_modulated_sources_have_the_kurtosis_of_a_log_normal_amplitude():
+    """3 exp(4 depth^2); the spread over 40 records, not a formula, says how well a mean of them is known."""
+    depth = 0.3
+    tails = [kurtosis(modulated_sources(20_000, [0.1], depth, seed=k)[:, 0], fisher=False) for k in range(40)]
+    assert abs(np.mean(tails) - 3 * math.exp(4 * depth**2)) < 5 * np.std(tails) / math.sqrt(40)
+
+
+def test_without_depth_nothing_is_modulated():
+    rng = np.random.default_rng(1)
+    np.testing.assert_allclose(modulated_sources(500, depth=0.0, seed=1), ar_sources(500, (0.02, 0.06, 0.15), seed=rng))
+
+
+@pytest.mark.parametrize(("frequency", "damping"), [(0.05, 0.8), (0.3, 0.0)])
+def test_sparse_sources_leave_white_heavy_tailed_innovations(frequency, damping):
+    T = 50_000
+    s = sparse_sources(T, [frequency], damping, freedom=6.0, seed=4)[:, 0]
+    e = s[2:] - 2 * damping * math.cos(2 * math.pi * frequency) * s[1:-1] + damping**2 * s[:-2]
+    correlations = [np.corrcoef(e[lag:], e[:-lag])[0, 1] for lag in range(1, 21)]
+    assert np.abs(correlations).max() < 5 / math.sqrt(T)
+    rank = student_t(6.0).cdf(e / e.std() * math.sqrt(6.0 / 4.0))  # uniform, if they are Student's
+    assert kstest(rank, "uniform").pvalue > 1e-3
+
+
+def test_multimodal_sources_have_their_modes_and_their_memory():
+    S = multimodal_sources(100_000, seed=5)
+    for s, modes in zip(S.T, (2, 3, 2), strict=True):
+        density, _ = np.histogram(s, bins=np.linspace(-2.5, 2.5, 41))
+        peaks = (density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:]) & (density[1:-1] > 0.05 * density.max())
+        assert peaks.sum() == modes
+        assert kurtosis(s) < -0.5
+    neighbours = [s[1:] @ s[:-1] / len(s) for s in S.T]
+    assert neighbours[0] > neighbours[1] > neighbours[2] > 0.5
+
+
+@pytest.mark.parametrize("draw", [gp_sources, ar_sources, modulated_sources, sparse_sources, multimodal_sources])
 @pytest.mark.parametrize("T", [60, 1001])
 def test_random_sources_are_standardised_and_follow_the_seed(draw, T):
     S = draw(T, seed=1)
@@ -248,6 +288,14 @@ def test_own_sources_are_standardised():
         lambda: ar_sources(100, []),
         lambda: ar_sources(100, [0.6]),
         lambda: ar_sources(100, damping=1.0),
+        lambda: modulated_sources(100, depth=-1.0),
+        lambda: modulated_sources(100, [0.0]),
+        lambda: sparse_sources(1),
+        lambda: sparse_sources(100, damping=1.0),
+        lambda: sparse_sources(100, freedom=2.0),
+        lambda: sparse_sources(100, [0.6]),
+        lambda: multimodal_sources(100, n_modes=(2, 2)),
+        lambda: multimodal_sources(100, n_modes=(2, 1, 2)),
         lambda: random_linear(3, 2),
         lambda: random_linear(0, 2),
         lambda: random_linear(2, 2, condition_number=0.5),

@@ -30,6 +30,15 @@ class Prior(eqx.Module):
         one has spectrum one. On irregular times the mean spacing counts as the sample.
         """
 
+    def precision_spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
+        """How tightly the density holds a source, by frequency: the spectrum of E[-d^2 log p / ds ds'].
+
+        This Fisher information is what Laplace's approximation (``stradiff.fitting.volume``) needs. For a Gaussian
+        prior it is one over the spectrum, as here; any other density of the same spectrum holds its source more
+        tightly, and should say by how much.
+        """
+        return 1.0 / self.spectrum(omega, n_samples)
+
     def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Prior:
         """The same prior with its parameters where this source is likeliest: where training starts.
 

@@ -86,7 +86,9 @@ class Mixture(Prior):
         impulse = jnp.zeros(n_samples, jnp.float64).at[0].set(1.0)
         rho = pacf.from_prediction_errors(impulse, self.partial)  # the response to one start is the autocorrelation
         covariance = _polynomial(powers.at[0].set(0.0), rho)
-        return _cosine_sum(covariance, omega.astype(jnp.float64))
+        size = 8 << (n_samples - 1).bit_length()  # frequencies a quarter as far apart as a record can tell them
+        at_nodes = 2.0 * jnp.fft.rfft(covariance, size).real - covariance[0]
+        return jnp.interp(omega.astype(jnp.float64), 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size, at_nodes)
 
     def precision_spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of the Fisher information E[-d^2 log p / ds ds'], exact but for the ends of the record.
