@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import math
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -39,7 +39,7 @@ class Innovation(eqx.Module):
         """Draw ``n_samples`` of them."""
 
     @abc.abstractmethod
-    def tuned(self, innovation: Float[Array, " T"]) -> Self:
+    def tuned(self, innovation: Float[Array, " T"]) -> Innovation:
         """The same shape, as likely as can be for these innovations."""
 
     @property
@@ -86,7 +86,7 @@ class SmoothLaplace(Innovation):
         uniform = jax.random.uniform(key, (n_samples,), jnp.float64, minval=jnp.finfo(jnp.float64).tiny)
         return 2.0 * self.deviation / math.pi * jnp.log(jnp.tan(0.5 * math.pi * uniform))
 
-    def tuned(self, innovation: Float[Array, " T"]) -> Self:
+    def tuned(self, innovation: Float[Array, " T"]) -> SmoothLaplace:
         """sigma = pi/2 mean(e tanh(pi e / 2 sigma)), where the likelihood is flat in sigma."""
 
         def closer(_: int, sigma: Array) -> Array:
@@ -139,7 +139,7 @@ class Student(Innovation):
         """Draw ``n_samples`` of them."""
         return self.scale * jax.random.t(key, self.freedom, (n_samples,), jnp.float64)
 
-    def tuned(self, innovation: Float[Array, " T"]) -> Self:
+    def tuned(self, innovation: Float[Array, " T"]) -> Student:
         """The likeliest of a few degrees of freedom, each with its likeliest scale (EM; Liu & Rubin 1995)."""
         start = jnp.maximum(jnp.sqrt(jnp.mean(innovation**2)), LEAST_SCALE)
 
