@@ -10,6 +10,10 @@ J_t changes slowly against a source's correlation time, that determinant is a su
 S_k the spectrum of prior k: Whittle's approximation (1953), taken locally in time. It is exact for a linear map up to
 the ends of the record, turns into the change of variables sum_t 1/2 log det J_t' J_t when nu_y -> 0, and counts nothing
 at frequencies where a source has no power to be squeezed.
+
+A prior that is not Gaussian curves differently at every source; 1 / S_k is then its Fisher information, the curvature
+on average. With one over the spectrum instead, the likelihood is several times as far off, and a heavy-tailed prior
+gains by letting its variance grow without bound (tests/fitting/test_volume_of_other_densities.py).
 """
 
 from __future__ import annotations
@@ -32,10 +36,14 @@ def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKey
     if n_times < n_samples:
         sources = sources[:, jax.random.randint(key, (n_times,), 0, n_samples)]
     gram = _gram(model, sources) / nu_y
-    omega, weight = _quadrature()
-    spectra = model.priors.spectra(jnp.asarray(omega), n_samples)
+    spectra = 1.0 / model.priors.precisions(jnp.asarray(quadrature()[0]), n_samples)
+    return 0.5 * n_samples / n_times * jnp.sum(log_det_of_precision(gram, spectra))
+
+
+def log_det_of_precision(gram: Float[Array, "n n t"], spectra: Float[Array, "n f"]) -> Float[Array, " t"]:
+    """The integral of V at every time, without the half; ``gram`` is J_t' J_t / nu, ``spectra`` at ``quadrature()``."""
     precision = gram[:, :, :, None] + jax.vmap(jnp.diag, 1, 2)(1.0 / spectra.astype(gram.dtype))[:, :, None, :]
-    return 0.5 * n_samples / n_times * jnp.sum(_log_det(precision) @ jnp.asarray(weight, gram.dtype))
+    return _log_det(precision) @ jnp.asarray(quadrature()[1], gram.dtype)
 
 
 def _gram(model: Model, sources: Float[Array, "n t"]) -> Float[Array, "n n t"]:
@@ -44,7 +52,7 @@ def _gram(model: Model, sources: Float[Array, "n t"]) -> Float[Array, "n n t"]:
     return jnp.einsum("mit,mjt->ijt", jacobian, jacobian)
 
 
-def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+def quadrature() -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights (summing to one) on (0, pi), denser towards zero, where slow sources have their power."""
     node = (np.arange(FREQUENCIES) + 0.5) / FREQUENCIES
     return np.pi * node**2, 2.0 * node / FREQUENCIES
