@@ -208,6 +208,7 @@ def with_cell(value):
 
 
 BAD_RECORDINGS = {
+    "two rows": (lambda Y: Y[:2], "2 samples are too few"),
     "NaN": (with_cell(np.nan), "channel 2.*NaN.*row 3"),
     "infinite": (with_cell(np.inf), "channel 2.*inf.*row 3"),
     "constant channel": (lambda Y: np.where(np.arange(3) == 1, 2.0, Y), "channel 2.*constant"),
@@ -224,7 +225,7 @@ BAD_RECORDINGS = {
     "truth values": (lambda Y: Y > 0, "True and False"),
     "complex": (lambda Y: 1j * Y, "[Cc]omplex"),
     "ragged": (lambda Y: [[1.0, 2.0], [3.0]], "rows differ"),
-    "nothing": (lambda Y: None, "not a number"),
+    "nothing": (lambda Y: None, "None was given"),
     "enormous": (lambda Y: 1e200 * Y, "larger unit"),
     "tiny": (lambda Y: 1e-200 * Y, "smaller unit|constant"),
     "two columns of one name": (lambda Y: pd.DataFrame(Y, columns=list("aab")), "both named 'a'"),

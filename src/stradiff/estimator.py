@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -370,7 +371,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            wanted = 1 if self._counts_sources else self.n_components
+            wanted: Any = 1 if self._counts_sources else self.n_components
             check_rank(interpolated(values, seen_values(values)), wanted, channel_names=names)
         return values
 

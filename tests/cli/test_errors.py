@@ -80,6 +80,9 @@ def test_file_that_is_no_recording(run, tmp_path, name, command):
         (["-n", 2, "--sampling-rate", 0], "--sampling-rate"),
         (["-n", 2, "--time-column", "clock"], "clock"),
         (["-n", 2, "--columns", "a,z"], "z"),
+        (["-n", 2, "--columns", "a,b,0"], "'a' twice"),
+        (["-n", "some"], "--components"),
+        (["-n", 2, "--restarts", 0], "--restarts"),
         (["-n", "two"], "--components"),
         (["-n", 2, "--speed", "high"], "--speed"),
         ([], "--components"),
@@ -106,6 +109,7 @@ def test_option_that_cannot_be(run, tmp_path, options, word):
         (["demo", "linear", "--epochs", 0, "--out", "out"], "epochs"),
         (["info", "nowhere.stradiff"], "nowhere.stradiff"),
         (["report", "nowhere.stradiff", "nowhere.csv", "--out", "out"], "nowhere"),
+        (["report", "nowhere.stradiff", "nowhere.csv", "--out", "missing/page.html"], "folder missing does not exist"),
     ],
 )
 def test_command_that_cannot_be(run, tmp_path, monkeypatch, arguments, word):

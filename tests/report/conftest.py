@@ -83,6 +83,7 @@ def _fit(recording: Recording, sources: np.ndarray, mixing_map) -> SimpleNamespa
         converged_=False,
         interrupted_=False,
         warnings_=["The objective was still falling after 120 epochs; raise max_epochs."],
+        diagnostics_=[],
         recorded_epochs_=RECORDED,
         reverse_path=reverse_path,
         inverse_transform=mixing_map,

@@ -62,9 +62,10 @@ def compare(
         "max_epochs": max_epochs,
         "random_state": seed,
     }
-    rows = compare_with_baselines(console, fit(console, data, components, **settings), data, true_sources, seed)
+    model = fit(console, data, components, **settings)
+    rows = compare_with_baselines(console, model, data, true_sources, seed)
     show_comparison(console, rows)
-    console.result({"recording": data.name, "n_components": components, "seed": seed, "methods": rows})
+    console.result({"recording": data.name, "n_components": model.sources_.shape[1], "seed": seed, "methods": rows})
 
 
 def compare_with_baselines(

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,9 +73,13 @@ class Console:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
+        self.remark(dict.fromkeys(str(warning.message) for warning in caught))
+
+    def remark(self, sentences: Iterable[str]) -> None:
+        """Print lines beside the results, on the standard error."""
         if self.for_people:
-            for message in dict.fromkeys(str(warning.message) for warning in caught):
-                typer.echo(f"Note: {message}", err=True)
+            for sentence in sentences:
+                typer.echo(f"Note: {spelled_as_options(sentence)}", err=True)
 
 
 def fail(kind: str, message: str, code: int, as_json: bool) -> int:
@@ -95,6 +99,8 @@ OPTIONS = {
     "sampling_rate=": "--sampling-rate ",
     "n_components=": "--components ",
     "max_epochs=": "--max-epochs ",
+    "n_restarts=": "--restarts ",
+    "mixing=": "--mixing ",
     "random_state=": "--seed ",
 }
 

@@ -33,9 +33,11 @@ def report(
     The recording must be the one the fit was made from, read with the same options.
     """
     from stradiff.estimator import StrADiff
+    from stradiff.observations.writers import check_place, check_writable_folder
     from stradiff.report import write_report
 
     console = Console(json, quiet)
+    check_writable_folder(check_place(out).parent)
     data = o.read(recording, sampling_rate, time_column, columns, missing)
     with console.notes():
         written = write_report(StrADiff.load(fit), data, out, title=title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,15 +22,31 @@ FitFile = Annotated[
     Path,
     typer.Argument(metavar="FIT", help="A saved fit: the file fit.stradiff of an earlier run.", show_default=False),
 ]
+
+
+def count_or_auto(text: str) -> int | str:
+    """A number of sources, or ``"auto"``."""
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is neither a whole number of at least 1 nor auto")
+
+
 Components = Annotated[
-    int,
+    Any,  # an int or "auto", which the option parser has no type for
     typer.Option(
         "--components",
         "-n",
-        min=1,
-        help="Number of sources to find; at most the number of channels.",
+        metavar="N|auto",
+        parser=count_or_auto,
+        help="Number of sources to find, at most the number of channels; auto counts them.",
         show_default=False,
     ),
+]
+Restarts = Annotated[
+    int | None,
+    typer.Option(min=1, help="Fits from different starts; the best by the objective is kept.", show_default="1"),
 ]
 Mixing = Annotated[
     str,

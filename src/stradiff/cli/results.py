@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ def output_folder(path: Path) -> Iterator[Path]:
                 place.rmdir()
 
 
-def fit(console: Console, recording: Recording, n_components: int, **settings: Any) -> StrADiff:
+def fit(console: Console, recording: Recording, n_components: int | str, **settings: Any) -> StrADiff:
     """Fit StrADiff to a recording, with a progress bar where somebody watches.
 
     Raises
@@ -39,19 +40,23 @@ def fit(console: Console, recording: Recording, n_components: int, **settings: A
     KeyboardInterrupt
         When interrupted before the first epoch was over; later, what was learned is kept.
     """
+    from stradiff.errors import SeparationWarning
     from stradiff.estimator import StrADiff
 
+    how_many = "sources to be counted" if n_components == "auto" else f"{n_components} sources"
     console.progress(
         f"Separating {recording.name}: {recording.n_samples:,} samples, {recording.n_channels} channels, "
-        f"{n_components} sources. Ctrl-C stops early and keeps what was learned."
+        f"{how_many}. Ctrl-C stops early and keeps what was learned."
     )
     model = StrADiff(
         n_components, missing=recording.missing, verbose="auto" if console.for_people else False, **settings
     )
-    with console.notes():
+    with console.notes(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeparationWarning)  # said below, with what is worth no warning
         model.fit(recording.values, times=recording.times)
         if model.interrupted_ and not model.n_epochs_:
             raise KeyboardInterrupt  # nothing was learned yet, and nothing needs to be noted
+    console.remark(one["sentence"] for one in model.diagnostics_ if one["kind"] != "ending")
     return model
 
 

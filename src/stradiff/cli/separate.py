@@ -14,6 +14,7 @@ def separate(
     prior: o.Prior = "rbf",
     preset: o.Preset = "default",
     max_epochs: o.MaxEpochs = None,
+    restarts: o.Restarts = None,
     seed: o.Seed = 0,
     missing: o.Missing = "refuse",
     sampling_rate: o.SamplingRate = None,
@@ -38,6 +39,7 @@ def separate(
         "prior": o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
+        "n_restarts": restarts,
         "random_state": seed,
     }
     with output_folder(out) as folder:

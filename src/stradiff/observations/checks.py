@@ -105,6 +105,8 @@ def as_float_array(
     """Native float32 or float64 array of any shape; :class:`InputError` for ``what`` are not numbers."""
     if missing == "mask" and isinstance(values, np.ma.MaskedArray):
         values = values.astype(np.promote_types(values.dtype, np.float32)).filled(np.nan)
+    if values is None:
+        raise InputError(f"There are no {what}: None was given; pass an array of numbers (samples, channels).")
     if sparse.issparse(values):
         raise InputError(f"The {what} are a sparse matrix; pass a dense array, such as values.toarray().")
     if np.ma.is_masked(values):

@@ -160,7 +160,11 @@ def _chosen(labels: pd.Index, channels: list[int], columns: Columns) -> list[int
     if not wanted:
         raise InputError("columns is empty; name at least one channel, or leave it out to read all.")
     names = [str(labels[j]) for j in channels]
-    return [channels[_position(item, names, "columns")] for item in wanted]
+    positions = [channels[_position(item, names, "columns")] for item in wanted]
+    twice = next((j for i, j in enumerate(positions) if j in positions[:i]), None)
+    if twice is not None:
+        raise InputError(f"columns names the channel {str(labels[twice])!r} twice; name every channel once.")
+    return positions
 
 
 def _position(item: str | int, names: list[str], option: str) -> int:

@@ -113,12 +113,12 @@ def check_n_components(n_components: Any, n_channels: int) -> int:
 
 def _cause(values: np.ndarray, spectrum: CorrelationSpectrum, names: Sequence[str]) -> str:
     """Why the rank is low, and what to do about it."""
+    if len(values) <= len(names):  # first: over two samples, every pair of channels is one signal
+        return f"{len(values)} samples are too few, so give more samples than channels"
     twins = np.argwhere(np.triu(np.abs(spectrum.correlation) >= 1 - spectrum.rounding, k=1))
     if len(twins):
         i, j = twins[0]
         same = np.array_equal(values[:, i], values[:, j])
         how = "are identical" if same else "are the same signal up to scale and offset"
         return f"channels {names[i]!r} and {names[j]!r} {how}, so leave one of them out"
-    if len(values) <= len(names):
-        return f"{len(values)} samples are too few, so give more samples than channels"
     return "some channels are weighted sums of others, so leave those out"

@@ -36,10 +36,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     (Path(folder) / "notes.txt").read_text()
     'done'
     """
-    path = Path(path)
-    if not path.parent.is_dir() or path.is_dir():
-        place = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
-        raise StorageError(f"{path.name} cannot be written: {place}.")
+    path = check_place(path)
     temporary = path.with_name(f".{path.stem[:40]}-{uuid4().hex}{path.suffix}")
     try:
         yield temporary
@@ -109,6 +106,15 @@ def write_json(path: str | os.PathLike[str], data: object) -> None:
         raise StorageError(f"{path} cannot be written as JSON: {error}.") from error
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """A path at which a file can stand; :class:`StorageError` where there is no folder for it, or one in its place."""
+    path = Path(path)
+    if not path.parent.is_dir() or path.is_dir():
+        place = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
+        raise StorageError(f"{path.name} cannot be written: {place}; choose another path.")
+    return path
 
 
 def check_writable_folder(path: str | os.PathLike[str]) -> Path:

@@ -32,6 +32,7 @@ class Fit(Protocol):
     converged_: bool
     interrupted_: bool
     warnings_: list[str]
+    diagnostics_: list[dict[str, Any]]
     recorded_epochs_: tuple[int, ...]
     fit_info_: dict[str, Any]
 
@@ -106,7 +107,7 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
     -------
     dict
         "recording", "model", "sources" (a list with one dictionary each), "explained_variance", "training"
-        and "warnings".
+        "warnings" and "diagnostics".
     """
     check_pair(fit, recording)
     total, each = explained_share(fit, recording)
@@ -169,6 +170,7 @@ def describe_fit(fit: Fit) -> dict[str, Any]:
             "seconds": info.get("seconds"),
         },
         "warnings": [str(warning) for warning in fit.warnings_],
+        "diagnostics": plain(fit.diagnostics_),
     }
 
 
