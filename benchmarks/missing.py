@@ -1,6 +1,6 @@
 """Missing samples: how well are they filled?
 
-    python benchmarks/missing.py                     # the whole table: see docs below for its cost
+    python benchmarks/missing.py                     # the whole table, about twenty minutes on two cores
     python benchmarks/missing.py --seeds 100 --problems linear
     python benchmarks/missing.py --print             # the tables of the results that are there
 

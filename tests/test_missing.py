@@ -15,7 +15,6 @@ from stradiff import StrADiff, simulate
 from stradiff.errors import InputError, OptionError
 from stradiff.inference import separate
 from stradiff.observations import interpolated, seen_values, with_gaps
-from stradiff.presets import resolve
 
 T = 60
 SMALL = StrADiff(
@@ -74,10 +73,10 @@ def test_what_comes_out_is_complete(fitted, gappy):
     np.testing.assert_array_equal(fitted._separation.seen, ~np.isnan(gappy))
 
 
-@pytest.mark.parametrize(("n_sources", "mixing"), [(2, "linear"), (3, "linear"), (3, "mlp")])
-def test_values_in_the_gaps_have_no_say(gappy, n_sources, mixing):
+@pytest.mark.parametrize("n_sources", [2, 3])
+def test_values_in_the_gaps_have_no_say(gappy, n_sources):
     """Three sources of three channels: whitened, so that a missing channel hides a direction, no axis."""
-    settings = resolve("default", n_sources, {"mixing": mixing, "max_epochs": 3, "network_width": 4, "tol": 0.0})
+    settings, _ = small(n_components=n_sources)._settings(*gappy.shape)
     seen = ~np.isnan(gappy)
     found = []
     for garbage in (0.0, 1e30):
@@ -126,7 +125,7 @@ def test_gaps_are_filled_better_than_by_straight_lines():
 @pytest.mark.parametrize(("n_sources", "n_channels"), [(2, 3), (3, 5)])
 def test_a_row_with_gaps_is_explained_by_the_channels_that_were_seen(n_sources, n_channels):
     values = simulate("linear", n_samples=150, n_channels=n_channels, seed=0).recording.values
-    model = small(n_components=n_sources).fit(values)
+    model = small(n_components=n_sources, max_epochs=0).fit(values)
     exact = model.inverse_transform(model.sources_)  # what the map can explain without a rest
     rows = with_gaps(exact, 0.1, seed=3)
     rows = rows[np.isfinite(rows).sum(axis=1) >= n_sources]

@@ -28,6 +28,7 @@ def _npz_cut(path):
 # A file that cannot be a recording of two sources: its name, what is in it, a word of the sentence it earns.
 FILES = {
     "NaN": ("x.csv", GOOD.replace(GOOD.splitlines()[9], "nan,1.0,2.0"), "line 10, column 'a'"),
+    "an empty cell": ("x.csv", GOOD.replace(GOOD.splitlines()[9], ",1.0,2.0"), "--missing mask"),
     "Inf": ("x.npy", _npy(np.r_[np.full((1, 3), np.inf), RNG.standard_normal((50, 3))]), "inf"),
     "constant channel": ("x.npy", _npy(np.column_stack([RNG.standard_normal((50, 2)), np.ones(50)])), "constant"),
     "duplicate channel": ("x.npy", _npy(np.repeat(RNG.standard_normal((50, 1)), 2, axis=1)), "identical"),

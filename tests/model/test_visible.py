@@ -1,0 +1,36 @@
+"""What of a difference can be seen: all, some channels, or a projection."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stradiff.model.visible import count_visible, visible
+
+RNG = np.random.default_rng(0)
+E = jnp.asarray(RNG.standard_normal((5, 3)), jnp.float32)
+MASK = jnp.asarray([[1, 1, 1], [0, 1, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0]], jnp.float32)
+DIRECTION = np.array([2.0, -1.0, 2.0]) / 3.0
+PROJECTION = jnp.asarray(np.repeat(np.eye(3)[None] - np.outer(DIRECTION, DIRECTION), 5, axis=0), jnp.float32)
+
+
+def test_everything_where_nothing_is_missing():
+    assert visible(E, None) is E
+    assert count_visible(None, 15) == 15
+
+
+def test_a_mask_hides_channels():
+    np.testing.assert_array_equal(visible(E, MASK), E * MASK)
+    assert count_visible(MASK, 15) == 8
+
+
+def test_a_projection_hides_a_direction():
+    np.testing.assert_allclose(visible(E, PROJECTION) @ DIRECTION, 0.0, atol=1e-6)
+    np.testing.assert_allclose(visible(visible(E, PROJECTION), PROJECTION), visible(E, PROJECTION), atol=1e-6)
+    np.testing.assert_allclose(count_visible(PROJECTION, 15), 10.0, rtol=1e-6)
+
+
+def test_what_is_hidden_has_no_gradient():
+    gradient = jax.grad(lambda e: jnp.sum(visible(e, MASK) ** 2))(E)
+    np.testing.assert_array_equal(gradient, 2 * E * MASK)
