@@ -18,6 +18,7 @@ import argparse
 import os
 import shutil
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from contest import runner, tables
@@ -25,10 +26,10 @@ from contest.methods import METHODS
 from contest.problems import REAL_VARIABLE, find_real
 from contest.publish import publish
 from contest.runner import Task
-from contest.tiers import QUICK, TIERS
+from contest.tiers import EVERYBODY, QUICK, TIERS
 
 RESULTS = Path(__file__).parent / "results"
-QUICK_SEEDS = (0, 1)
+QUICK_SEEDS, QUICK_METHODS = (0, 1), EVERYBODY
 
 
 def main() -> None:
@@ -74,16 +75,14 @@ def tasks(arguments: argparse.Namespace) -> list[Task]:
     found: dict[tuple[str, str, int], Task] = {}
     for tier in (TIERS[name] for name in arguments.tiers):
         seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else tier.seeds)
-        named = QUICK if arguments.quick and not arguments.problems else arguments.problems
-        for problem in (problem for problem in tier.problems if named is None or problem.name in named):
-            if problem.sources == "real" and not real.exists():
-                print(f"Left out: {problem.name}; there is no {real.name} (--real PATH or {REAL_VARIABLE} says where).")
-                continue
-            if arguments.quick and tier.name in ("ablations", "variants"):
-                continue
-            methods = arguments.methods or tier.methods
-            new = [Task(problem, method, seed) for seed in seeds for method in methods]
-            found.update({task.key: task for task in new if task.key not in found})
+        methods = arguments.methods or (QUICK_METHODS if arguments.quick else tier.methods)
+        named = arguments.problems or (QUICK if arguments.quick else [problem.name for problem in tier.problems])
+        problems = [problem for problem in tier.problems if problem.name in named]
+        for problem in [problem for problem in problems if problem.sources == "real" and not real.exists()]:
+            print(f"Left out: {problem.name}; there is no {real.name} (--real PATH or {REAL_VARIABLE} says where).")
+            problems.remove(problem)
+        new = [Task(*chosen) for seed in seeds for chosen in product(problems, methods, [seed])]
+        found.update({task.key: task for task in new if task.key not in found})
     return list(found.values())
 
 

@@ -33,8 +33,9 @@ Method = Callable[[Problem, Example, int], Outcome]
 DEFAULT, ORACLE = "StrADiff", "best linear (oracle)"
 LINEAR = ("SOBI", "AMUSE", "FastICA", "Picard", "PCA")
 PEERS = ("iVAE", "PCL")
-PRIORS = {f"StrADiff, prior {name}": {"prior": name} for name in ("matern12", "matern32", "matern52")}
-PRESETS = {"StrADiff, preset paper": {"preset": "paper"}}
+PRIOR_NAMES = ("rbf", "matern12", "matern32", "spectral_mixture", "ar", "ar_student", "gmm_ar", "auto")
+PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
+PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
 ABLATIONS: dict[str, dict[str, Any]] = {
     "StrADiff, no diffusion branch": {"branch": "none"},
     "StrADiff, one shared branch": {"branch": "shared"},

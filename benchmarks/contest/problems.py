@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from stradiff.observations.mixings import LinearMixing, Mixing, random_linear, random_network, random_post_nonlinear
-from stradiff.observations.simulate import ar_sources, artificial_sources, gp_sources
+from stradiff.observations.sources import (
+    ar_sources,
+    artificial_sources,
+    gp_sources,
+    modulated_sources,
+    multimodal_sources,
+    sparse_sources,
+    standardise,
+)
 
 REAL_VARIABLE = "STRADIFF_REAL_SOURCES"
 REAL_DEFAULT = Path(__file__).parents[3] / "shared" / "data" / "real_sources.npz"
@@ -89,6 +97,12 @@ def draw_sources(problem: Problem, rng: np.random.Generator, real: Path | None =
             return gp_sources(T, np.geomspace(50, 5, n), problem.sources, rng)
         case "ar":
             return ar_sources(T, frequencies(n), seed=rng)
+        case "modulated":
+            return modulated_sources(T, seed=rng)
+        case "sparse":
+            return sparse_sources(T, seed=rng)
+        case "multimodal":
+            return multimodal_sources(T, seed=rng)
         case "real":
             return real_sources(real)
     raise ValueError(f"{problem.name}: nobody draws sources called {problem.sources!r}.")
@@ -102,8 +116,7 @@ def frequencies(n: int) -> np.ndarray:
 def real_sources(path: Path | None = None) -> np.ndarray:
     """The four real sources ``(1000, 4)``: an ECG, a seismic trace, infrasound and a walking trunk's acceleration."""
     with np.load(path or find_real()) as file:
-        S = file["short"].astype(float)
-    return (S - S.mean(axis=0)) / S.std(axis=0)
+        return standardise(file["short"].astype(float))
 
 
 def find_real(given: Path | None = None) -> Path:

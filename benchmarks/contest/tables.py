@@ -19,6 +19,9 @@ SOURCES = {
     "rbf": "RBF-GP sources",
     "matern32": "Matérn-3/2-GP sources",
     "ar": "autoregressive sources",
+    "modulated": "amplitude-modulated sources",
+    "sparse": "sources with heavy-tailed innovations",
+    "multimodal": "sources of several modes",
     "real": "real sources",
 }
 

@@ -85,6 +85,7 @@ WITH_TARGET = (
 )
 
 TO_LOOK_AT = (
+    Tier("ablations", "What each part is worth", (LEAKY, NOISY), {}, (DEFAULT, *ABLATIONS)),
     Tier(
         "sources",
         "Other sources, linear mixing",
@@ -92,6 +93,9 @@ TO_LOOK_AT = (
             Problem("RBF-GP sources", sources="rbf"),
             Problem("Matérn-GP sources", sources="matern32"),
             Problem("autoregressive sources", sources="ar"),
+            Problem("modulated sources", sources="modulated"),
+            Problem("sparse sources", sources="sparse"),
+            Problem("multimodal sources", sources="multimodal"),
             Problem("real sources, linear", sources="real", n_sources=4, n_channels=4),
         ),
         {},
@@ -105,6 +109,7 @@ TO_LOOK_AT = (
             Problem("leaky-ReLU, 3 layers, slope 0.05", "leaky_relu", n_layers=3, slope=0.05),
             Problem("post-nonlinear", "post_nonlinear"),
             Problem("tanh, RBF-GP sources, 2 % noise", "tanh", "rbf", noise=0.02),
+            Problem("tanh, sparse sources", "tanh", "sparse"),
             Problem("leaky-ReLU, 10 % noise", "leaky_relu", noise=0.1),
         ),
         {},
@@ -123,8 +128,7 @@ TO_LOOK_AT = (
         {},
         WITHOUT_PEERS,
     ),
-    Tier("ablations", "What each part is worth", (LEAKY, NOISY), {}, (DEFAULT, *ABLATIONS)),
-    Tier("variants", "Other priors and presets", (LEAKY, REAL), {}, (DEFAULT, *PRIORS, *PRESETS)),
+    Tier("variants", "Other priors and presets", (LEAKY,), {}, (DEFAULT, *PRIORS, *PRESETS)),
 )
 
 TIERS = {tier.name: tier for tier in (*WITH_TARGET, *TO_LOOK_AT)}

@@ -15,7 +15,8 @@ from contest import plots, publish, runner, scores, tables, targets, tiers
 from contest.methods import ABLATIONS, DEFAULT, METHODS, ORACLE, PRESETS, PRIORS, Outcome
 from contest.problems import Problem, draw, find_real
 
-from stradiff import SOBI, matched_correlation, simulate
+from stradiff import SOBI, StrADiff, matched_correlation, simulate
+from stradiff.presets import resolve
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = {problem.name: problem for tier in tiers.TIERS.values() for problem in tier.problems}
@@ -109,11 +110,9 @@ def test_the_list_is_consistent():
 
 @pytest.mark.parametrize("options", [*PRIORS.values(), *PRESETS.values(), *ABLATIONS.values()], ids=str)
 def test_variants_of_stradiff_have_options_that_exist(options):
-    from stradiff import StrADiff
-
-    known = StrADiff().get_params(deep=False)
-    assert set(options) <= {*known}
-    StrADiff(2, **options)._settings(100, 2)  # refuses a value that does not exist
+    assert set(options) <= {*StrADiff().get_params(deep=False)}
+    preset, changed = options.get("preset", "default"), {k: v for k, v in options.items() if k != "preset"}
+    assert resolve(preset, 2, changed) != resolve("default", 2, {}) or changed.get("prior"), "nothing changes"
 
 
 @pytest.mark.parametrize("method", ["SOBI", "PCA", ORACLE])

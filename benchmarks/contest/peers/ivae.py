@@ -92,7 +92,8 @@ class IVAE:
         model = Model(self.n_components, Y.shape[1], segments, self.width, self.depth, begin)
         model = train(
             model,
-            lambda model, rows, key: -model.elbo(y[rows], u[rows], self.noise_variance, key),
+            lambda model, data, rows, key: -model.elbo(data[0][rows], data[1][rows], self.noise_variance, key),
+            (y, u),
             optax.adam(optax.cosine_decay_schedule(self.learning_rate, self.steps, alpha=0.01)),
             steps=self.steps,
             batch=self.batch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -10,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-Loss = Callable[[Any, jax.Array, jax.Array], jax.Array]
-"""Loss of a model on a batch of sample numbers, with a key for whatever it draws."""
+Loss = Callable[[Any, Any, jax.Array, jax.Array], jax.Array]
+"""Loss of a model on data at a batch of sample numbers, with a key for whatever it draws."""
 
 
 class MLP(eqx.Module):
@@ -51,6 +52,7 @@ def maxout(x: jax.Array) -> jax.Array:
 def train(
     model: Any,
     loss: Loss,
+    data: Any,
     optimiser: optax.GradientTransformation,
     *,
     steps: int,
@@ -58,17 +60,20 @@ def train(
     n_samples: int,
     seed: int,
 ) -> Any:
-    """``model`` after ``steps`` steps, each on ``batch`` samples drawn with replacement from ``n_samples``."""
+    """``model`` after ``steps`` steps, each on ``batch`` samples drawn with replacement from ``n_samples``.
+
+    ``data`` is what ``loss`` needs of the recording: as an argument, so that recordings share what is compiled.
+    """
     learned, fixed = eqx.partition(model, eqx.is_inexact_array)
 
-    def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
+    def step(data: Any, carry: Any, key: jax.Array) -> tuple[Any, None]:
         learned, state = carry
         for_rows, for_loss = jax.random.split(key)
         rows = jax.random.randint(for_rows, (batch,), 0, n_samples)
-        gradient = jax.grad(lambda part: loss(eqx.combine(part, fixed), rows, for_loss))(learned)
+        gradient = jax.grad(lambda part: loss(eqx.combine(part, fixed), data, rows, for_loss))(learned)
         update, state = optimiser.update(gradient, state, learned)
         return (optax.apply_updates(learned, update), state), None
 
-    run = jax.jit(lambda carry, keys: jax.lax.scan(step, carry, keys)[0])
-    learned, _ = run((learned, optimiser.init(learned)), jax.random.split(jax.random.key(seed), steps))
+    run = jax.jit(lambda data, carry, keys: jax.lax.scan(partial(step, data), carry, keys)[0])
+    learned, _ = run(data, (learned, optimiser.init(learned)), jax.random.split(jax.random.key(seed), steps))
     return eqx.combine(learned, fixed)

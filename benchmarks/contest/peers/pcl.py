@@ -92,7 +92,8 @@ class PCL:
         begin, follow = jax.random.split(jax.random.key(self.random_state))
         model = train(
             Model(self.n_components, self.width, self.depth, begin),
-            lambda model, rows, key: contrast(model, y, rows, self.lag, key),
+            lambda model, y, rows, key: contrast(model, y, rows, self.lag, key),
+            y,
             optax.adamw(
                 optax.cosine_decay_schedule(self.learning_rate, self.steps, alpha=0.01), weight_decay=self.weight_decay
             ),
