@@ -155,6 +155,11 @@ def test_options_reach_the_estimator(run, simulated, tmp_path, asked):
     }  # fmt: skip
 
 
+def test_sources_to_be_counted(run, simulated, tmp_path, asked):
+    run("separate", simulated / "recording.csv", "-n", "auto", "--out", tmp_path / "out")
+    assert asked.n_components == "auto"
+
+
 def test_the_real_demo_separates_the_shipped_recording(run, tmp_path, asked):
     run("demo", "real", "--epochs", 20, "--out", tmp_path / "out")
     assert asked.recording.values.shape == (1000, 9)
