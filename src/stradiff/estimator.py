@@ -52,12 +52,13 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     prior : str, or n of them
         What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
         (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), "periodic", "locally_periodic" or
-        "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar"; or what ``register_prior``
-        added.
+        "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar"; what ``register_prior``
+        added; or "auto", which picks for each source by Schwarz's criterion at the start of training.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
-    init : {"sobi", "random"} or array (T, n), optional
-        Where training starts; an array gives the sources to start from.
+    init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
+        Where training starts; an array gives the sources to start from. ``"fastica"`` and ``"picard"`` suit priors of
+        sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are alike and SOBI is lost.
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
         What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n.
     missing : {"refuse", "mask"}
@@ -113,6 +114,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)
         In units of the record; ``length_scales_ * span_`` in its own time unit.
+    priors_ : tuple of str
+        The prior of every source: what was asked for, or what ``"auto"`` picked.
     reconstruction_ : ndarray (T, m)
         The recording as the source means explain it (Eq. 36), in its own units.
     history_ : dict of ndarray
@@ -397,6 +400,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)
         self.reconstruction_ = separation.mix(self.sources_)
         self.length_scales_ = separation.length_scales()
+        self.priors_ = separation.priors()
         self.history_ = separation.shown_history(result.history)
         self.n_epochs_, self.converged_, self.interrupted_ = result.n_epochs, result.converged, result.interrupted
         self.recorded_epochs_ = tuple(sorted(result.paths))

@@ -24,9 +24,12 @@ from stradiff.fitting import Settings
 from stradiff.fitting.callbacks import History
 from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
+from stradiff.inference.laplace import Posterior
 from stradiff.model import Model, numerics
 from stradiff.model.priors import check_known
+from stradiff.model.priors.choice import AUTO
 from stradiff.observations import Normaliser, atomic_path
+from stradiff.observations.times import time_axis
 
 if TYPE_CHECKING:
     from stradiff.estimator import StrADiff
@@ -43,6 +46,7 @@ FACTS: dict[str, type] = {
     "diagnostics_": list,
     "n_features_in_": int,
 }
+POSTERIOR = ("mode", "nu", "leakage")
 NOT_KEPT = ("callbacks", "init")  # functions; and an array as long as the recording, of use only before the fit
 
 Arrays = dict[str, np.ndarray]
@@ -55,16 +59,21 @@ def save(estimator: StrADiff, path: Path) -> None:
     for part in ("normaliser", "readout"):
         fields = vars(getattr(separation, part)).items()
         arrays |= {f"{part}.{name}": np.asarray(value) for name, value in fields}
+    if separation.posterior is not None:
+        arrays |= {f"posterior.{name}": np.asarray(getattr(separation.posterior, name)) for name in POSTERIOR}
     arrays |= {"regression": separation.regression} | {name: getattr(estimator, name) for name in RESULTS}
     arrays |= {f"history.{name}": rows for name, rows in estimator.history_.items()}
     arrays |= {f"path.{epoch}": path_ for epoch, path_ in estimator._paths.items()}
     if estimator.times_ is not None:
         arrays["times"] = estimator.times_
+    if separation.seen is not None:
+        arrays["seen"] = separation.seen.astype(np.int8)
     header = {"format": FORMAT, "version": VERSION, "seed": separation.seed}
     header |= {"settings": dataclasses.asdict(separation.settings), "parameters": _parameters(estimator)}
     header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
+    header["priors"] = list(separation.model.priors.names)
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = json.loads(json.dumps(header, default=_plain))  # as it will be read
     header["digest"] = digest(header, contiguous)
     with atomic_path(path) as temporary:
@@ -102,9 +111,8 @@ def load(path: Path) -> StrADiff:
 
 def _unknown_prior(header: dict[str, Any]) -> str | None:
     """A prior that the file names and nobody registered."""
-    settings = header.get("settings")
-    named = settings.get("prior") if isinstance(settings, dict) else None
-    for name in named if isinstance(named, list) else [named]:
+    named = header.get("priors")
+    for name in named if isinstance(named, list) else []:
         try:
             check_known(name)
         except OptionError:
@@ -135,7 +143,9 @@ def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
     settings = Settings(**{name: _tuple(value) for name, value in header["settings"].items()})
     _check_arrays(arrays, settings, facts["n_epochs_"])
     model = StrADiff(**{name: _tuple(value) for name, value in header["parameters"].items()})
-    model._separation = _separation(settings, int(header["seed"]), arrays)
+    priors = tuple(header["priors"])  # those of "auto" stand in no setting
+    model._separation = _separation(settings, priors, int(header["seed"]), arrays)
+    model.priors_ = model._separation.priors()
     for name in RESULTS:
         setattr(model, name, arrays[name])
     for name in FACTS:
@@ -166,25 +176,32 @@ def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
         "readout.order": (n_sources,),
         "readout.gain": (n_sources,),
     }
+    if settings.uncertainty == "laplace":
+        parts = ((n_sources, n_samples), (), (n_sources, n_sources, 2, 2))
+        shapes |= {f"posterior.{name}": shape for name, shape in zip(POSTERIOR, parts, strict=True)}
     columns = History(n_sources).as_dict()
     shapes |= {f"history.{name}": (n_epochs, *rows.shape[1:]) for name, rows in columns.items()}
     paths = [name for name in arrays if name.startswith("path.")]
     shapes |= {name: (settings.n_diffusion_steps + 1, n_samples, n_sources) for name in paths}
-    shapes |= {"times": (n_samples,)} if "times" in arrays else {}
+    optional = {"times": (n_samples,), "seen": (n_samples, n_channels)}
+    shapes |= {name: shape for name, shape in optional.items() if name in arrays}
     found = {name: array.shape for name, array in arrays.items() if not name.startswith("model")}
     if not paths or found != shapes:
         wrong = {name for name, _ in found.items() ^ shapes.items()} or {"path"}
         raise StorageError(f"{min(wrong)} is missing, unknown or of the wrong shape")
 
 
-def _separation(settings: Settings, seed: int, arrays: Arrays) -> Separation:
+def _separation(settings: Settings, priors: tuple[str, ...], seed: int, arrays: Arrays) -> Separation:
     n_samples, n_sources = arrays["sources_"].shape
     if n_sources != settings.n_sources:
         raise StorageError("the number of sources contradicts the settings")
+    if settings.prior != AUTO and priors != settings.prior_names:
+        raise StorageError("the priors contradict the settings")
     normaliser = Normaliser(*(arrays[f"normaliser.{name}"] for name in ("mean", "matrix", "inverse_matrix")))
+    picked = dataclasses.replace(settings, prior=priors)
     with numerics():
         skeleton = eqx.filter_eval_shape(
-            lambda key: random_model(n_samples, normaliser.matrix.shape[1], settings, key), jax.random.key(0)
+            lambda key: random_model(n_samples, normaliser.matrix.shape[1], picked, key), jax.random.key(0)
         )
     model = _filled(skeleton, arrays)
     readout = Readout(arrays["readout.order"], arrays["readout.gain"])
@@ -192,7 +209,13 @@ def _separation(settings: Settings, seed: int, arrays: Arrays) -> Separation:
         raise StorageError("the order of the sources is no permutation")
     if not readout.gain.all():
         raise StorageError("the gain of a source is zero")
-    return Separation(settings, normaliser, model, readout, arrays["regression"], seed)
+    seen = arrays["seen"].astype(bool) if "seen" in arrays else None
+    times, _, _ = time_axis(arrays.get("times"), n_samples)
+    posterior = None
+    if settings.uncertainty == "laplace":
+        with numerics():
+            posterior = Posterior(*(jnp.asarray(arrays[f"posterior.{name}"]) for name in POSTERIOR))
+    return Separation(settings, normaliser, model, readout, arrays["regression"], seed, seen, times, posterior)
 
 
 def _filled(skeleton: Model, arrays: Arrays) -> Model:

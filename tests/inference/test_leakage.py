@@ -57,7 +57,7 @@ def test_noise_hides_what_empty_frequencies_tell(floor):
 
 def test_order_and_units_of_the_sources_do_not_matter():
     spectra = autoregressive(0.9, 0.5, -0.3)
-    leakage = expected_leakage(spectra, FLAT, T, floor=0.01)
-    np.testing.assert_allclose(expected_leakage(7 * spectra, FLAT, T, floor=0.01), leakage)
+    leakage = expected_leakage(spectra, FLAT, T, noise=0.01)
+    np.testing.assert_allclose(expected_leakage(7 * spectra, FLAT, T, noise=0.01), leakage)
     turned = [2, 0, 1]
     np.testing.assert_allclose(expected_leakage(spectra[turned], FLAT, T, 0.01), leakage[np.ix_(turned, turned)])

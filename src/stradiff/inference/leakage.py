@@ -1,12 +1,15 @@
 """How far sources can be told apart by their spectra: the least leakage of one into another.
 
-Two estimates s^_k = s_k + w_kj s_j and s^_j = s_j + w_jk s_k of independent stationary Gaussian sources of unit
-variance, T samples long and of spectra f_k and f_j, carry the Fisher information
+Two estimates s^_k = s_k + w_kj s_j and s^_j = s_j + w_jk s_k of independent stationary Gaussian sources, T samples
+long, of spectra f_k and f_j, under white noise of variances v_k and v_j on them, carry the Fisher information
 
-    J = T [[ <f_j / f_k>, 1 ], [ 1, <f_k / f_j> ]]      about (w_kj, w_jk), <.> the mean over frequencies
+    J = T [[ <f_j f_j / g>, <f_j f_k / g> ], [ <f_j f_k / g>, <f_k f_k / g> ]],   g = (f_k + v_k) (f_j + v_j),
 
-(Pham & Garat 1997; Doron, Yeredor & Tichavsky 2007). Its inverse bounds the variance of both coefficients from below
-(Cramer & Rao). Spectra of one shape leave J singular: the likelihood of a rotation of the pair is flat.
+about (w_kj, w_jk), <.> the mean over frequencies (Pham & Garat 1997 and Doron, Yeredor & Tichavsky 2007 without noise).
+Its inverse bounds the covariance of both coefficients from below (Cramer & Rao). Spectra of one shape leave J singular:
+the likelihood of a rotation of the pair is flat. One unit of prior information for each coefficient (Van Trees 1968)
+notices nothing where J says anything, and gives 1/2 there, as an angle between two sources that may be any has sin^2
+of mean 1/2.
 """
 
 from __future__ import annotations
@@ -16,14 +19,10 @@ import numpy as np
 KNOWABLE = 1e-12  # of a source's power: below, a spectrum is rounding, and its inverse would claim certainty
 
 
-def expected_leakage(
-    spectra: np.ndarray, weights: np.ndarray, n_samples: int, floor: float | np.ndarray = 0.0
+def leakage_covariance(
+    spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float | np.ndarray = 0.0
 ) -> np.ndarray:
-    """Variance of the coefficient with which source j, of unit variance, leaks into source k.
-
-    ``[(J + I)^-1]_kk``: the bound above with one unit of prior information for each coefficient (Van Trees 1968), which
-    nothing notices where J says anything, and which gives 1/2 for spectra of one shape, as an angle between two sources
-    that may be any has sin^2 of mean 1/2.
+    """Covariance of (w_kj, w_jk) for every pair: (J + I)^-1 of sources scaled to unit variance.
 
     Parameters
     ----------
@@ -33,9 +32,32 @@ def expected_leakage(
         Share of each frequency in the mean, summing to one.
     n_samples : int
         T.
-    floor : float or array (n,)
-        Variance, beside the source's one, of the white noise in each estimate; it is added to the spectra. Without,
-        a smooth kernel's empty frequencies would tell sources apart that noise hides.
+    noise : float or array (n,)
+        Variance of the white noise on each estimate, beside the source's one: it hides what a smooth source's empty
+        frequencies would tell.
+
+    Returns
+    -------
+    array (n, n, 2, 2)
+        ``[k, j]`` of (w_kj, w_jk); zero where k = j.
+    """
+    spectra = np.asarray(spectra, np.float64)
+    power = np.maximum(spectra / (spectra @ weights)[:, None], KNOWABLE)
+    total = power + np.broadcast_to(noise, len(power))[:, None]
+    ratio = (weights / total) @ (power**2 / total).T  # [k, j]: <f_j f_j / g>
+    cross = (weights * power / total) @ (power / total).T
+    information = n_samples * np.stack([np.stack([ratio, cross], -1), np.stack([cross, ratio.T], -1)], -2)
+    covariance = np.linalg.inv(information + np.eye(2))
+    covariance[np.arange(len(power)), np.arange(len(power))] = 0.0
+    return covariance
+
+
+def expected_leakage(
+    spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float | np.ndarray = 0.0
+) -> np.ndarray:
+    """Variance of the coefficient with which source j, of unit variance, leaks into source k.
+
+    Parameters are those of ``leakage_covariance``.
 
     Returns
     -------
@@ -49,11 +71,4 @@ def expected_leakage(
     array([[0.    , 0.0012],
            [0.0002, 0.    ]])
     """
-    spectra = np.asarray(spectra, np.float64)
-    power = spectra / (spectra @ weights)[:, None] + np.broadcast_to(floor, len(spectra))[:, None]
-    power = np.maximum(power, KNOWABLE)
-    ratio = (weights / power) @ power.T  # [k, j]: <f_j / f_k>
-    own, other = n_samples * ratio + 1.0, n_samples * ratio.T + 1.0
-    leakage = other / (own * other - float(n_samples) ** 2)
-    np.fill_diagonal(leakage, 0.0)
-    return leakage
+    return leakage_covariance(spectra, weights, n_samples, noise)[:, :, 0, 0]

@@ -6,23 +6,25 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
+from stradiff.fitting.warm_start import priors_of
+from stradiff.inference.laplace import Posterior, find_posterior, laplace_draws, laplace_spread
+from stradiff.inference.needs import needed_memory
 from stradiff.inference.posterior import draws, moments, reconstruct
 from stradiff.inference.readout import Readout, choose_readout
 from stradiff.inference.unmix import unmix
-from stradiff.model.mixing import Linear
+from stradiff.model.mixing import Linear, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
-from stradiff.model.priors import state_space
+from stradiff.model.priors.choice import AUTO
 from stradiff.observations import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.observations.checks import as_float_array
-
-COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,19 +40,41 @@ class Separation:
     seed: int
     seen: np.ndarray | None = None
     """(T, m) True where the recording has a value; None where nothing is missing."""
+    times: np.ndarray | None = None
+    """(T,) in [0, 1]; None on a regular grid."""
+    posterior: Posterior | None = None
+    """Laplace's; None where uncertainty is the paper's, by Monte Carlo through the branches."""
 
     def moments(self, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
         with numerics():
-            mean, spread = moments(self.model, _moment_key(self.seed), n_draws)
+            if self.posterior is None:
+                mean, spread = moments(self.model, _moment_key(self.seed), n_draws)
+            else:
+                keys = jax.random.split(_moment_key(self.seed), n_draws)
+                mean, spread = self.posterior.mode, laplace_spread(self.model, self.posterior, *self._where(), keys)
         return self.readout.show(np.asarray(mean).T), self.readout.spread(np.asarray(spread).T)
 
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` (Eq. 33)."""
-        check_memory(2.0 * n_draws * self.model.n_samples * self.model.n_sources * 4, f"Drawing {n_draws} samples")
+        check_memory(4.0 * n_draws * self.model.n_samples * self.model.n_sources * 4, f"Drawing {n_draws} samples")
         with numerics():
-            raw = draws(self.model, jax.random.key(seed), n_draws)
+            if self.posterior is None:
+                raw = draws(self.model, jax.random.key(seed), n_draws)
+            else:
+                keys = jax.random.split(jax.random.key(seed), n_draws)
+                raw = laplace_draws(self.model, self.posterior, *self._where(), keys)
         return self.readout.show(np.moveaxis(np.asarray(raw), 1, 2))
+
+    def _where(self) -> tuple[jax.Array | None, jax.Array | None]:
+        """What was seen, of normalised channels, and the times."""
+        seen = None if self.seen is None else jnp.asarray(self.normaliser.visible(self.seen))
+        return seen, None if self.times is None else jnp.asarray(self.times)
+
+    def noise(self) -> np.ndarray:
+        """Standard deviation ``(m,)`` of every channel's noise: likeliest under Laplace, else as ``nu_y`` assumes."""
+        nu = self.settings.nu_y if self.posterior is None else float(self.posterior.nu)
+        return np.sqrt(nu) * np.linalg.norm(self.normaliser.inverse_matrix, axis=0)
 
     def mix(self, sources: np.ndarray) -> np.ndarray:
         """Shown sources ``(.., n)`` -> recording ``(.., m)`` in its own units (Eq. 36), in their dtype."""
@@ -76,26 +100,45 @@ class Separation:
 
     def _unmixed(self, values: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
         """Raw sources of rows that all have gaps, or have none."""
-        values, there = values.astype(np.float64), None
-        if seen is not None:
-            values, there = np.where(seen, values, self.normaliser.mean), self.normaliser.visible(seen)
-            there = there[:, :, None] * np.eye(there.shape[1]) if there.ndim == 2 else there
-        observed = self.normaliser.forward(values)
+        values = values.astype(np.float64)
         with numerics():  # in double precision: rows far from those of the fit would leave the range of single
-            start, there = jnp.asarray(self.regression, jnp.float64), None if there is None else jnp.asarray(there)
+            there = None
+            if seen is not None:
+                values, projections = np.where(seen, values, self.normaliser.mean), self.normaliser.visible(seen)
+                axes = np.eye(projections.shape[1])
+                there = jnp.asarray(projections[:, :, None] * axes if projections.ndim == 2 else projections)
+            observed, start = self.normaliser.forward(values), jnp.asarray(self.regression, jnp.float64)
             return np.asarray(unmix(self.model.mixing, jnp.asarray(observed), start, there))
 
-    def mixing_matrix(self) -> np.ndarray | None:
-        """``(m, n)`` in the recording's units for a linear map, None for another."""
+    def mixing_matrix(self) -> np.ndarray:
+        """``(m, n)`` in the recording's units; linear maps only."""
         if not isinstance(self.model.mixing, Linear):
-            return None
+            raise AttributeError("A nonlinear map has no mixing matrix; use inverse_transform to apply the map.")
         raw = self.normaliser.inverse_matrix.T @ np.asarray(self.model.mixing.matrix, np.float64)
         return raw[:, self.readout.order] / self.readout.gain
+
+    def curves(self, n_levels: int = 61, reach: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+        """Levels ``(G,)`` of the linear parts, in their standard deviations from -reach to reach, and the channels
+        ``(G, m)`` that the curves of a post-nonlinear map make of them, in the recording's units.
+        """
+        mixing = self.model.mixing
+        if not isinstance(mixing, PostNonlinear):
+            raise AttributeError("Only a map of mixing='post_nonlinear' has a curve for each channel.")
+        levels = np.linspace(-reach, reach, n_levels)
+        with numerics():
+            linear = mixing.matrix @ self.model.at(jnp.zeros_like(self.model.branches.start.mean))
+            spread, centre = jnp.std(linear, axis=1)[None, :], jnp.mean(linear, axis=1)[None, :]
+            channels = jax.vmap(mixing.curves)(centre + jnp.asarray(levels[:, None]) * spread)
+        return levels, self.normaliser.inverse(np.asarray(channels, np.float64))
 
     def length_scales(self) -> np.ndarray:
         """``(n,)``, in units of the record."""
         with numerics():
             return np.asarray(self.model.priors.length_scales)[self.readout.order]
+
+    def priors(self) -> tuple[str, ...]:
+        """Name of the prior of every source."""
+        return tuple(self.model.priors.names[k] for k in self.readout.order)
 
     def shown_history(self, history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The history with its per-source columns in the order of the sources."""
@@ -134,25 +177,36 @@ def separate(
     filled = interpolated(gappy, seen, times)
     normaliser = fit_normaliser(gappy, _normalisation(settings, values.shape[1]))
     observed = normaliser.forward(filled).astype(np.float32)
+    visible = None if seen is None else normaliser.visible(seen)
     with numerics():
+        if settings.uncertainty == "laplace" and times is not None and settings.prior != AUTO:
+            # Refused before the fit, not after it.
+            eqx.filter_eval_shape(priors_of(settings, len(values)).covariances, jnp.asarray(times))
         result = fit_best(
             observed,
             times,
             settings,
-            seen=None if seen is None else normaliser.visible(seen),
+            seen=visible,
             guess=guess,
             seed=seed,
             record=record,
             callbacks=callbacks,
             verbose=verbose,
         )
-        mean = np.asarray(moments(result.model, _moment_key(seed), n_draws)[0]).T
+        posterior = None
+        if settings.uncertainty == "laplace":
+            there = None if visible is None else jnp.asarray(visible)
+            grid = None if times is None else jnp.asarray(times)
+            posterior = find_posterior(result.model, jnp.asarray(observed), there, grid)
+            mean = np.asarray(posterior.mode).T
+        else:
+            mean = np.asarray(moments(result.model, _moment_key(seed), n_draws)[0]).T
     if not np.isfinite(mean).all():
         raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
     regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
     # The rule names channels of the recording, which whitened ones are not.
     readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
-    return Separation(settings, normaliser, result.model, readout, regression, seed, seen), result
+    return Separation(settings, normaliser, result.model, readout, regression, seed, seen, times, posterior), result
 
 
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -183,21 +237,6 @@ def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
     if not np.isfinite(guess).all() or (guess.std(axis=0) == 0).any():
         raise InputError("init must hold finite sources, none of them constant; start from init='sobi' otherwise.")
     return guess
-
-
-def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True) -> float:
-    """Bytes a fit takes at its peak, to a factor of about two."""
-    per_source = 2.0 * n_samples * (settings.network_width + 2)
-    per_source += settings.network_depth * float(settings.network_width) ** 2
-    path = 4.0 * n_samples * settings.n_diffusion_steps
-    linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
-    whole_covariance = settings.solver == "dense" or not linear
-    dense = 3.0 * 8 * n_samples**2 if whole_covariance else 0.0
-    bent = 0.0
-    if settings.mixing == "mlp":
-        bent = settings.mixing_depth * settings.mixing_width * (COPIES * float(settings.mixing_width) + 2.0 * n_samples)
-    sources = settings.n_sources * (COPIES * per_source + path)
-    return 4.0 * (sources + bent) + 40.0 * n_samples * n_channels + dense
 
 
 def _normalisation(settings: Settings, n_channels: int) -> str:

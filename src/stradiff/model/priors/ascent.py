@@ -22,7 +22,7 @@ def ascended(prior: Prior, objective: Objective) -> Any:
     """The best prior that STEPS steps of Adam come by; one without a finite objective counts as the worst."""
     adam = optax.adam(STEP)
 
-    def step(_: int, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+    def step(_: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         prior, state, best, best_value = carry
         value, gradient = jax.value_and_grad(objective)(prior)
         better = value > best_value

@@ -62,6 +62,10 @@ class PriorBank(eqx.Module):
         rows = [eqx.filter_vmap(lambda p: p.precision_spectrum(omega, n_samples))(group) for group in self.groups]
         return self._in_order(rows)
 
+    def covariances(self, times: Float[Array, " T"]) -> Float[Array, "n T T"]:
+        """Covariance of every source at irregular times; see ``Prior.covariance``."""
+        return self._in_order([eqx.filter_vmap(lambda p: p.covariance(times))(group) for group in self.groups])
+
     @property
     def length_scales(self) -> Float[Array, " n"]:
         """Length-scale of every source, in units of the record."""

@@ -7,6 +7,8 @@ import abc
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from stradiff.errors import OptionError
+
 
 class Prior(eqx.Module):
     """A density over one source trajectory whose parameters adapt to that source.
@@ -38,6 +40,13 @@ class Prior(eqx.Module):
         tightly, and should say by how much.
         """
         return 1.0 / self.spectrum(omega, n_samples)
+
+    def covariance(self, times: Float[Array, " T"]) -> Float[Array, "T T"]:
+        """The inverse of that Fisher information at irregular times; on a regular grid ``precision_spectrum`` has it."""
+        raise OptionError(
+            f"{type(self).__name__} knows no covariance at irregular times; resample to a regular grid, or use "
+            "uncertainty='monte-carlo'."
+        )
 
     def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Prior:
         """The same prior with its parameters where this source is likeliest: where training starts.

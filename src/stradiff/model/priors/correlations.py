@@ -65,7 +65,7 @@ class Plain(Correlation):
     def starts(self, source: Float[Array, " T"]) -> Plain:
         """Length-scales from one sample to the whole record."""
         scales = np.geomspace(1.0 / (source.shape[0] - 1), 1.0, SCALES)
-        return Plain(jnp.asarray(np.log(scales), jnp.float32), self.kernel)
+        return jax.vmap(lambda scale: Plain(scale, self.kernel))(jnp.asarray(np.log(scales), jnp.float32))
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of T even samples of it."""
@@ -99,7 +99,7 @@ class Periodic(Correlation):
         tries = [(k, shape) for k in (1.0, 2.0, 3.0) for shape in (0.7, 1.5)]
         harmonic, shape = np.array(tries, np.float32).T
         log_shape = jnp.log(jnp.asarray(shape - LEAST_SHAPE))
-        return Periodic((frequency / harmonic).astype(jnp.float32), log_shape)
+        return jax.vmap(Periodic)((frequency / harmonic).astype(jnp.float32), log_shape)
 
     def harmonics(self) -> Float[Array, " h"]:
         """Fourier coefficients of one period: constant, then cosines."""
@@ -149,7 +149,9 @@ class LocallyPeriodic(Correlation):
 
     def starts(self, source: Float[Array, " T"]) -> LocallyPeriodic:
         """Those of the period, each with every second fading."""
-        return LocallyPeriodic(*product([self.period.starts(source), _every_other(self.fading.starts(source))]))
+        return jax.vmap(LocallyPeriodic)(
+            *product([self.period.starts(source), _every_other(self.fading.starts(source))])
+        )
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Every line widened to the spectrum of the fading."""
@@ -178,15 +180,15 @@ class SpectralMixture(Correlation):
     def at(self, lag: Float[Array, "..."]) -> Float[Array, "..."]:
         """Correlation of two samples ``lag`` apart."""
         frequency, length_scale = self.frequency.astype(jnp.float64), _exp(self.log_length_scale)
-        far = lag[..., None] / length_scale
-        return jnp.cos(2.0 * jnp.pi * lag[..., None] * frequency) * jnp.exp(-0.5 * far**2) @ self.weight
+        far, turn = jnp.multiply.outer(lag, 1.0 / length_scale), jnp.multiply.outer(lag, 2.0 * jnp.pi * frequency)
+        return jnp.cos(turn) * jnp.exp(-0.5 * far**2) @ self.weight
 
     def starts(self, source: Float[Array, " T"]) -> SpectralMixture:
         """Peaks fitted to the periodogram as to a density, by expectation and maximisation."""
         share, frequency, width = mixture_of_peaks(source, self.frequency.shape[0])
         reach = jnp.clip(1.0 / (2.0 * jnp.pi * width), 1.0 / (source.shape[0] - 1), 1.0)
-        one = (jnp.log(share), frequency, jnp.log(reach))
-        return SpectralMixture(*(values[None].astype(jnp.float32) for values in one))
+        one = SpectralMixture(*(values.astype(jnp.float32) for values in (jnp.log(share), frequency, jnp.log(reach))))
+        return jax.tree.map(lambda leaf: leaf[None], one)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Half of every peak at f_q, half at -f_q."""
@@ -225,7 +227,7 @@ class Sum(Correlation):
         """Every part at every second of its own starts, all with the same share."""
         parts = product([_every_other(part.starts(source)) for part in self.parts])
         tries = jax.tree.leaves(parts)[0].shape[0]
-        return Sum(tuple(parts), jnp.zeros((tries, len(self.parts)), jnp.float32))
+        return jax.vmap(Sum)(tuple(parts), jnp.zeros((tries, len(self.parts)), jnp.float32))
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of T even samples of it."""

@@ -133,10 +133,13 @@ class GaussianProcess(Prior):
         length_scale = self.length_scale * (n_samples - 1)
         return self.variance * SPECTRA[self.kernel](_double(omega), length_scale) + self.jitter
 
+    def covariance(self, times: Float[Array, " T"]) -> Float[Array, "T T"]:
+        """K of Eq. 18 at any times."""
+        return dense.covariance(self.kernel, _double(times), self.length_scale, self.variance, self.jitter)
+
     def sample(self, key: PRNGKeyArray, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, " T"]:
         """Draw one trajectory by Cholesky factorisation (O(T^3), meant for T up to a few thousand)."""
-        grid = _grid(n_samples, times)
-        factor = jnp.linalg.cholesky(dense.covariance(self.kernel, grid, self.length_scale, self.variance, self.jitter))
+        factor = jnp.linalg.cholesky(self.covariance(_grid(n_samples, times)))
         return factor @ jax.random.normal(key, (n_samples,), jnp.float64)
 
 

@@ -48,7 +48,7 @@ def mixture_of_peaks(source: Float[Array, " T"], n_peaks: int) -> tuple[Float[Ar
     centre = cycles[jnp.minimum(jnp.searchsorted(jnp.cumsum(density), quantile), cycles.shape[0] - 1)]
     width = jnp.full(n_peaks, jnp.sqrt(density @ (cycles - density @ cycles) ** 2) / n_peaks + 1.0)
 
-    def improve(_: int, peaks: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def improve(_: Array, peaks: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         share, centre, width = peaks
         far = (cycles[None, :] - centre[:, None]) / width[:, None]
         member = jax.nn.softmax(jnp.log(share / width)[:, None] - 0.5 * far**2, axis=0) * density[None, :]

@@ -147,11 +147,13 @@ class StationaryProcess(Prior):
         return (variance * self.correlation.at(grid)).at[0].add(jitter)
 
     def _covariance(self, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, "T T"]:
-        if times is None:
-            return toeplitz(self._autocovariance(n_samples))
+        return toeplitz(self._autocovariance(n_samples)) if times is None else self.covariance(times)
+
+    def covariance(self, times: Float[Array, " T"]) -> Float[Array, "T T"]:
+        """sigma_f^2 rho + xi delta at any times."""
         variance, jitter = self.level
         times = times.astype(jnp.float64)
-        return variance * self.correlation.at(times[:, None] - times[None, :]) + jitter * jnp.eye(n_samples)
+        return variance * self.correlation.at(times[:, None] - times[None, :]) + jitter * jnp.eye(times.shape[0])
 
     def _check(self, times: Float[Array, " T"] | None) -> None:
         if not jax.config.read("jax_enable_x64"):

@@ -1,0 +1,90 @@
+"""The covariance of the priors over the record, as a thing to multiply with and to draw from.
+
+Of a prior that is not Gaussian it is the inverse of its Fisher information, as in ``fitting.volume``.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from stradiff.fitting.volume import quadrature
+from stradiff.model.model import Model
+
+RING = 4  # records round the ring: sources may correlate over most of one, and the ring must not close on them
+
+
+class Covariance(eqx.Module):
+    """K = diag(K_1 .. K_n), every K_k of T x T."""
+
+    record: Float[Array, "n f"]
+    """Power of every source at the frequencies of the record itself, for a preconditioner."""
+    nodes: Float[Array, "n q"]
+    """Power at the nodes of ``fitting.volume``."""
+
+    @abc.abstractmethod
+    def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
+        """K v."""
+
+    @abc.abstractmethod
+    def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n T"]:
+        """A draw of N(0, K)."""
+
+
+class RingCovariance(Covariance):
+    """On a regular grid, in O(T log T) time and O(T) memory.
+
+    The record is a piece of a ring, on which K is diagonal in frequency (circulant embedding, Dietrich & Newsam 1997).
+    """
+
+    ring: Float[Array, "n F"]
+    """Power at the frequencies of the ring."""
+
+    def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
+        """K v."""
+        return _filtered(self.ring, vectors)
+
+    def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n T"]:
+        """A draw of N(0, K)."""
+        size = 2 * (self.ring.shape[1] - 1)
+        return _filtered(jnp.sqrt(self.ring), jax.random.normal(key, (self.ring.shape[0], size)))[:, :n_samples]
+
+
+class DenseCovariance(Covariance):
+    """On irregular times, by the Cholesky factor of every K_k."""
+
+    factor: Float[Array, "n T T"]
+
+    def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
+        """K v."""
+        return jnp.einsum("kts,ks->kt", self.factor, jnp.einsum("kus,ku->ks", self.factor, vectors))
+
+    def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n T"]:
+        """A draw of N(0, K)."""
+        return jnp.einsum("kts,ks->kt", self.factor, jax.random.normal(key, (self.factor.shape[0], n_samples)))
+
+
+@eqx.filter_jit
+def covariance_of(model: Model, times: Float[Array, " T"] | None) -> Covariance:
+    """K of a model's priors; inside ``numerics()``."""
+    n_samples = model.n_samples
+
+    def power(omega: np.ndarray) -> Array:
+        return 1.0 / model.priors.precisions(jnp.asarray(omega), n_samples).astype(jnp.float64)
+
+    record, nodes = power(2.0 * np.pi * np.arange(n_samples // 2 + 1) / n_samples), power(quadrature()[0])
+    if times is not None:
+        return DenseCovariance(record, nodes, jnp.linalg.cholesky(model.priors.covariances(times)))
+    size = 1 << (RING * n_samples - 1).bit_length()
+    return RingCovariance(record, nodes, power(2.0 * np.pi * np.arange(size // 2 + 1) / size))
+
+
+def _filtered(response: Float[Array, "n F"], vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
+    """Every row through a filter round a ring, zero beyond the row's end."""
+    size = 2 * (response.shape[1] - 1)
+    return jnp.fft.irfft(response * jnp.fft.rfft(vectors, size), size)[:, : vectors.shape[1]]

@@ -1,0 +1,175 @@
+"""The posterior of the sources given the fitted map and priors: Gaussian about its mode (Laplace's approximation).
+
+* The noise variance nu is where the tangent data are likeliest, with the determinant of the volume term.
+* The mode solves s = K R (I + R K R)^-1 d, d the whitened tangent data; Gauss-Newton repeats that, never downhill.
+* A draw of what the recording's noise leaves open is x - K R (I + R K R)^-1 (R x + e), x a draw of the prior and e
+  white (Matheron's rule; Doucet 2010, A note on efficient conditional simulation of Gaussian distributions).
+* What the finite record leaves open about the map shows as sources leaking into each other (``inference.leakage``), and
+  comes on top. The system itself is in ``inference.tangent``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.optimize import minimize_scalar
+
+from stradiff.fitting.volume import log_det_of_precision, quadrature
+from stradiff.inference.covariance import Covariance, covariance_of
+from stradiff.inference.leakage import leakage_covariance
+from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent
+from stradiff.model.model import Model
+from stradiff.model.visible import Seen, visible
+
+ROUNDS = 4  # of Gauss-Newton: the trained sources are near the mode
+STEPS = (0.0, 0.125, 0.25, 0.5, 1.0)  # of the way to the tangent's mode; the best is taken, and 0 is among them
+NOISE = (1e-6, 1.0)  # where nu is looked for, in variances of a normalised channel
+VISITED = 2000  # times whose determinants stand for all when nu is looked for
+
+
+class Posterior(eqx.Module):
+    """N(mode, covariance) of the sources, in the model's own order, sign and scale."""
+
+    mode: Trajectories
+    nu: Float[Array, ""]
+    """Noise variance, in variances of a normalised channel."""
+    leakage: Float[Array, "n n 2 2"]
+    """Covariance of (w_kj, w_jk), the leaks of source j into k and of k into j."""
+
+    def draw(self, here: System, key: PRNGKeyArray) -> Trajectories:
+        """One draw of the sources; ``here`` is the system about the mode."""
+        trajectory, leak = jax.random.split(key)
+        return self.mode + deviation(here, trajectory) + _leaks(self.leakage, leak) @ self.mode
+
+    def leaked(self) -> Trajectories:
+        """Variance that leakage adds to every source over time: sum_j var(w_kj) s_j^2."""
+        return self.leakage[:, :, 0, 0] @ self.mode**2
+
+
+def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | None) -> Posterior:
+    """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
+    model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
+    covariance = covariance_of(model, times)
+    start = model.at(jnp.zeros(model.branches.start.mean.shape))
+    nu = jnp.float64(likeliest_noise(tangent_at(model, start, observed, seen), covariance))
+    sources = find_mode(model, covariance, start, observed, seen, times, nu)
+    about = tangent_at(model, sources, observed, seen)
+    return Posterior(sources, nu, jnp.asarray(leakage_about(about, covariance, float(nu))))
+
+
+def in_double(model: Model) -> Model:
+    """The model with its numbers in double precision."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, model)
+
+
+tangent_at = eqx.filter_jit(tangent)
+
+
+def likeliest_noise(about: Tangent, covariance: Covariance) -> float:
+    """nu of highest marginal likelihood of the tangent data (type-II maximum likelihood, MacKay 1992)."""
+
+    def cost(log_nu: float) -> float:
+        return float(_cost_of_noise(about, covariance, jnp.exp(jnp.float64(log_nu))))
+
+    bounds = (math.log(NOISE[0]), math.log(NOISE[1]))
+    return math.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02}).x)
+
+
+@eqx.filter_jit
+def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
+    """- log p(tangent data | nu), but for a constant."""
+    data = about.data / jnp.sqrt(nu)
+    quadratic = jnp.sum(data * system(about.root, covariance, nu).solve(data)) + about.unexplained / nu
+    n_samples = about.gram.shape[2]
+    visited = about.gram[:, :, :: max(1, n_samples // VISITED)]
+    log_det = n_samples * jnp.mean(log_det_of_precision(visited / nu, covariance.nodes))
+    return 0.5 * (about.n_seen * jnp.log(nu) + log_det + quadratic)
+
+
+@eqx.filter_jit
+def find_mode(
+    model: Model,
+    covariance: Covariance,
+    start: Trajectories,
+    observed: Float[Array, "T m"],
+    seen: Seen,
+    times: Float[Array, " T"] | None,
+    nu: Float[Array, ""],
+) -> Trajectories:
+    """Sources of highest posterior density, from ``start`` on."""
+
+    def log_posterior(sources: Trajectories) -> Float[Array, ""]:
+        error = visible(observed - model.mix(sources), seen)
+        return model.log_prior(sources, times) - 0.5 * jnp.sum(error**2) / nu
+
+    def gauss_newton(_: Array, sources: Trajectories) -> Trajectories:
+        about = tangent(model, sources, observed, seen)
+        here = system(about.root, covariance, nu)
+        way = here.smooth(here.solve(about.data / jnp.sqrt(nu))) - sources
+        steps = jnp.asarray(STEPS)
+        density = jax.lax.map(lambda step: log_posterior(sources + step * way), steps)
+        return sources + steps[jnp.argmax(jnp.where(jnp.isfinite(density), density, -jnp.inf))] * way
+
+    return jax.lax.fori_loop(0, ROUNDS, gauss_newton, start)
+
+
+def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
+    """One draw of the posterior at a known map, less its mode."""
+    prior_key, noise_key = jax.random.split(key)
+    drawn = here.covariance.sample(prior_key, here.root.shape[0])
+    white = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
+    return drawn - here.smooth(here.solve(here.rooted(drawn) + white))
+
+
+def leakage_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
+    """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
+    gram = np.moveaxis(np.asarray(about.gram), 2, 0)
+    whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
+    noise = nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
+    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], len(gram), noise)
+
+
+def _leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Array, "n n"]:
+    """One draw of the coefficients w, pair by pair."""
+    n_sources = covariance.shape[0]
+    factor = jnp.linalg.cholesky(covariance + 1e-300 * jnp.eye(2)[None, None])  # nothing on the diagonal, not NaN
+    pairs = jnp.einsum("kjab,kjb->kja", factor, jax.random.normal(key, (n_sources, n_sources, 2)))
+    upper = jnp.triu(jnp.ones((n_sources, n_sources)), 1)
+    return upper * pairs[:, :, 0] + (upper * pairs[:, :, 1]).T
+
+
+@eqx.filter_jit
+def _draws(posterior: Posterior, here: System, keys: PRNGKeyArray) -> Float[Array, "R n T"]:
+    return jax.lax.map(lambda key: posterior.draw(here, key), keys)
+
+
+@eqx.filter_jit
+def _spread(here: System, keys: PRNGKeyArray) -> Trajectories:
+    def add(total: Trajectories, key: PRNGKeyArray) -> tuple[Trajectories, None]:
+        return total + deviation(here, key) ** 2, None
+
+    total, _ = jax.lax.scan(add, jnp.zeros((here.root.shape[1], here.root.shape[0])), keys)
+    return total / keys.shape[0]
+
+
+def system_about(model: Model, posterior: Posterior, seen: Seen, times: Array | None) -> System:
+    """The system about the mode: what draws are made from; it does not depend on the recording's values."""
+    model = in_double(model)
+    channels = model.mix(posterior.mode)
+    root = tangent_at(model, posterior.mode, channels, seen).root
+    return system(root, covariance_of(model, times), posterior.nu)
+
+
+def laplace_draws(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: PRNGKeyArray) -> Array:
+    """Posterior draws ``(R, n, T)``, one for each key. Inside ``numerics()``."""
+    return _draws(posterior, system_about(model, posterior, seen, times), keys)
+
+
+def laplace_spread(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: PRNGKeyArray) -> Array:
+    """Posterior standard deviation ``(n, T)``: Monte Carlo over R draws at the known map, and the leakage on top."""
+    return jnp.sqrt(_spread(system_about(model, posterior, seen, times), keys) + posterior.leaked())

@@ -1,0 +1,45 @@
+"""What a fit takes of memory: known before it begins."""
+
+from __future__ import annotations
+
+from stradiff.fitting import Settings
+from stradiff.inference.covariance import RING
+from stradiff.model.priors import state_space
+
+COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
+
+
+def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True) -> float:
+    """Bytes a fit takes at its peak, to a factor of about two."""
+    width = float(settings.network_width)
+    network = 2.0 * n_samples * (width + 1) + settings.network_depth * width**2
+    n_networks = {"own": settings.n_sources, "shared": 1, "none": 0}[settings.branch]
+    path = 4.0 * n_samples * settings.n_diffusion_steps
+    linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
+    whole_covariance = settings.solver == "dense" or not linear
+    dense = 3.0 * 8 * n_samples**2 if whole_covariance else 0.0
+    sources = COPIES * n_networks * network + settings.n_sources * (COPIES * 2.0 * n_samples + path)
+    training = 4.0 * (sources + _bent_memory(n_samples, n_channels, settings)) + dense
+    posterior = _posterior_memory(n_samples, n_channels, settings, regular=regular)
+    return max(training, posterior) + 40.0 * n_samples * n_channels
+
+
+def _bent_memory(n_samples: int, n_channels: int, settings: Settings) -> float:
+    """Numbers held for a map beyond its matrix: copies of its parameters, and its hidden values at every sample."""
+    width, depth = float(settings.mixing_width), settings.mixing_depth
+    if settings.mixing == "linear":
+        return 0.0
+    if settings.mixing == "post_nonlinear":
+        return n_channels * settings.mixing_knots * (COPIES * 3.0 + 2.0 * n_samples)
+    if settings.mixing == "invertible":
+        return 2.0 * depth * width * (COPIES * 3.0 * n_channels + 2.0 * n_samples)
+    return depth * width * (COPIES * width + 2.0 * n_samples)
+
+
+def _posterior_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool) -> float:
+    """Laplace's: vectors of a conjugate-gradient solve and of the ring, J_t and three matrices per time."""
+    if settings.uncertainty != "laplace":
+        return 0.0
+    n_sources = settings.n_sources
+    per_sample = n_sources * (10.0 + 6.0 * RING + n_channels + 4.0 * n_sources)
+    return 8.0 * (n_samples * per_sample + (0.0 if regular else 3.0 * n_sources * n_samples**2))
