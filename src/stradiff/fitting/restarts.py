@@ -1,7 +1,8 @@
 """Training from several starts; the objective chooses among the answers, never the truth.
 
 The first start is the one a single fit has. The others turn its sources towards each other by random angles and draw
-every network anew. All fits share one compilation.
+every network anew. All fits share one compilation. Objectives a few nats apart do not rank answers as the truth does
+(benchmarks/results/ranking.md): restarts protect from a bad valley, and show by ``stability`` what is not settled.
 """
 
 from __future__ import annotations
