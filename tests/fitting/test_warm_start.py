@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 
-from stradiff import SOBI, matched_correlation, simulate
+from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.fitting import Settings
 from stradiff.fitting.warm_start import initial_model
@@ -70,6 +70,12 @@ def test_sobi_starts_at_its_sources_with_their_least_squares_map(start_at, obser
     np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
     if not standardise:
         np.testing.assert_allclose(np.linalg.norm(model.mixing.matrix, axis=0), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("init", "method"), [("fastica", FastICA), ("picard", Picard)])
+def test_other_linear_methods_start_at_their_sources(start_at, observed, init, method):
+    expected = method(3, random_state=0).fit_transform(observed)
+    assert matched_correlation(sources_of(start_at(init=init)), expected).min() > 0.99999
 
 
 def test_given_sources_are_where_it_starts(start_at, made):

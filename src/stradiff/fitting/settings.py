@@ -21,7 +21,7 @@ from stradiff.model.schedule import Schedule
 PerSource = float | tuple[float, ...]
 CHOICES: dict[str, tuple[str, ...]] = {
     "mixing": ("linear", "mlp", "residual", "post_nonlinear", "invertible"),
-    "init": ("random", "sobi", "given"),
+    "init": ("random", "sobi", "fastica", "picard", "given"),
     "normalise": ("auto", "centre", "standardise", "whiten"),
     "branch": ("own", "shared", "none"),
     "noise_schedule": ("linear", "cosine"),

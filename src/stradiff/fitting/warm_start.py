@@ -1,8 +1,9 @@
-"""Where training starts: the model built from its settings, at random, at SOBI's answer or at given sources."""
+"""Where training starts: the model built from its settings, at random, at a linear method's answer or as given."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.baselines import SOBI
+from stradiff.baselines import SOBI, FastICA, Picard
+from stradiff.baselines.base import LinearSeparator
 from stradiff.errors import OptionError
 from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
@@ -21,6 +23,11 @@ from stradiff.model.priors import PriorBank, PriorSettings, make_prior
 from stradiff.model.priors.choice import AUTO, CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.model.start import Start
 
+LINEAR: dict[str, Callable[[int], LinearSeparator]] = {
+    "sobi": SOBI,
+    "fastica": lambda n_sources: FastICA(n_sources, random_state=0),  # any first rotation, but always the same
+    "picard": lambda n_sources: Picard(n_sources, random_state=0),
+}
 LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
 
 
@@ -46,9 +53,10 @@ def initial_model(
 
 def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
     """Sources ``(T, n)`` that training starts from when it does not start at random."""
-    if settings.init == "sobi":
+    if settings.init in LINEAR:
+        method = LINEAR[settings.init](settings.n_sources)
         # An array again: a global set_output of scikit-learn's would make it a frame.
-        return np.asarray(SOBI(n_components=settings.n_sources).fit_transform(np.asarray(observed, np.float64)))
+        return np.asarray(method.fit_transform(np.asarray(observed, np.float64)))
     if guess is None:
         raise OptionError("init='given' needs the sources to start from.")
     return guess

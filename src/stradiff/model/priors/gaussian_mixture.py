@@ -77,7 +77,7 @@ class GaussianMixture(eqx.Module):
         """s = F^-1(Phi(z)), by bisection; no gradient goes through it."""
         reach = (10.0 + jnp.max(jnp.abs(normal))) * jnp.max(self.scales) + jnp.max(jnp.abs(self.means))
 
-        def halved(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halved(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bracket
             middle = 0.5 * (low + high)
             too_low = self.gaussianised(middle) < normal

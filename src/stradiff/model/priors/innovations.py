@@ -89,7 +89,7 @@ class SmoothLaplace(Innovation):
     def tuned(self, innovation: Float[Array, " T"]) -> SmoothLaplace:
         """sigma = pi/2 mean(e tanh(pi e / 2 sigma)), where the likelihood is flat in sigma."""
 
-        def closer(_: int, sigma: Array) -> Array:
+        def closer(_: Array, sigma: Array) -> Array:
             pull = innovation * jnp.tanh(0.5 * math.pi * innovation / sigma)
             return jnp.maximum(0.5 * math.pi * jnp.mean(pull), LEAST_SCALE)
 
@@ -144,7 +144,7 @@ class Student(Innovation):
         start = jnp.maximum(jnp.sqrt(jnp.mean(innovation**2)), LEAST_SCALE)
 
         def fitted(freedom: Array) -> tuple[Array, Array]:
-            def closer(_: int, scale: Array) -> Array:
+            def closer(_: Array, scale: Array) -> Array:
                 weight = (freedom + 1.0) / (freedom + (innovation / scale) ** 2)
                 return jnp.maximum(jnp.sqrt(jnp.mean(weight * innovation**2)), LEAST_SCALE)
 
