@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from contest.problems import Example, Problem
 from stradiff.baselines import AMUSE, PCA, SOBI, FastICA, LinearSeparator, Picard
+from stradiff.errors import SeparationWarning
 from stradiff.evaluation import best_linear_unmixing
 
 
@@ -54,10 +55,11 @@ def stradiff(**options: Any) -> Method:
 
         model = StrADiff(problem.n_sources, mixing=problem.map, random_state=seed, verbose=False, **options)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the table says how many epochs it took
+            for what in (ConvergenceWarning, SeparationWarning):
+                warnings.simplefilter("ignore", what)  # the row says how many there were
             sources = model.fit_transform(example.observed)
         unmixing = np.linalg.pinv(model.mixing_) if problem.map == "linear" else None
-        facts = {"epochs": model.n_epochs_, "converged": model.converged_}
+        facts = {"epochs": model.n_epochs_, "converged": model.converged_, "warnings": len(model.warnings_)}
         return Outcome(sources, model.reconstruction_, unmixing, facts)
 
     return separate
