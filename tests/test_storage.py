@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import StorageError
+from stradiff.model.priors.choice import CANDIDATES
 from stradiff.storage import digest
 
 
@@ -65,6 +66,27 @@ def test_everything_comes_back_bit_for_bit(fitted, saved, values):
 def test_a_loaded_fit_saves_to_the_same_bytes(saved, tmp_path):
     StrADiff.load(saved).save(tmp_path / "again.stradiff")
     assert (tmp_path / "again.stradiff").read_bytes() == saved.read_bytes()
+
+
+def test_a_prior_nobody_registered_is_refused_by_name(saved):
+    def rename(header, arrays):
+        header["settings"]["prior"] = "fractal"
+        header["priors"] = ["fractal", "fractal"]
+
+    rewritten(saved, rename)
+    with pytest.raises(StorageError, match=r"register_prior\('fractal'"):
+        StrADiff.load(saved)
+
+
+def test_what_auto_picked_comes_back(values, tmp_path):
+    model = StrADiff(2, prior="auto", max_epochs=2, n_diffusion_steps=2, network_width=4, n_draws=2, random_state=0)
+    with quick_compile():
+        model.fit(values)
+        model.save(tmp_path / "fit.stradiff")
+        again = StrADiff.load(tmp_path / "fit.stradiff")
+    assert len(model.priors_) == 2 and set(model.priors_) <= set(CANDIDATES)
+    assert again.priors_ == model.priors_ and again.prior == "auto"
+    np.testing.assert_array_equal(again.length_scales_, model.length_scales_)
 
 
 def test_others_may_read_it(saved, tmp_path):

@@ -73,6 +73,12 @@ def test_max_epochs_is_whole(value):
         ({"start_sigma": (0.1, 0.0, 0.1)}, "start_sigma=.*above 0"),
         ({"length_scale_init": (0.1, NAN, 0.1)}, "length_scale_init=.*above 0"),
         ({"length_scale_init": 0.0}, "length_scale_init=0.0"),
+        ({"prior": "fractal"}, "prior='fractal' does not exist.*rbf"),
+        ({"prior": ("rbf", "ar")}, "prior has 2 names.* 3 sources"),
+        ({"prior": ("rbf", "ar", "fractal")}, "prior='fractal'"),
+        ({"prior": ["rbf"]}, "prior="),
+        ({"prior": "rbf+fractal"}, "is no sum"),
+        ({"prior": "auto"}, "init='random' has none"),
     ],
 )
 def test_values_for_each_source(options, reason):

@@ -62,6 +62,7 @@ def _fit(recording: Recording, sources: np.ndarray, mixing_map) -> SimpleNamespa
     return SimpleNamespace(
         mixing="mlp",
         prior="rbf",
+        priors_=("rbf", "rbf", "rbf"),
         n_components=sources.shape[1],
         random_state=7,
         sources_=sources,

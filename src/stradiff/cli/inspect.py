@@ -53,8 +53,10 @@ def info(fit: o.FitFile, json: o.Json = False) -> None:
     model = StrADiff.load(fit)
     facts = describe_fit(model)
     facts["sources"] = [
-        {"name": name, "length_scale": float(scale)}
-        for name, scale in zip(source_labels(len(model.length_scales_)), model.length_scales_, strict=True)
+        {"name": name, "prior": prior, "length_scale": float(scale)}
+        for name, prior, scale in zip(
+            source_labels(len(model.length_scales_)), model.priors_, model.length_scales_, strict=True
+        )
     ]
     facts["recording"] = dict(zip(("n_samples", "n_channels"), model.reconstruction_.shape, strict=True))
     console = Console(json)
@@ -63,8 +65,8 @@ def info(fit: o.FitFile, json: o.Json = False) -> None:
         f"{model.reconstruction_.shape[0]:,} samples"
     )
     console.table(
-        ["source", "length-scale (fraction of the record)"],
-        [[source["name"], f"{source['length_scale']:.4g}"] for source in facts["sources"]],
+        ["source", "prior", "length-scale (fraction of the record)"],
+        [[source["name"], source["prior"], f"{source['length_scale']:.4g}"] for source in facts["sources"]],
     )
     model_facts, training = facts["model"], facts["training"]
     rows = {

@@ -58,8 +58,9 @@ Mixing = Annotated[
 Prior = Annotated[
     str,
     typer.Option(
-        help="Temporal structure of the sources, from smooth to rough: rbf, matern52, matern32 or matern12; several, "
-        "separated by commas, are one for each source."
+        help="Temporal structure of the sources: from smooth to rough rbf, matern52, matern32, matern12; ar, periodic, "
+        "locally_periodic, spectral_mixture, sums as rbf+matern12; or auto. Several, separated by commas, are one for "
+        "each source."
     ),
 ]
 Preset = Annotated[

@@ -108,11 +108,11 @@ def show_summary(console: Console, summary: dict[str, Any]) -> None:
     unit = summary["recording"]["time_unit"]
     with_truth = "matched_correlation" in summary["sources"][0]
     rows = [
-        [source["name"], f"{source[f'length_scale_{unit}']:.4g}", percent(source["explained_share"])]
+        [source["name"], source["prior"], f"{source[f'length_scale_{unit}']:.4g}", percent(source["explained_share"])]
         + ([number(source["matched_correlation"])] if with_truth else [])
         for source in summary["sources"]
     ]
-    columns = ["source", f"length-scale ({unit})", "share of variance"]
+    columns = ["source", "prior", f"length-scale ({unit})", "share of variance"]
     console.table(columns + (["correlation with truth"] if with_truth else []), rows)
     console.say(f"Together the sources explain {percent(summary['explained_variance'])} of the recording's variance.")
 

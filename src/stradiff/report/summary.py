@@ -26,6 +26,7 @@ class Fit(Protocol):
     sources_: np.ndarray
     sources_std_: np.ndarray
     length_scales_: np.ndarray
+    priors_: tuple[str, ...]
     reconstruction_: np.ndarray
     history_: dict[str, np.ndarray]
     n_epochs_: int
@@ -116,6 +117,7 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
     sources = [
         {
             "name": name,
+            "prior": fit.priors_[k],
             "length_scale": float(scales[k]),
             f"length_scale_{recording.time_unit}": float(scales[k] * span),
             "explained_share": float(each[k]),
@@ -156,7 +158,7 @@ def describe_fit(fit: Fit) -> dict[str, Any]:
         "model": {
             "n_components": int(np.shape(fit.sources_)[1]),
             "mixing": fit.mixing,
-            "prior": fit.prior,
+            "prior": plain(fit.prior),
             "preset": info.get("preset"),
             "seed": plain(fit.random_state) if isinstance(fit.random_state, int | np.integer) else None,
             "drawn_seed": info.get("seed"),

@@ -9,6 +9,10 @@ PRIORS = {
     "matern12": "Matérn-1/2 Gaussian-process",
     "matern32": "Matérn-3/2 Gaussian-process",
     "matern52": "Matérn-5/2 Gaussian-process",
+    "periodic": "periodic",
+    "locally_periodic": "locally periodic",
+    "spectral_mixture": "spectral-mixture",
+    "ar": "autoregressive",
 }
 
 MAPS = {
@@ -33,11 +37,16 @@ def sentence(facts: dict[str, Any]) -> str:
     return (
         f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
         f"explained by {_count(model['n_components'], 'source')} that reach the channels through {kind}. "
-        f"Each source is a trajectory with {PRIORS.get(model['prior'], model['prior'])} structure in time; "
+        f"Each source is a trajectory with {_priors(facts['sources'])} structure in time; "
         f"together they account for "
         f"{percent(facts['explained_variance'])} of the channels' variance. "
         f"{_missing(recording['missing_share'])}{_ending(facts['training'])}"
     )
+
+
+def _priors(sources: list[dict[str, Any]]) -> str:
+    """The priors there are, each once, in the order of the sources."""
+    return " or ".join(dict.fromkeys(PRIORS.get(source["prior"], source["prior"]) for source in sources))
 
 
 def percent(share: float) -> str:

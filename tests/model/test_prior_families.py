@@ -1,0 +1,266 @@
+"""What every prior keeps to, whatever its family: density, spectrum, samples, tuning, company in a bank."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from as_users_call import as_users_call
+from quick_compile import quick_compile
+
+from stradiff.errors import OptionError
+from stradiff.model.priors import Prior, PriorBank, PriorSettings, cepstral, make_prior, register_prior, registry
+from stradiff.model.priors.autoregression import Autoregression
+from stradiff.model.priors.choice import best_of
+from stradiff.model.priors.stationary import StationaryProcess
+
+T = 40
+SETTINGS = PriorSettings(T, length_scale=0.1, sigma_f=1.3, jitter=0.02)
+GAUSSIAN = ("rbf", "matern12", "matern32", "periodic", "locally_periodic", "spectral_mixture", "rbf+matern12", "ar")
+every_gaussian = pytest.mark.parametrize("name", GAUSSIAN)
+
+
+@pytest.fixture(autouse=True)
+def _compiled_quickly():
+    with quick_compile():
+        yield
+
+
+def moved(name, n_samples=T, seed=0):
+    """A prior away from where it was made, so that no parameter hides at a special place."""
+    rng = np.random.default_rng(seed)
+    prior = make_prior(name, PriorSettings(n_samples, length_scale=0.1, sigma_f=1.3, jitter=0.02))
+    return jax.tree.map(lambda leaf: leaf + jnp.asarray(0.3 * rng.standard_normal(leaf.shape), leaf.dtype), prior)
+
+
+def covariance(prior, n_samples=T):
+    """Of its trajectories, from its samples: those of a Gaussian prior are linear in the noise they are drawn from."""
+    omega = 2 * np.pi * np.arange(1 << 15) / (1 << 15)
+    autocovariance = np.fft.ifft(np.asarray(prior.spectrum(jnp.asarray(omega), n_samples))).real[:n_samples]
+    return autocovariance[np.abs(np.subtract.outer(np.arange(n_samples), np.arange(n_samples)))]
+
+
+def log_normal(source, matrix):
+    quadratic = source @ np.linalg.solve(matrix, source)
+    return -0.5 * (len(source) * np.log(2 * np.pi) + np.linalg.slogdet(matrix)[1] + quadratic)
+
+
+def source(seed=0, n_samples=T):
+    return np.random.default_rng(seed).standard_normal(n_samples)
+
+
+@pytest.mark.parametrize("name", [name for name in GAUSSIAN if name != "periodic"])
+def test_the_density_is_the_gaussian_one_of_its_spectrum(name):
+    """By NumPy, from the autocovariance that the spectrum transforms into: the density is normalised."""
+    prior = moved(name)
+    wanted = log_normal(source(), covariance(prior))
+    np.testing.assert_allclose(prior.log_prob(jnp.asarray(source()), None), wanted, rtol=1e-6)
+
+
+def test_a_periodic_prior_has_the_density_of_mackays_kernel_and_the_spectrum_of_its_periodogram():
+    prior = moved("periodic")
+    frequency, shape = float(prior.correlation.frequency), float(prior.correlation.shape)
+    lag = np.subtract.outer(np.arange(T), np.arange(T)) / (T - 1)
+    variance, jitter = map(float, prior.level)
+    kernel = variance * np.exp(-2 * np.sin(np.pi * frequency * lag) ** 2 / shape**2) + jitter * np.eye(T)
+    np.testing.assert_allclose(prior.log_prob(jnp.asarray(source()), None), log_normal(source(), kernel), rtol=1e-6)
+    omega = 2 * np.pi * np.arange(T) / T
+    wave = np.exp(-1j * np.outer(omega, np.arange(T)))
+    wanted = np.einsum("wi,ij,wj->w", wave, kernel, wave.conj()).real / T
+    np.testing.assert_allclose(prior.spectrum(jnp.asarray(omega), T), wanted, rtol=1e-6)
+
+
+@every_gaussian
+def test_samples_have_the_power_of_the_spectrum(name):
+    """The mean periodogram of R draws varies by 1 / sqrt(R) of itself; Fejer's kernel smooths the spectrum it has."""
+    prior, n_draws = moved(name), 1000
+    keys = jax.random.split(jax.random.key(0), n_draws)
+    draws = np.asarray(eqx.filter_jit(jax.vmap(lambda key: prior.sample(key, T, None)))(keys))
+    power = np.mean(np.abs(np.fft.fft(draws, axis=1)) ** 2, axis=0) / T
+    fine = np.asarray(prior.spectrum(jnp.asarray(2 * np.pi * np.arange(64 * T) / (64 * T)), T))
+    lag = np.arange(T)
+    autocovariance = np.fft.ifft(fine).real[:T]
+    if name == "periodic":  # its spectrum is a periodogram already
+        autocovariance = autocovariance / (1 - lag / T)
+    folded = 2 * ((1 - lag / T) * autocovariance) @ np.cos(np.outer(lag, 2 * np.pi * lag / T)) - autocovariance[0]
+    assert np.abs(power / folded - 1).max() < 5 * np.sqrt(2 / n_draws)  # twice the variance at frequency zero
+
+
+@every_gaussian
+def test_tuning_makes_a_source_likelier_and_gradients_are_finite(name):
+    prior = make_prior(name, PriorSettings(T))
+    wave = jnp.asarray(np.sin(0.9 * np.arange(T)) + 0.3 * source())
+
+    @eqx.filter_jit
+    def look(prior):
+        tuned = prior.tuned(wave, None)
+        return tuned, prior.log_prob(wave, None), eqx.filter_value_and_grad(lambda p: p.log_prob(wave, None))(tuned)
+
+    tuned, before, (after, gradient) = look(prior)
+    assert after > before
+    assert jax.tree.structure(tuned) == jax.tree.structure(prior)
+    for got, wanted in zip(jax.tree.leaves(tuned), jax.tree.leaves(prior), strict=True):
+        assert got.dtype == wanted.dtype
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert tuned.length_scale > 0
+
+
+LONG = 300
+PLACES = {
+    "spectral_mixture": {"log_length_scale": [-5.0, -4.5, -4.0], "frequency": [20.0, 60.0, 140.0]},
+    "locally_periodic": {"period.frequency": 31.0, "period.log_shape": -1.0, "fading.log_length_scale": -4.5},
+    "rbf+matern32": {"parts.0.log_length_scale": -4.0, "parts.1.log_length_scale": -5.0},
+}
+
+
+def placed(name, solver, reach=0.0):
+    """Away from the optimum, in double precision throughout; ``reach`` lengthens what it remembers."""
+    prior = make_prior(name, PriorSettings(LONG, solver=solver, learn_sigma_f=True, learn_jitter=True))
+    prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), prior)
+    for path, value in PLACES[name].items():
+        longer = reach if path.endswith("length_scale") else 0.0
+
+        def where(p, path=path):
+            place = p.correlation
+            for step in path.split("."):
+                place = place[int(step)] if step.isdecimal() else getattr(place, step)
+            return place
+
+        prior = eqx.tree_at(where, prior, jnp.asarray(value, jnp.float64) + longer)
+    return prior
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_spectrum_recursion_and_factorisation_agree_in_value_and_gradient(name):
+    """Short memories take the spectrum, long ones the recursion; both are exact."""
+    trajectory = jnp.asarray(source(3, LONG))
+    places = {}
+
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad
+    def log_prob(both):
+        return both[0].log_prob(both[1], None)
+
+    for reach in (0.0, 3.0):
+        quick, slow = (placed(name, solver, reach) for solver in ("auto", "dense"))
+        places[reach] = bool(cepstral.has_died_out(quick._cepstrum(LONG), LONG))
+        (value, gradient), (wanted, wanted_gradient) = (log_prob((prior, trajectory)) for prior in (quick, slow))
+        np.testing.assert_allclose(value, wanted, rtol=1e-6)
+        for got, expected in zip(jax.tree.leaves(gradient), jax.tree.leaves(wanted_gradient), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+    assert places == {0.0: True, 3.0: False}, "the case no longer visits both routes"
+
+
+def test_irregular_times_are_factorised_or_refused():
+    times = np.sort(np.random.default_rng(0).random(T))
+    prior = moved("locally_periodic")
+    rho = np.asarray(prior.correlation.at(jnp.asarray(np.subtract.outer(times, times))))
+    variance, jitter = map(float, prior.level)
+    wanted = log_normal(source(), variance * rho + jitter * np.eye(T))
+    np.testing.assert_allclose(prior.log_prob(jnp.asarray(source()), jnp.asarray(times)), wanted, rtol=1e-7)
+    autoregression = moved("ar")
+    for use in (autoregression.log_prob, autoregression.tuned):
+        with pytest.raises(OptionError, match="evenly spaced"):
+            use(jnp.asarray(source()), jnp.asarray(times))
+
+
+@pytest.mark.parametrize("level", [-50.0, 0.0, 50.0])
+def test_an_autoregression_is_stationary_wherever_its_parameters_go(level):
+    prior = eqx.tree_at(lambda p: p.free, make_prior("ar", SETTINGS), jnp.full(4, level) * jnp.asarray([1, -1, 1, 1.0]))
+    assert np.isfinite(prior.log_prob(jnp.asarray(source()), None))
+    assert 0 < prior.length_scale < np.inf
+
+
+def test_an_autoregression_finds_the_one_that_was_drawn():
+    """An estimate of T samples is off by about 1 / sqrt(T)."""
+    n_samples = 4000
+    drawn = Autoregression(2, n_samples, jitter=1e-6)
+    drawn = eqx.tree_at(lambda p: p.free, drawn, jnp.arctanh(jnp.asarray([0.8, -0.7])))
+    trajectory = drawn.sample(jax.random.key(1), n_samples, None)
+    found = eqx.filter_jit(lambda p, s: p.tuned(s, None))(Autoregression(2, n_samples, jitter=1e-6), trajectory)
+    np.testing.assert_allclose(found.partial, [0.8, -0.7], atol=5 / np.sqrt(n_samples))
+
+
+def bank(names):
+    settings = [PriorSettings(T, length_scale=0.02 * (k + 1)) for k in range(len(names))]
+    return PriorBank.of([make_prior(name, one) for name, one in zip(names, settings, strict=True)], names)
+
+
+def test_a_bank_groups_families_and_keeps_the_order_of_sources():
+    names = ("ar", "rbf", "matern32", "rbf", "ar")
+    priors, sources = bank(names), jnp.asarray(np.stack([source(k) for k in range(5)]))
+    assert priors.places == ((0, 4), (1, 3), (2,)) and priors.n_sources == 5
+    alone = [make_prior(name, PriorSettings(T, length_scale=0.02 * (k + 1))) for k, name in enumerate(names)]
+    omega = jnp.asarray([0.1, 1.0])
+
+    @eqx.filter_jit
+    def look(priors):
+        tuned = priors.tuned(sources, None)
+        return priors.log_prob(sources, None), priors.spectra(omega, T), priors.length_scales, tuned
+
+    densities, spectra, scales, tuned = look(priors)
+    for k, prior in enumerate(alone):
+        np.testing.assert_allclose(densities[k], prior.log_prob(sources[k], None), rtol=1e-8)
+        np.testing.assert_allclose(spectra[k], prior.spectrum(omega, T), rtol=1e-8)
+        np.testing.assert_allclose(scales[k], prior.length_scale, rtol=1e-8)
+        assert jax.tree.structure(tuned.prior(k)) == jax.tree.structure(prior)
+    assert tuned.places == priors.places and tuned.names == names
+
+
+def test_the_best_prior_of_every_source_is_the_one_it_was_drawn_from():
+    n_samples, names = 400, ("rbf", "matern12", "ar")
+    smooth = make_prior("rbf", PriorSettings(n_samples, length_scale=0.02)).sample(jax.random.key(0), n_samples, None)
+    rough = make_prior("matern12", PriorSettings(n_samples, length_scale=0.05)).sample(
+        jax.random.key(1), n_samples, None
+    )
+    resonant = eqx.tree_at(
+        lambda p: p.free, make_prior("ar", PriorSettings(n_samples)), jnp.asarray([0.5, -1.5, 0.0, 0.0])
+    ).sample(jax.random.key(2), n_samples, None)
+    sources = jnp.stack([resonant, smooth, rough])
+    banks = [PriorBank.of([make_prior(name, PriorSettings(n_samples))] * 3, (name,) * 3) for name in names]
+    assert best_of(banks, sources, None).names == ("ar", "rbf", "matern12")
+
+
+class Shifted(Prior):
+    """Independent Gaussians about a learned level: the least a prior can be."""
+
+    level: jax.Array
+
+    def log_prob(self, source, times):
+        return -0.5 * jnp.sum((source - self.level) ** 2 + jnp.log(2 * jnp.pi))
+
+    def sample(self, key, n_samples, times):
+        return self.level + jax.random.normal(key, (n_samples,))
+
+    def spectrum(self, omega, n_samples):
+        return jnp.ones_like(omega)
+
+    @property
+    def length_scale(self):
+        return jnp.ones(()) / 100
+
+
+def test_a_prior_can_be_added_from_outside(monkeypatch):
+    monkeypatch.setattr(registry, "PRIORS", dict(registry.PRIORS))
+    register_prior("shifted", lambda settings: Shifted(jnp.zeros(())))
+    priors, sources = bank(("rbf", "shifted")), jnp.asarray(np.stack([source(0), source(1)]))
+    assert isinstance(priors.prior(1), Shifted)
+    wanted = -0.5 * np.sum(source(1) ** 2 + np.log(2 * np.pi))
+    np.testing.assert_allclose(priors.log_prob(sources, None)[1], wanted, rtol=1e-6)
+    for name, factory in (("a+b", Shifted), ("auto", Shifted), ("", Shifted), ("fine", None)):
+        with as_users_call(), pytest.raises(OptionError, match=r"name of a prior|factory"):
+            register_prior(name, factory)
+
+
+@pytest.mark.parametrize("name", ["fractal", "", "rbf+", "rbf+ar", "rbf+rbf+rbf+rbf", "auto"])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(OptionError, match=r"prior=.*rbf"):
+        make_prior(name, SETTINGS)
+
+
+def test_sums_are_made_of_their_parts():
+    prior = make_prior("rbf+periodic", SETTINGS)
+    assert isinstance(prior, StationaryProcess) and len(prior.correlation.parts) == 2
+    assert not prior.correlation.forgets, "a period is repeated for good"
