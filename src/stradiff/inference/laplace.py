@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
 from stradiff.fitting.volume import log_det_of_precision, quadrature
@@ -144,12 +144,12 @@ def _leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Arra
 
 
 @eqx.filter_jit
-def _draws(posterior: Posterior, here: System, keys: PRNGKeyArray) -> Float[Array, "R n T"]:
+def _draws(posterior: Posterior, here: System, keys: Key[Array, " R"]) -> Float[Array, "R n T"]:
     return jax.lax.map(lambda key: posterior.draw(here, key), keys)
 
 
 @eqx.filter_jit
-def _spread(here: System, keys: PRNGKeyArray) -> Trajectories:
+def _spread(here: System, keys: Key[Array, " R"]) -> Trajectories:
     def add(total: Trajectories, key: PRNGKeyArray) -> tuple[Trajectories, None]:
         return total + deviation(here, key) ** 2, None
 
@@ -165,11 +165,13 @@ def system_about(model: Model, posterior: Posterior, seen: Seen, times: Array | 
     return system(root, covariance_of(model, times), posterior.nu)
 
 
-def laplace_draws(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: PRNGKeyArray) -> Array:
+def laplace_draws(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]) -> Array:
     """Posterior draws ``(R, n, T)``, one for each key. Inside ``numerics()``."""
     return _draws(posterior, system_about(model, posterior, seen, times), keys)
 
 
-def laplace_spread(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: PRNGKeyArray) -> Array:
+def laplace_spread(
+    model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]
+) -> Array:
     """Posterior standard deviation ``(n, T)``: Monte Carlo over R draws at the known map, and the leakage on top."""
     return jnp.sqrt(_spread(system_about(model, posterior, seen, times), keys) + posterior.leaked())
