@@ -104,7 +104,7 @@ def as_float_array(
 ) -> np.ndarray:
     """Native float32 or float64 array of any shape; :class:`InputError` for ``what`` are not numbers."""
     if missing == "mask" and isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.promote_types(values.dtype, np.float32)).filled(np.nan)
+        values = np.ma.filled(values.astype(np.promote_types(values.dtype, np.float32)), np.nan)
     if values is None:
         raise InputError(f"There are no {what}: None was given; pass an array of numbers (samples, channels).")
     if sparse.issparse(values):

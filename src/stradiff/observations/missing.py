@@ -43,7 +43,7 @@ def check_enough_seen(seen: np.ndarray, names: Sequence[str]) -> None:
             f"Channel {names[j]!r} has only {each[j]} of {n_samples} values, and at least a tenth is needed; leave it "
             "out, or choose a stretch of the recording where it was seen."
         )
-    i, j = np.unravel_index(int(np.argmin(together)), together.shape)
+    i, j = divmod(int(np.argmin(together)), n_channels)
     if together[i, j] < min(n_channels + 1, n_samples):
         raise InputError(
             f"Channels {names[i]!r} and {names[j]!r} were seen together in only {together[i, j]} rows, and at least "

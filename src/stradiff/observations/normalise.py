@@ -106,8 +106,8 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
         raise OptionError(f"mode={mode!r} does not exist; choose one of {', '.join(MODES)}.")
     if n_components is not None and mode != "whiten":
         raise OptionError(f"n_components={n_components!r} needs mode='whiten'; {mode!r} keeps every channel.")
-    mean = np.nanmean(Y, axis=0, dtype=np.float64)
-    scale = np.sqrt(np.nanmean((Y - mean) ** 2, axis=0))
+    mean = np.asarray(np.nanmean(Y, axis=0, dtype=np.float64))
+    scale = np.asarray(np.sqrt(np.nanmean((Y - mean) ** 2, axis=0)))
     if mode == "centre":
         identity = np.eye(n_channels)
         return Normaliser(mean, identity, identity)

@@ -157,7 +157,7 @@ def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Pictur
         recording.time_axis,
         truth,
         source_labels(n) if truth is None else None,
-        missing=None if recording.seen is None else ~recording.seen.all(axis=1),
+        missing=None if recording.seen is None else ~np.all(recording.seen, axis=1, keepdims=True)[:, 0],
         time_unit=recording.time_unit,
     )
     caption = (

@@ -118,9 +118,9 @@ def shade(ax: Axes, times: np.ndarray, missing: np.ndarray, low: float = 0.0, he
     steps = np.diff(np.concatenate([[False], missing, [False]]).astype(int))
     starts, ends = edges[np.flatnonzero(steps == 1)], edges[np.flatnonzero(steps == -1)]
     whole = (low, height) == (0.0, 1.0)
-    place = {"transform": ax.get_xaxis_transform()} if whole else {}
+    place = ax.get_xaxis_transform() if whole else ax.transData
     spans = list(zip(starts, ends - starts, strict=True))
-    ax.broken_barh(spans, (low, height), facecolor=MISSING, linewidth=0, zorder=0.5, **place)
+    ax.broken_barh(spans, (low, height), facecolor=MISSING, linewidth=0, zorder=0.5, transform=place)
 
 
 def time_label(time_unit: str) -> str:
