@@ -79,7 +79,7 @@ def test_a_prior_nobody_registered_is_refused_by_name(saved):
 
 
 def test_what_auto_picked_comes_back(values, tmp_path):
-    model = StrADiff(2, prior="auto", max_epochs=2, n_diffusion_steps=2, network_width=4, n_draws=2, random_state=0)
+    model = StrADiff(2, prior="auto", max_epochs=2, tol=0.0, n_diffusion_steps=2, network_width=4, random_state=0)
     with quick_compile():
         model.fit(values)
         model.save(tmp_path / "fit.stradiff")

@@ -48,11 +48,12 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible"}
         The map from sources to channels (Eq. 5): a matrix; a matrix and one increasing curve per channel; a matrix plus
         a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings.
-    prior : str, or n of them
+    prior : str, or n of them, optional
         What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
         (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), "periodic", "locally_periodic" or
         "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar"; what ``register_prior``
-        added; or "auto", which picks for each source by Schwarz's criterion at the start of training.
+        added; or "auto", which picks for each source by Schwarz's criterion at the start of training. "rbf" by default,
+        and "ar_laplace" (heavy-tailed) for a post-nonlinear map.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
@@ -144,7 +145,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         n_components: int | str | None = None,
         *,
         mixing: str = "linear",
-        prior: str | Sequence[str] = "rbf",
+        prior: str | Sequence[str] | None = None,
         preset: str = "default",
         init: str | ArrayLike | None = None,
         normalise: str | None = None,

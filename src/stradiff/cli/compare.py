@@ -27,7 +27,7 @@ def compare(
         ),
     ] = None,
     mixing: o.Mixing = "linear",
-    prior: o.Prior = "rbf",
+    prior: o.Prior = None,
     preset: o.Preset = "default",
     max_epochs: o.MaxEpochs = None,
     seed: o.Seed = 0,
@@ -57,7 +57,7 @@ def compare(
         )
     settings = {
         "mixing": mixing,
-        "prior": o.one_or_several(prior),
+        "prior": None if prior is None else o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
         "random_state": seed,

@@ -56,11 +56,12 @@ Mixing = Annotated[
     ),
 ]
 Prior = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Temporal structure of the sources: from smooth to rough rbf, matern52, matern32, matern12; ar, periodic, "
         "locally_periodic, spectral_mixture, sums as rbf+matern12; or auto. Several, separated by commas, are one for "
-        "each source."
+        "each source.",
+        show_default="rbf, ar_laplace for a post-nonlinear map",
     ),
 ]
 Preset = Annotated[

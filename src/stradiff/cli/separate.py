@@ -11,7 +11,7 @@ def separate(
     components: o.Components,
     out: o.OutFolder,
     mixing: o.Mixing = "linear",
-    prior: o.Prior = "rbf",
+    prior: o.Prior = None,
     preset: o.Preset = "default",
     max_epochs: o.MaxEpochs = None,
     restarts: o.Restarts = None,
@@ -36,7 +36,7 @@ def separate(
     data = o.read(recording, sampling_rate, time_column, columns, missing)
     settings = {
         "mixing": mixing,
-        "prior": o.one_or_several(prior),
+        "prior": None if prior is None else o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
         "n_restarts": restarts,

@@ -21,7 +21,7 @@ class Fit(Protocol):
     """What the report needs to know of a fitted model; ``StrADiff`` has it all after ``fit``."""
 
     mixing: str
-    prior: str | Sequence[str]
+    prior: str | Sequence[str] | None
     random_state: Any
     sources_: np.ndarray
     sources_std_: np.ndarray
@@ -158,7 +158,7 @@ def describe_fit(fit: Fit) -> dict[str, Any]:
         "model": {
             "n_components": int(np.shape(fit.sources_)[1]),
             "mixing": fit.mixing,
-            "prior": plain(fit.prior),
+            "prior": plain(fit.prior if fit.prior is not None else info.get("settings", {}).get("prior")),
             "preset": info.get("preset"),
             "seed": plain(fit.random_state) if isinstance(fit.random_state, int | np.integer) else None,
             "drawn_seed": info.get("seed"),
