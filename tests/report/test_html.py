@@ -7,6 +7,7 @@ import copy
 import re
 from html.parser import HTMLParser
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def nonlinear_page(nonlinear_fit, recording):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(html, "_picture", _undrawn)
         return Page(render_report(nonlinear_fit, recording, title="<b>Mine</b> & yours"))
+
+
+def test_a_post_nonlinear_fit_shows_its_curves(nonlinear_fit, recording):
+    """One picture more, and words of its own in the sentence."""
+    levels = np.linspace(-3.0, 3.0, 61)
+    fit = SimpleNamespace(**{**vars(nonlinear_fit), "mixing": "post_nonlinear"})
+    fit.curves_ = (levels, np.tanh(levels)[:, None] * np.ones((1, 4)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "_picture", _undrawn)
+        pages = [render_report(one, recording) for one in (nonlinear_fit, fit)]
+    assert len(Page(pages[1]).every("img")) == len(Page(pages[0]).every("img")) + 1
+    assert "one increasing curve per channel" in pages[1] and "small neural network" in pages[0]
 
 
 def test_every_section_is_there_and_linked(page):

@@ -48,6 +48,7 @@ PICTURES = {
     "length-scales": ("axes", 2, lambda **on: plots.plot_length_scales(HISTORY, 11.9, "s", **on)),
     "path": ("axes", 5 * N, lambda **on: plots.plot_diffusion_path(PATH, TIMES, **on)),
     "mixing": ("ax", 1, lambda **on: plots.plot_mixing(MIXING, CHANNELS, **on)),
+    "curves": ("ax", 1, lambda **on: plots.plot_curves(LEVELS, RESPONSES[0], CHANNELS, **on)),
     "responses": ("axes", N, lambda **on: plots.plot_responses(LEVELS, RESPONSES, CHANNELS, **on)),
 }
 every_picture = pytest.mark.parametrize("name", PICTURES)
@@ -237,6 +238,14 @@ def test_mixing_shows_its_weights():
     assert low == -high  # white is zero
     assert len(ax.texts) == MIXING.size
     assert [label.get_text() for label in ax.get_yticklabels()] == list(CHANNELS)
+
+
+def test_curves_are_changes_from_the_middle_level():
+    lines = plots.plot_curves(LEVELS, RESPONSES[1] + 7.0, CHANNELS, units="mg").lines
+    middle = np.abs(LEVELS).argmin()
+    for j, line in enumerate(lines):
+        np.testing.assert_allclose(line.get_ydata(), RESPONSES[1, :, j] - RESPONSES[1, middle, j], atol=1e-12)
+    assert len(lines) == len(CHANNELS)
 
 
 def test_responses_are_changes_from_rest_and_maps_where_curves_are_too_many():
