@@ -30,7 +30,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_collection_modifyitems(items):
-    """Short records and few epochs, as tests have them, earn remarks about their sources; tests of these expect them."""
+    """Short records and few epochs, as in tests, earn remarks about their sources; tests of these expect them."""
     for item in items:
         item.add_marker(pytest.mark.filterwarnings("ignore::stradiff.errors.SeparationWarning"))
 

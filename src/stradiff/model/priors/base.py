@@ -42,7 +42,7 @@ class Prior(eqx.Module):
         return 1.0 / self.spectrum(omega, n_samples)
 
     def covariance(self, times: Float[Array, " T"]) -> Float[Array, "T T"]:
-        """The inverse of that Fisher information at irregular times; ``precision_spectrum`` has it for even ones."""
+        """The inverse of that Fisher information at irregular times; ``precision_spectrum`` has it on a grid."""
         raise OptionError(
             f"{type(self).__name__} knows no covariance at irregular times; resample to a regular grid, or use "
             "uncertainty='monte-carlo'."

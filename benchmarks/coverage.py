@@ -1,0 +1,130 @@
+"""Do the bands hold what they say? The share of true source values inside nominal 50, 80 and 95 % bands.
+
+    python benchmarks/coverage.py                       # the whole table, about half an hour on one core
+    python benchmarks/coverage.py --cases "model, m = 6" --seeds 0 1 2
+    python benchmarks/coverage.py --print               # the table of the results that are there
+
+Sources of the cases called "model" are drawn from the default prior itself (RBF, length-scales of 50, 15 and 5 samples,
+xi = 1e-3), mixed linearly, with noise of a tenth of each channel's deviation; T = 1000. There the bands of
+``uncertainty="laplace"`` must cover what they say. In the other cases the prior or the map is not the one that made the
+recording, and the table says what bands are worth then. Beside them stand the paper's Monte Carlo bands of the same
+fits. Every estimate is matched in order, sign and scale to the truth, which no recording determines.
+
+One recording has few errors that count (how much of one source leaks into another is one number), so coverage varies
+from seed to seed, and its standard error over seeds stands beside it. Results go to
+``benchmarks/results/coverage.json`` as they come, so that a run can be stopped and resumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from stradiff import StrADiff, matched_correlation, simulate
+from stradiff.errors import SeparationWarning
+from stradiff.evaluation import coverage
+from stradiff.model import numerics
+from stradiff.model.priors import GaussianProcess
+
+RESULTS = Path(__file__).parent / "results"
+LEVELS = (0.5, 0.8, 0.95)
+T, LENGTH_SCALES, XI = 1000, (50.0, 15.0, 5.0), 1e-3
+SEEDS = {"model": 30, "other": 5}
+CASES: dict[str, dict[str, Any]] = {
+    "model, m = 6": {"sources": "model", "n_channels": 6, "noise": 0.1},
+    "model, m = 3": {"sources": "model", "n_channels": 3, "noise": 0.1},
+    "artificial sources": {"n_channels": 6, "noise": 0.1},
+    "artificial sources, no noise": {"n_channels": 3},
+    "autoregressive sources": {"sources": "ar", "n_channels": 6, "noise": 0.1},
+    "leaky-ReLU mixing": {"kind": "leaky_relu", "n_channels": 3, "noise": 0.02},
+    "tanh mixing": {"kind": "tanh", "n_channels": 6, "noise": 0.1},
+}
+
+
+def main() -> None:
+    """Run what is asked for and is not there yet; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", help="by default 0 to 29 for the model's cases, 0 to 4 else")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--results", type=Path, default=RESULTS / "coverage.json")
+    parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
+    arguments = parser.parse_args()
+    rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
+    if not arguments.print:
+        there = {(row["case"], row["seed"]) for row in rows}
+        for case in arguments.cases:
+            kind = "model" if case.startswith("model") else "other"
+            for seed in arguments.seeds or range(SEEDS[kind]):
+                if (case, seed) not in there:
+                    rows.append(measure(case, seed))
+                    arguments.results.write_text(json.dumps(rows, indent=0) + "\n")
+                    print(rows[-1], flush=True)
+    arguments.results.with_suffix(".md").write_text(table(rows) + "\n")
+    print(table(rows))
+
+
+def measure(case: str, seed: int) -> dict[str, Any]:
+    """Coverage of every source on one recording."""
+    options = dict(CASES[case])
+    kind = options.pop("kind", "linear")
+    if options.get("sources") == "model":
+        options["sources"] = model_sources(seed)
+    simulation = simulate(kind, n_samples=T, seed=seed, **options)
+    truth = simulation.sources
+    model = StrADiff(3, mixing="linear" if kind == "linear" else "mlp", random_state=seed, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", SeparationWarning)
+        model.fit(simulation.recording.values)
+    monte_carlo = dataclasses.replace(model._separation, posterior=None).moments(model.n_draws)
+    bands = {"laplace": (model.sources_, model.sources_std_), "monte-carlo": monte_carlo}
+    covered = {name: [coverage(*band, truth, level).tolist() for level in LEVELS] for name, band in bands.items()}
+    noise = model.noise_std_ / simulation.noise_free.std(axis=0)
+    correlation = matched_correlation(model.sources_, truth).tolist()
+    return {"case": case, "seed": seed, **covered, "noise": noise.tolist(), "correlation": correlation}
+
+
+def model_sources(seed: int) -> np.ndarray:
+    """Draws ``(T, 3)`` of the default prior."""
+    with numerics():
+        keys = jax.random.split(jax.random.key(seed), len(LENGTH_SCALES))
+        priors = [GaussianProcess(scale / (T - 1), jitter=XI) for scale in LENGTH_SCALES]
+        drawn = [np.asarray(prior.sample(key, T, None)) for prior, key in zip(priors, keys, strict=True)]
+    return np.column_stack(drawn)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: per case the coverage in per cent, Laplace's with its standard error over seeds, and Monte Carlo's."""
+    lines = [
+        "| case | seeds | Laplace 50 % | 80 % | 95 % | Monte Carlo 50 % | 80 % | 95 % | median MCC |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for case in CASES:
+        here = [row for row in rows if row["case"] == case]
+        if here:
+            lines.append(_line(case, here))
+    return "\n".join(lines)
+
+
+def _line(case: str, rows: list[dict[str, Any]]) -> str:
+    laplace, monte_carlo = (
+        100 * np.array([row[name] for row in rows]).mean(axis=2) for name in ("laplace", "monte-carlo")
+    )
+    error = laplace.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.full(len(LEVELS), np.nan)
+    cells = [case, str(len(rows))]
+    cells += [f"{mean:.1f} ± {se:.1f}" for mean, se in zip(laplace.mean(axis=0), error, strict=True)]
+    cells += [f"{mean:.1f}" for mean in monte_carlo.mean(axis=0)]
+    cells.append(f"{np.median([np.mean(row['correlation']) for row in rows]):.4f}")
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()
