@@ -128,3 +128,10 @@ def test_the_paper_preset_is_the_paper():
     assert (settings.learn_sigma_f, settings.learn_jitter) == (False, False)
     assert (settings.n_diffusion_steps, settings.max_epochs, settings.tol, settings.halving) == (20, 10_000, 0.0, 0.0)
     assert (settings.mixing_linear_path, settings.diffusion_moves_sources) == (False, True)
+
+
+def test_a_map_brings_its_own_defaults_and_gives_way_too():
+    settings = resolve("default", 2, {"mixing": "post_nonlinear", "learning_rate": 0.02})
+    assert (settings.prior, settings.nu_y, settings.learning_rate) == ("ar_laplace", 1e-3, 0.02)
+    assert resolve("default", 2, {"mixing": "mlp"}).prior == "rbf"
+    assert resolve("paper", 2, {"mixing": "post_nonlinear"}).prior == "rbf", "the paper's preset is the paper's"
