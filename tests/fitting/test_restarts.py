@@ -31,7 +31,7 @@ def _quick():
 
 @pytest.fixture(scope="module")
 def observed():
-    sources = gp_sources(150, (20, 4), seed=100)
+    sources = gp_sources(150, (20.0, 4.0), seed=100)
     return (sources @ np.array([[1.0, 0.4], [0.3, 1.0]])).astype(np.float32)
 
 
