@@ -87,7 +87,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing_width, mixing_depth, mixing_knots : int, optional
         Units and hidden layers of a map's network (pairs of couplings if invertible); bends of a post-nonlinear curve.
     branch, deterministic_start : {"own", "shared", "none"}, bool, optional
-        For comparison: one network for all sources, or no diffusion; starts without noise, hence bands of width zero.
+        For comparison: one network for all sources, or no diffusion; starts without noise (no Monte Carlo bands).
     uncertainty : {"laplace", "monte-carlo"}, optional
         Where ``sources_`` and ``sources_std_`` come from: the Gaussian posterior about its mode, given the map and the
         priors, with what the finite record leaves open about the map (``stradiff.inference.laplace``); or the paper's

@@ -59,7 +59,7 @@ def test_a_set_of_alike_sources_is_one_finding():
 
 
 def test_a_longer_record_tells_more_apart():
-    near = smooth(5, 5.6)
+    near = smooth(5, 5.3)
     assert alike(near, WEIGHTS, 300)
     assert not alike(near, WEIGHTS, 30_000)
 
