@@ -68,6 +68,13 @@ Preset = Annotated[
     str,
     typer.Option(help="Set of defaults: default (separated best when we measured) or paper (to the letter)."),
 ]
+Uncertainty = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the bands come from: laplace (calibrated posterior) or monte-carlo (the paper's, far too narrow).",
+        show_default="preset's",
+    ),
+]
 MaxEpochs = Annotated[
     int | None,
     typer.Option(min=1, help="Longest training, in epochs; the preset's when left out.", show_default="preset's"),
