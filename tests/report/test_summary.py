@@ -36,7 +36,7 @@ def test_shares_of_a_linear_map_are_the_squared_weights(linear_fit, recording):
 
 def test_summary_is_json_and_complete(linear_fit, recording, truth):
     facts = json.loads(json.dumps(summarise(linear_fit, recording, truth), allow_nan=False))
-    assert set(facts) == {"recording", "sources", "explained_variance", "model", "training", "warnings"}
+    assert set(facts) == {"recording", "sources", "explained_variance", "model", "training", "warnings", "diagnostics"}
     assert [source["length_scale"] for source in facts["sources"]] == [0.1, 0.03, 0.01]
     assert [source["length_scale_s"] for source in facts["sources"]] == pytest.approx(
         [scale * 399 / 64 for scale in (0.1, 0.03, 0.01)]

@@ -112,8 +112,8 @@ def show_summary(console: Console, summary: dict[str, Any]) -> None:
         + ([number(source["matched_correlation"])] if with_truth else [])
         for source in summary["sources"]
     ]
-    columns = ["source", "prior", f"length-scale ({unit})", "share of variance"]
-    console.table(columns + (["correlation with truth"] if with_truth else []), rows)
+    columns = ["source", "prior", f"length-scale\n({unit})", "share of\nvariance"]
+    console.table(columns + (["correlation\nwith truth"] if with_truth else []), rows)
     console.say(f"Together the sources explain {percent(summary['explained_variance'])} of the recording's variance.")
 
 
