@@ -292,7 +292,7 @@ BAD_OPTIONS = [
     ("n_components", "2"),
     ("mixing", "cubic"),
     ("mixing", ["linear"]),
-    ("prior", "periodic"),
+    ("prior", "fractal"),
     ("preset", "best"),
     ("preset", ["default"]),
     ("max_epochs", -1),
