@@ -71,7 +71,7 @@ Preset = Annotated[
 Uncertainty = Annotated[
     str | None,
     typer.Option(
-        help="Where the bands come from: laplace (posterior about the mode) or monte-carlo (the paper's, far too narrow).",
+        help="Where the bands come from: laplace (posterior about the mode) or monte-carlo (the paper's; too narrow).",
         show_default="preset's",
     ),
 ]
