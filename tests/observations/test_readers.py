@@ -216,7 +216,7 @@ BAD_TEXT = {
     "position too large": ("a,b\n1,2\n2,1\n3,3\n", {"columns": [2]}, InputError, ["no 2", "0 to 1"]),
     "negative position": ("a,b\n1,2\n2,1\n3,3\n", {"columns": [-1]}, InputError, ["no -1"]),
     "no column": ("a,b\n1,2\n2,1\n3,3\n", {"columns": []}, InputError, ["columns is empty"]),
-    "the same column twice": ("a,b\n1,2\n2,1\n3,3\n", {"columns": ["a", 0]}, InputError, ["both named 'a'"]),
+    "the same column twice": ("a,b\n1,2\n2,1\n3,3\n", {"columns": ["a", 0]}, InputError, ["the channel 'a' twice"]),
     "rate of zero": ("a,b\n1,2\n2,1\n3,3\n", {"sampling_rate": 0}, InputError, ["sampling_rate=0"]),
 }  # fmt: skip
 
