@@ -146,12 +146,12 @@ def test_time_column_by_name(run, tmp_path, asked):
 
 def test_options_reach_the_estimator(run, simulated, tmp_path, asked):
     options = ["--mixing", "mlp", "--prior", "matern32", "--preset", "paper", "--max-epochs", 7, "--seed", 9]
-    options += ["--restarts", 2]
+    options += ["--restarts", 2, "--uncertainty", "monte-carlo"]
     run("separate", simulated / "recording.csv", "-n", 2, *options, "--out", tmp_path / "out")
     assert asked.n_components == 2
     assert asked.settings == {
         "mixing": "mlp", "prior": "matern32", "preset": "paper", "max_epochs": 7, "n_restarts": 2,
-        "random_state": 9,
+        "random_state": 9, "uncertainty": "monte-carlo",
     }  # fmt: skip
 
 
