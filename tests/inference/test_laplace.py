@@ -13,6 +13,7 @@ from scipy.stats import norm
 from stradiff.fitting import Settings
 from stradiff.inference import laplace
 from stradiff.inference.covariance import covariance_of
+from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import system, tangent
 
 T, NU, JITTER = 60, 0.02, 1e-2
@@ -77,9 +78,7 @@ def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
     grid = None if times is None else jnp.asarray(times)
     model = model_of()
     start = jnp.zeros((2, T))
-    mode = laplace.find_mode(
-        model, covariance_of(model, grid), start, jnp.asarray(observed), there, grid, jnp.float64(NU)
-    )
+    mode = find_mode(model, start, jnp.asarray(observed), there, grid, covariance_of(model, grid), jnp.float64(NU))
     expected = covariance @ mixing.T @ observed.T.reshape(-1) / NU
     np.testing.assert_allclose(np.asarray(mode).reshape(-1), expected, atol=2e-5)
 
@@ -122,7 +121,7 @@ def test_bands_hold_what_they_say_of_sources_that_the_model_makes():
     for seed in range(40):
         sources, observed = simulated(seed=seed)
         start, nu = jnp.zeros((2, T)), jnp.float64(NU)
-        mode = laplace.find_mode(model, covariance, start, jnp.asarray(observed), None, None, nu)
+        mode = find_mode(model, start, jnp.asarray(observed), None, None, covariance, nu)
         score = np.abs(np.asarray(mode) - sources) / spread
         for level, hits in inside.items():
             hits.append(np.mean(score < norm.ppf(0.5 + level / 2)))
@@ -140,9 +139,9 @@ def test_a_bent_map_is_never_left_worse_than_it_was_met():
         return float(0.5 * jnp.sum((observed - model.mix(at)) ** 2) / NU - model.log_prior(at, None))
 
     far = 3.0 * jnp.asarray(rng.standard_normal((2, T)))
-    mode = laplace.find_mode(model, covariance_of(model, None), far, observed, None, None, jnp.float64(NU))
+    mode = find_mode(model, far, observed, None, None, covariance_of(model, None), jnp.float64(NU))
     assert cost(mode) < cost(far)
-    again = laplace.find_mode(model, covariance_of(model, None), mode, observed, None, None, jnp.float64(NU))
+    again = find_mode(model, mode, observed, None, None, covariance_of(model, None), jnp.float64(NU))
     assert cost(again) <= cost(mode) + 1e-9
 
 

@@ -1,11 +1,11 @@
 """The posterior of the sources given the fitted map and priors: Gaussian about its mode (Laplace's approximation).
 
 * The noise variance nu is where the tangent data are likeliest, with the determinant of the volume term.
-* The mode solves s = K R (I + R K R)^-1 d, d the whitened tangent data; Gauss-Newton repeats that, never downhill.
+* The mode (``inference.mode``) is the estimate.
 * A draw of what the recording's noise leaves open is x - K R (I + R K R)^-1 (R x + e), x a draw of the prior and e
   white (Matheron's rule; Doucet 2010, A note on efficient conditional simulation of Gaussian distributions).
-* What the finite record leaves open about the map shows as sources leaking into each other (``inference.leakage``), and
-  comes on top. The system itself is in ``inference.tangent``.
+* What the finite record leaves open about the map shows as sources leaking into each other (``inference.leakage``,
+  ``inference.mixture``), and comes on top. The system itself is in ``inference.tangent``.
 """
 
 from __future__ import annotations
@@ -15,19 +15,17 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
-from stradiff.fitting.volume import log_det_of_precision, quadrature
+from stradiff.fitting.volume import log_det_of_precision
 from stradiff.inference.covariance import Covariance, covariance_of
-from stradiff.inference.leakage import leakage_covariance
-from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent
+from stradiff.inference.mixture import Evidence, leakage_left
+from stradiff.inference.mode import find_mode
+from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent_at
 from stradiff.model.model import Model
-from stradiff.model.visible import Seen, visible
+from stradiff.model.visible import Seen
 
-ROUNDS = 4  # of Gauss-Newton: the trained sources are near the mode
-STEPS = (0.0, 0.125, 0.25, 0.5, 1.0)  # of the way to the tangent's mode; the best is taken, and 0 is among them
 NOISE = (1e-6, 1.0)  # where nu is looked for, in variances of a normalised channel
 VISITED = 2000  # times whose determinants stand for all when nu is looked for
 
@@ -39,7 +37,7 @@ class Posterior(eqx.Module):
     nu: Float[Array, ""]
     """Noise variance, in variances of a normalised channel."""
     leakage: Float[Array, "n n 2 2"]
-    """Covariance of (w_kj, w_jk), the leaks of source j into k and of k into j."""
+    """Second moments of (w_kj, w_jk), the leaks of source j into k and of k into j."""
 
     def draw(self, here: System, key: PRNGKeyArray) -> Trajectories:
         """One draw of the sources; ``here`` is the system about the mode."""
@@ -57,17 +55,14 @@ def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | Non
     covariance = covariance_of(model, times)
     start = model.at(jnp.zeros(model.branches.start.mean.shape))
     nu = jnp.float64(likeliest_noise(tangent_at(model, start, observed, seen), covariance))
-    sources = find_mode(model, covariance, start, observed, seen, times, nu)
-    about = tangent_at(model, sources, observed, seen)
-    return Posterior(sources, nu, jnp.asarray(leakage_about(about, covariance, float(nu))))
+    evidence = Evidence(observed, seen, times, covariance, nu)
+    mode = find_mode(model, start, *evidence)
+    return Posterior(mode, nu, jnp.asarray(leakage_left(model, mode, evidence)))
 
 
 def in_double(model: Model) -> Model:
     """The model with its numbers in double precision."""
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, model)
-
-
-tangent_at = eqx.filter_jit(tangent)
 
 
 def likeliest_noise(about: Tangent, covariance: Covariance) -> float:
@@ -91,47 +86,12 @@ def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""])
     return 0.5 * (about.n_seen * jnp.log(nu) + log_det + quadratic)
 
 
-@eqx.filter_jit
-def find_mode(
-    model: Model,
-    covariance: Covariance,
-    start: Trajectories,
-    observed: Float[Array, "T m"],
-    seen: Seen,
-    times: Float[Array, " T"] | None,
-    nu: Float[Array, ""],
-) -> Trajectories:
-    """Sources of highest posterior density, from ``start`` on."""
-
-    def log_posterior(sources: Trajectories) -> Float[Array, ""]:
-        error = visible(observed - model.mix(sources), seen)
-        return model.log_prior(sources, times) - 0.5 * jnp.sum(error**2) / nu
-
-    def gauss_newton(_: Array, sources: Trajectories) -> Trajectories:
-        about = tangent(model, sources, observed, seen)
-        here = system(about.root, covariance, nu)
-        way = here.smooth(here.solve(about.data / jnp.sqrt(nu))) - sources
-        steps = jnp.asarray(STEPS)
-        density = jax.lax.map(lambda step: log_posterior(sources + step * way), steps)
-        return sources + steps[jnp.argmax(jnp.where(jnp.isfinite(density), density, -jnp.inf))] * way
-
-    return jax.lax.fori_loop(0, ROUNDS, gauss_newton, start)
-
-
 def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
     """One draw of the posterior at a known map, less its mode."""
     prior_key, noise_key = jax.random.split(key)
     drawn = here.covariance.sample(prior_key, here.root.shape[0])
     white = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
     return drawn - here.smooth(here.solve(here.rooted(drawn) + white))
-
-
-def leakage_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
-    """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
-    gram = np.moveaxis(np.asarray(about.gram), 2, 0)
-    whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
-    noise = nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
-    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], len(gram), noise)
 
 
 def _leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Array, "n n"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
@@ -55,6 +56,9 @@ def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], 
     data = jnp.einsum("tij,jt->it", root, sources) + step
     n_seen = jnp.asarray(count_visible(seen, observed.size), data.dtype)
     return Tangent(jnp.moveaxis(gram, 0, 2), root, data, jnp.maximum(unexplained, 0.0), n_seen)
+
+
+tangent_at = eqx.filter_jit(tangent)
 
 
 class System(NamedTuple):

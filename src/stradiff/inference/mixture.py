@@ -1,0 +1,161 @@
+"""How far the sources of a linear map are from their likeliest mixture: what training left undone.
+
+How much of one source hides in another moves the objective by a few nats where sources are slow and few excursions of
+them were seen: training ends before it has settled that. The remedy would be the mixing matrix A M, M near the identity
+with a free number for every ordered pair of sources, that makes the recording likeliest with the sources integrated
+out:
+
+    F(M) = -log p(s) + |y - A M s|^2 / 2 nu + T/2 <log det(K^-1 + M' A' A M / nu)> + |M - I|^2 / 2,
+
+s the mode at M, <.> the mean over frequencies (and times, where some channels are missing), and the last term the one
+unit of prior information that ``inference.leakage`` grants every coefficient. As s is a mode, only the explicit M
+counts in the slope, and the inverse of the expected information, pair by pair, turns it into a step (Fisher's scoring).
+
+The estimate does not move there. Of sources that the prior describes it would gain; of others (a chirp, a square wave)
+it would lose what the warm start and the early end of training spare it, and the evidence cannot tell the two apart:
+docs/uncertainty.md has the figures. So the distance counts as not known, on top of what the record leaves open of M.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from stradiff.fitting.volume import quadrature
+from stradiff.inference.covariance import Covariance
+from stradiff.inference.leakage import leakage_covariance
+from stradiff.inference.mode import find_mode
+from stradiff.inference.tangent import Tangent, Trajectories, tangent_at
+from stradiff.model.mixing import Linear
+from stradiff.model.model import Model
+from stradiff.model.visible import Seen, visible
+
+VISITED = 500  # times whose Jacobians stand for all in a mean over time
+STEPS = 12  # of scoring, at most
+SHARES = (1.0, 0.3, 0.1, 0.03)  # of a step: the first that makes the recording likelier is taken
+ENOUGH = 0.05  # nats: a step that gained less was the last
+
+
+class Mixture(NamedTuple):
+    """The model at one M, and how likely that makes the recording."""
+
+    model: Model
+    matrix: np.ndarray
+    """M"""
+    sources: Trajectories
+    """The mode."""
+    leakage: np.ndarray
+    """``(n, n, 2, 2)``, the covariance of what the record leaves open (``inference.leakage``)."""
+    cost: float
+    """F"""
+    slope: np.ndarray
+    """``[k, j]``: dF/dW at M (I + W)"""
+
+
+class Evidence(NamedTuple):
+    """What every M is judged by: the recording, and what is known beside the map."""
+
+    observed: Float[Array, "T m"]
+    seen: Seen
+    times: Float[Array, " T"] | None
+    covariance: Covariance
+    nu: Float[Array, ""]
+
+
+def leakage_left(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
+    """``(n, n, 2, 2)``: second moments of the leaks (w_kj, w_jk) between the given sources. Inside ``numerics()``.
+
+    Their covariance, as far as spectra tell sources apart, and of a linear map the square of what is likeliest.
+    """
+    if not isinstance(model.mixing, Linear):
+        about = tangent_at(model, sources, evidence.observed, evidence.seen)
+        return leakage_about(about, evidence.covariance, float(evidence.nu))
+    found = likeliest_mixture(model, sources, evidence)
+    leaks = np.linalg.inv(found.matrix)
+    pairs = np.stack([leaks, leaks.T], -1) * (1.0 - np.eye(len(leaks)))[:, :, None]
+    return found.leakage + pairs[:, :, :, None] * pairs[:, :, None, :]
+
+
+def likeliest_mixture(model: Model, start: Trajectories, evidence: Evidence) -> Mixture:
+    """The model with A M for its matrix at the likeliest M; never less likely than M = I. Inside ``numerics()``."""
+    here = _at(model, np.eye(model.n_sources), start, evidence)
+    for _ in range(STEPS):
+        step = _scoring_step(here)
+        for share in SHARES:
+            there = _moved(here, share * step, evidence)
+            if there.cost < here.cost:
+                break
+        else:
+            return here
+        gain, here = here.cost - there.cost, there
+        if gain < ENOUGH:
+            return here
+    return here
+
+
+def leakage_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
+    """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
+    gram = _grams(about)
+    whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
+    noise = nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
+    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], about.gram.shape[2], noise)
+
+
+def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidence) -> Mixture:
+    """A model with its mode and F; ``matrix`` is what its map holds of M."""
+    sources = find_mode(model, start, *evidence)
+    about = tangent_at(model, sources, evidence.observed, evidence.seen)
+    misfit, pull = _misfit(model, sources, about, evidence)
+    log_det, volume_slope = _volume(about, evidence)
+    nu = float(evidence.nu)
+    excess = matrix - np.eye(len(matrix))
+    cost = float(misfit) + log_det + 0.5 * float(np.sum(excess**2))
+    slope = volume_slope - np.asarray(pull) + matrix.T @ excess
+    return Mixture(model, matrix, sources, leakage_about(about, evidence.covariance, nu), cost, slope)
+
+
+def _moved(here: Mixture, step: np.ndarray, evidence: Evidence) -> Mixture:
+    """On to M (I + W): the same channels come of sources (I + W)^-1 s, and a mode is near those."""
+    change = np.eye(len(step)) + step
+    model = eqx.tree_at(lambda model: model.mixing.matrix, here.model, replace_fn=lambda matrix: matrix @ change)
+    return _at(model, here.matrix @ change, jnp.linalg.solve(jnp.asarray(change), here.sources), evidence)
+
+
+def _scoring_step(here: Mixture) -> np.ndarray:
+    """W by pairs: less the covariance of (w_kj, w_jk) times their slopes; nothing on the diagonal."""
+    return -(here.leakage[:, :, 0, 0] * here.slope + here.leakage[:, :, 0, 1] * here.slope.T)
+
+
+@eqx.filter_jit
+def _misfit(
+    model: Model, sources: Trajectories, about: Tangent, evidence: Evidence
+) -> tuple[Float[Array, ""], Float[Array, "n n"]]:
+    """The first two terms of F, and the sum over time of (J' e / nu) s', e the error at the mode."""
+    error = visible(evidence.observed - model.mix(sources), evidence.seen)
+    pull = jnp.einsum("tij,jt->it", about.root, about.data) - jnp.einsum("ijt,jt->it", about.gram, sources)
+    cost = 0.5 * jnp.sum(error**2) / evidence.nu - model.log_prior(sources, evidence.times)
+    return cost, pull @ sources.T / evidence.nu
+
+
+def _volume(about: Tangent, evidence: Evidence) -> tuple[float, np.ndarray]:
+    """The third term of F and its slope, T <G (K^-1 + G)^-1> with G = J' J / nu.
+
+    In NumPy: two batched factorisations that XLA may run side by side wait for each other for ever on two threads.
+    """
+    gram = _grams(about) / float(evidence.nu)
+    inverse_power = np.eye(gram.shape[1]) / np.asarray(evidence.covariance.nodes).T[:, :, None]
+    precision = gram[:, None] + inverse_power[None]
+    weights, n_samples = quadrature()[1], about.gram.shape[2]
+    log_det = 0.5 * n_samples * np.mean(np.linalg.slogdet(precision)[1] @ weights)
+    known = np.einsum("tij,tfjk,f->ik", gram, np.linalg.inv(precision), weights, optimize=True)
+    return float(log_det), n_samples / len(gram) * known
+
+
+def _grams(about: Tangent) -> np.ndarray:
+    """``(t, n, n)``: J' J at times spread over the record."""
+    gram = np.moveaxis(np.asarray(about.gram), 2, 0)
+    return gram[:: -(-len(gram) // VISITED)]
