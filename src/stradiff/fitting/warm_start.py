@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.baselines import SOBI, FastICA, Picard
-from stradiff.baselines.base import LinearSeparator
 from stradiff.errors import OptionError
+from stradiff.fitting.linear_start import METHODS, linear_sources
 from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
 from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
@@ -23,11 +23,7 @@ from stradiff.model.priors import PriorBank, PriorSettings, make_prior
 from stradiff.model.priors.choice import AUTO, CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.model.start import Start
 
-LINEAR: dict[str, Callable[[int], LinearSeparator]] = {
-    "sobi": SOBI,
-    "fastica": lambda n_sources: FastICA(n_sources, random_state=0),  # any first rotation, but always the same
-    "picard": lambda n_sources: Picard(n_sources, random_state=0),
-}
+MAP_STEPS, MAP_RATE = 500, 3e-3  # of Adam, before anything else is trained
 LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
 
 
@@ -48,15 +44,17 @@ def initial_model(
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
     model = _start_from(model, starting_sources(observed, settings, guess), observed)
+    if (
+        settings.mixing != "linear" and observed.shape[1] > settings.n_sources
+    ):  # else the linear fit leaves nothing over
+        model = _fit_map(model, jnp.asarray(observed))
     return _with_priors(model, None if times is None else jnp.asarray(times), settings)
 
 
 def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
     """Sources ``(T, n)`` that training starts from when it does not start at random."""
-    if settings.init in LINEAR:
-        method = LINEAR[settings.init](settings.n_sources)
-        # An array again: a global set_output of scikit-learn's would make it a frame.
-        return np.asarray(method.fit_transform(np.asarray(observed, np.float64)))
+    if settings.init in METHODS:
+        return linear_sources(observed, settings.init, settings.n_sources, bent=settings.mixing != "linear")
     if guess is None:
         raise OptionError("init='given' needs the sources to start from.")
     return guess
@@ -112,6 +110,25 @@ def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
     if getattr(model.mixing, "matrix", None) is None:  # a plain MLP has no linear path to put the fit into
         return model
     return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(matrix.T, jnp.float32))
+
+
+@eqx.filter_jit
+def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
+    """The model with its map nearer to explaining the recording by the sources it starts from."""
+    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    adam = optax.adam(MAP_RATE)
+
+    def misfit(mixing: Mixing) -> Float[Array, ""]:
+        return jnp.mean((observed - jax.vmap(mixing, in_axes=1)(sources)) ** 2)
+
+    def step(_: Array, carry: tuple[Mixing, Any]) -> tuple[Mixing, Any]:
+        mixing, state = carry
+        change, state = adam.update(eqx.filter_grad(misfit)(mixing), state)
+        return eqx.apply_updates(mixing, change), state
+
+    mixing = model.mixing
+    fitted, _ = jax.lax.fori_loop(0, MAP_STEPS, step, (mixing, adam.init(eqx.filter(mixing, eqx.is_inexact_array))))
+    return eqx.tree_at(lambda m: m.mixing, model, fitted)
 
 
 def _branches(n_samples: int, settings: Settings, key: PRNGKeyArray) -> Branch:
