@@ -15,6 +15,7 @@ from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.fitting import Settings
 from stradiff.fitting.warm_start import initial_model
+from stradiff.model import numerics
 
 T = 150
 DEFAULT = Settings(
@@ -86,10 +87,13 @@ def test_given_sources_are_where_it_starts(start_at, made):
 
 
 @pytest.mark.parametrize("mixing", ["mlp", "residual", "post_nonlinear", "invertible"])
-def test_every_map_starts_at_the_least_squares_fit(start_at, observed, made, mixing):
-    model = start_at(
-        made.sources, init="given", mixing=mixing, mixing_linear_path=True, mixing_output_scale=0.0, mixing_knots=20
-    )
+def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
+    """Where there are as many channels as sources; of more, it goes on from there."""
+    observed = observed[:, :3]
+    options = {"mixing": mixing, "mixing_linear_path": True, "mixing_output_scale": 0.0, "mixing_knots": 20}
+    settings = dataclasses.replace(DEFAULT, init="given", **options)
+    with numerics():
+        model = initial_model(observed.astype(np.float32), None, settings, jax.random.key(0), made.sources)
     sources = sources_of(model)
     fitted = sources @ np.linalg.lstsq(sources, observed, rcond=None)[0]
     np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
@@ -115,3 +119,16 @@ def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
             if not 1 / (model.n_samples - 1) < moved.length_scale < 1:
                 continue  # candidates go from one sample to the whole record
             assert moved.log_prob(sources[k], None) < here
+
+
+def test_a_bent_map_of_more_channels_begins_nearer_to_the_recording_than_a_line():
+    made = simulate("leaky_relu", n_samples=T, n_channels=6, seed=0)
+    Y = made.recording.values
+    observed = ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
+    bent = dataclasses.replace(DEFAULT, mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.1, mixing_width=16)
+    with numerics():
+        model = initial_model(observed, None, bent, jax.random.key(0))
+        sources = np.asarray(model.at(jnp.zeros((3, T))))
+        left = np.mean((observed - np.asarray(model.mix(jnp.asarray(sources)))) ** 2)
+    line, *_ = np.linalg.lstsq(sources.T, observed, rcond=None)
+    assert left < 0.5 * np.mean((observed - sources.T @ line) ** 2)
