@@ -29,6 +29,13 @@ jaxtyping.install_import_hook("stradiff", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_functions_end_with_their_file():
+    """Linux lets a process hold 65,530 pieces of memory; compiled functions of the whole suite are more, and crash it."""
+    yield
+    jax.clear_caches()
+
+
 def pytest_collection_modifyitems(items):
     """Short records and few epochs, as in tests, earn remarks about their sources; tests of these expect them."""
     for item in items:
