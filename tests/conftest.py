@@ -31,7 +31,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_functions_end_with_their_file():
-    """Linux lets a process hold 65,530 pieces of memory; compiled functions of the whole suite are more, and crash it."""
+    """Linux lets a process hold 65,530 pieces of memory; compiled functions of the whole suite are more: a crash."""
     yield
     jax.clear_caches()
 
