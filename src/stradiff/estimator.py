@@ -51,13 +51,15 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     prior : str, or n of them, optional
         What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
         (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), "periodic", "locally_periodic" or
-        "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar"; what ``register_prior``
-        added; or "auto", which picks for each source by Schwarz's criterion at the start of training. "rbf" by default,
-        and "ar_laplace" (heavy-tailed) for a post-nonlinear map.
+        "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar", also with heavy-tailed
+        innovations, "ar_laplace" and "ar_student"; a Gaussian mixture without or with memory, "gmm" and "gmm_ar"; what
+        ``register_prior`` added; or "auto", which picks for each source by Schwarz's criterion at the start of
+        training. "rbf" by default, and "ar_laplace" for a post-nonlinear map.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
-        Where training starts; an array gives the sources to start from. ``"fastica"`` and ``"picard"`` suit priors of
+        Where training starts; an array gives the sources to start from. With a bent map of more channels than sources
+        a linear method separates more components than n, and those are kept that explain the rest. ``"fastica"`` and ``"picard"`` suit priors of
         sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are alike and SOBI is lost.
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
         What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n.
