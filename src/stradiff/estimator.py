@@ -59,8 +59,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
         Where training starts; an array gives the sources to start from. With a bent map of more channels than sources
-        a linear method separates more components than n, and those are kept that explain the rest. ``"fastica"`` and ``"picard"`` suit priors of
-        sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are alike and SOBI is lost.
+        a linear method separates more components than n, and those are kept that explain the rest. ``"fastica"`` and
+        ``"picard"`` suit priors of sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are
+        alike and SOBI is lost.
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
         What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n.
     missing : {"refuse", "mask"}
