@@ -34,7 +34,8 @@ from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen, visible
 
-VISITED = 500  # times whose Jacobians stand for all in a mean over time
+VISITED = 500  # times whose Jacobians stand for all in a mean over time, ..
+BUDGET = 1 << 21  # .. fewer where their n x n matrices, one for every frequency, would be more numbers than this
 STEPS = 12  # of scoring, at most
 SHARES = (1.0, 0.3, 0.1, 0.03)  # of a step: the first that makes the recording likelier is taken
 ENOUGH = 0.05  # nats: a step that gained less was the last
@@ -158,4 +159,5 @@ def _volume(about: Tangent, evidence: Evidence) -> tuple[float, np.ndarray]:
 def _grams(about: Tangent) -> np.ndarray:
     """``(t, n, n)``: J' J at times spread over the record."""
     gram = np.moveaxis(np.asarray(about.gram), 2, 0)
-    return gram[:: -(-len(gram) // VISITED)]
+    most = max(1, min(VISITED, BUDGET // (gram.shape[1] ** 2 * len(quadrature()[1]))))
+    return gram[:: -(-len(gram) // most)]
