@@ -25,6 +25,7 @@ from stradiff.model.numerics import numerics
 from stradiff.model.priors.choice import AUTO
 from stradiff.observations import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.observations.checks import as_float_array
+from stradiff.observations.noise_floor import noise_floor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +176,7 @@ def separate(
     )
     gappy = values if seen is None else np.where(seen, values, np.nan)
     filled = interpolated(gappy, seen, times)
-    normaliser = fit_normaliser(gappy, _normalisation(settings, values.shape[1]))
+    normaliser = _normaliser(gappy, filled, settings)
     observed = normaliser.forward(filled).astype(np.float32)
     visible = None if seen is None else normaliser.visible(seen)
     with numerics():
@@ -239,16 +240,20 @@ def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
     return guess
 
 
-def _normalisation(settings: Settings, n_channels: int) -> str:
-    """White where every direction of the recording is a source's; elsewhere that would amplify noise.
+def _normaliser(gappy: np.ndarray, filled: np.ndarray, settings: Settings) -> Normaliser:
+    """What ``settings.normalise`` asks for; "auto": white, as far as noise allows, where every direction is a source's.
 
-    Never white where a map bends channel by channel: whitening would mix the channels first.
+    Elsewhere whitening would amplify noise. Behind a linear map it would in weak directions too: these it amplifies
+    only until the white noise that the recording leaves room for is nu_y, which training takes every normalised channel
+    to hold. (What bends leave in a spectrum looks like noise and is not.) Never white where a map bends channel by
+    channel: whitening would mix the channels first.
     """
     if settings.normalise != "auto":
-        return settings.normalise
-    if settings.mixing == "post_nonlinear":
-        return "standardise"
-    return "whiten" if n_channels == settings.n_sources else "standardise"
+        return fit_normaliser(gappy, settings.normalise)
+    if settings.mixing == "post_nonlinear" or filled.shape[1] > settings.n_sources:
+        return fit_normaliser(gappy, "standardise")
+    floor = min(1.0, noise_floor(filled) / settings.nu_y) if settings.mixing == "linear" else 0.0
+    return fit_normaliser(gappy, "whiten", floor=floor)
 
 
 def _moment_key(seed: int) -> jax.Array:

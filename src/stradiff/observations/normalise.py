@@ -67,7 +67,7 @@ class Normaliser:
         return (Y_normalised @ self.inverse_matrix + self.mean).astype(Y_normalised.dtype)
 
 
-def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None) -> Normaliser:
+def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None, *, floor: float = 0.0) -> Normaliser:
     """The normaliser of a recording.
 
     Parameters
@@ -83,6 +83,9 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
     n_components : int, optional
         Whitened signals to keep; all ``m`` by default. With fewer, ``inverse(forward(Y))`` is not ``Y`` but
         its best approximation by that many signals.
+    floor : float
+        Whitened signals of a smaller variance than this, in variances of a channel, are only divided by its root and
+        keep a variance below 1: so noise in them is not amplified beyond that.
 
     Raises
     ------
@@ -114,11 +117,11 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
     if mode == "whiten":
         spectrum = correlation_spectrum(interpolated(Y, seen_values(Y)))
         spectrum = dataclasses.replace(spectrum, mean=mean, scale=scale)
-        return _whitener(spectrum, check_n_components(n_components, n_channels))
+        return _whitener(spectrum, check_n_components(n_components, n_channels), floor)
     return Normaliser(mean, np.diag(1 / scale), np.diag(scale))
 
 
-def _whitener(spectrum: CorrelationSpectrum, keep: int) -> Normaliser:
+def _whitener(spectrum: CorrelationSpectrum, keep: int, floor: float) -> Normaliser:
     """``D^-1 V L^-1/2`` and its inverse ``L^1/2 V' D`` from standard deviations D and correlations V L V'."""
     if spectrum.rank < keep:
         raise InputError(
@@ -128,7 +131,7 @@ def _whitener(spectrum: CorrelationSpectrum, keep: int) -> Normaliser:
     vectors = spectrum.eigenvectors[:, :keep]
     # An eigenvector has no sign of its own: its largest weight is made positive, so every machine agrees.
     vectors = vectors * np.sign(vectors[np.argmax(np.abs(vectors), axis=0), np.arange(keep)])
-    deviations = np.sqrt(spectrum.eigenvalues[:keep])
+    deviations = np.sqrt(np.maximum(spectrum.eigenvalues[:keep], floor))
     matrix = vectors / deviations / spectrum.scale[:, None]
     inverse_matrix = (vectors * deviations).T * spectrum.scale
     return Normaliser(spectrum.mean, matrix, inverse_matrix)
