@@ -37,9 +37,12 @@ PEERS = ("iVAE", "PCL")
 PRIOR_NAMES = ("rbf", "matern12", "matern32", "spectral_mixture", "ar", "ar_student", "gmm_ar", "auto")
 PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
 PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
-ABLATIONS: dict[str, dict[str, Any]] = {
+BRANCHES: dict[str, dict[str, Any]] = {
     "StrADiff, no diffusion branch": {"branch": "none"},
     "StrADiff, one shared branch": {"branch": "shared"},
+}
+ABLATIONS: dict[str, dict[str, Any]] = {
+    **BRANCHES,
     "StrADiff, no prior": {"lambda_prior": 0.0, "lambda_volume": 0.0},
     "StrADiff, no KL": {"lambda_kl": 0.0},
     "StrADiff, no warm start": {"init": "random"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contest import targets
-from contest.methods import ABLATIONS, DEFAULT, LINEAR, ORACLE, PEERS, PRESETS, PRIORS
+from contest.methods import ABLATIONS, BRANCHES, DEFAULT, LINEAR, ORACLE, PEERS, PRESETS, PRIORS
 from contest.problems import Problem
 from contest.targets import Target
 
@@ -37,6 +37,7 @@ def aimed(name: str, title: str, target: Target, *problems: Problem, **options: 
 LEAKY = Problem("leaky-ReLU, 2 layers", "leaky_relu")
 LEAKY_3 = Problem("leaky-ReLU, 3 layers", "leaky_relu", n_layers=3)
 TANH = Problem("tanh", "tanh")
+LEAKY_NOISY = Problem("leaky-ReLU, 10 % noise", "leaky_relu", noise=0.1)
 NOISY = Problem("linear, 10 % noise, m = 6", n_channels=6, noise=0.1)
 REAL = Problem("real, post-nonlinear", "sensor", "real", n_sources=4, n_channels=4)
 
@@ -87,6 +88,13 @@ WITH_TARGET = (
 TO_LOOK_AT = (
     Tier("ablations", "What each part is worth", (LEAKY, NOISY), {}, (DEFAULT, *ABLATIONS)),
     Tier(
+        "branch",
+        "What the diffusion branch is worth with few samples and with noise",
+        (Problem("leaky-ReLU, T = 300", "leaky_relu", n_samples=300), LEAKY_NOISY),
+        {},
+        (DEFAULT, *BRANCHES, "SOBI", ORACLE),
+    ),
+    Tier(
         "sources",
         "Other sources, linear mixing",
         (
@@ -110,7 +118,7 @@ TO_LOOK_AT = (
             Problem("post-nonlinear", "post_nonlinear"),
             Problem("tanh, RBF-GP sources, 2 % noise", "tanh", "rbf", noise=0.02),
             Problem("tanh, sparse sources", "tanh", "sparse"),
-            Problem("leaky-ReLU, 10 % noise", "leaky_relu", noise=0.1),
+            LEAKY_NOISY,
         ),
         {},
     ),

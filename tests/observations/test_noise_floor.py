@@ -1,4 +1,4 @@
-"""The noise floor finds white noise of any strength, leaves smooth sources alone, and holds whitening back no further."""
+"""The noise floor finds white noise, leaves smooth sources alone, and holds whitening back no further than that."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""Compiled programs are kept on disk, so that the second fit of a shape need not compile anew.
+
+JAX keeps them (https://docs.jax.dev/en/latest/persistent_compilation_cache.html); this says where, unless the user has
+told JAX already, and whether: on some processors JAX finds its own programs unfit for the machine, says so in a line of
+errors for each, and compiles again (jax issue 38445).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import serialize_executable
+from jax.experimental.compilation_cache import compilation_cache
+from platformdirs import user_cache_path
+
+VARIABLE = "STRADIFF_CACHE"
+OFF = "off"
+LEAST_SECONDS = 0.3  # of compiling: what is quicker is not worth a file
+MOST_BYTES = 1 << 29  # a shape takes about a third of a megabyte; the least used ones go first
+REFUSED = "AOT result"  # what XLA's complaint is about
+
+
+@functools.cache
+def keep_compiled() -> None:
+    """Have JAX keep its programs in the user's cache folder, or where the variable STRADIFF_CACHE says; "off": nowhere.
+
+    Nothing happens where JAX has a folder already, where none can be written, or where this processor would not take
+    its programs back.
+    """
+    where = os.environ.get(VARIABLE)
+    if jax.config.jax_compilation_cache_dir or where == OFF:
+        return
+    folder = Path(where) if where else user_cache_path("stradiff") / "compiled"
+    if not (_writable(folder) and _takes_programs_back()):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
+    compilation_cache.reset_cache()  # JAX asks once whether there is a folder, and may have asked before
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _takes_programs_back() -> bool:
+    """Whether a small program written to bytes can be read again without complaint."""
+    compiled = jax.jit(lambda x: x + 1.0).lower(jnp.zeros(8)).compile()
+    said = _said_while(lambda: serialize_executable.deserialize_and_load(*serialize_executable.serialize(compiled)))
+    return said is not None and REFUSED not in said
+
+
+def _said_while(call: Callable[[], object]) -> str | None:
+    """What compiled code wrote to the error stream meanwhile; None where the call failed."""
+    with tempfile.TemporaryFile() as file:
+        stream = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            call()
+        except Exception:  # whatever it was, programs do not come back
+            return None
+        finally:
+            os.dup2(stream, 2)
+            os.close(stream)
+        file.seek(0)
+        return file.read().decode(errors="replace")

@@ -1,0 +1,99 @@
+"""Compiled programs go where they should, and nowhere where they would not come back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from stradiff.model import compiled
+
+SETTINGS = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_compilation_cache_max_size",
+)
+
+FIT = """
+import jax
+from jax import monitoring
+from stradiff import StrADiff, simulate
+seen = []
+monitoring.register_event_listener(lambda event, **_: seen.append(event))
+StrADiff(2, max_epochs=2, tol=0.0, uncertainty="monte-carlo", random_state=0, verbose=False).fit(
+    simulate("linear", n_samples=150, seed=0).recording.values[:, :2]
+)
+print(seen.count("/jax/compilation_cache/cache_hits"))
+"""
+
+
+@pytest.fixture
+def untold(monkeypatch, tmp_path):
+    """JAX without a folder of its own, and a new one to offer it; everything as before afterwards."""
+    before = {name: getattr(jax.config, name) for name in SETTINGS}
+    jax.config.update("jax_compilation_cache_dir", None)
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "new"))
+    yield tmp_path / "new"
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compiled.compilation_cache.reset_cache()
+
+
+def folder():
+    compiled.keep_compiled.__wrapped__()
+    return jax.config.jax_compilation_cache_dir
+
+
+def test_keeps_them_in_the_folder_given(untold):
+    assert folder() == str(untold)
+    assert untold.is_dir()
+
+
+def test_keeps_them_in_the_users_cache_by_default(untold, monkeypatch):
+    monkeypatch.delenv(compiled.VARIABLE)
+    monkeypatch.setattr(compiled, "user_cache_path", lambda name: untold / name)
+    assert folder() == str(untold / "stradiff" / "compiled")
+
+
+def test_off_is_off(untold, monkeypatch):
+    monkeypatch.setenv(compiled.VARIABLE, "off")
+    assert folder() is None
+
+
+def test_what_the_user_told_jax_stands(untold, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
+    assert folder() == str(tmp_path / "own")
+
+
+def test_no_folder_where_none_can_be(untold, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "file" / "below"))
+    assert folder() is None
+
+
+@pytest.mark.parametrize("complaint", ["Loading XLA:CPU AOT result. Target machine feature +x is not supported", None])
+def test_nothing_is_kept_that_would_not_come_back(untold, monkeypatch, complaint):
+    monkeypatch.setattr(compiled, "_said_while", lambda call: complaint)
+    assert folder() is None
+
+
+def test_complaints_of_compiled_code_are_heard_and_not_shown(capfd):
+    assert compiled._said_while(lambda: os.write(2, b"AOT result\n")) == "AOT result\n"
+    assert capfd.readouterr().err == ""
+    assert compiled._said_while(lambda: 1 / 0) is None
+
+
+def test_a_second_process_reads_what_the_first_compiled(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_COMPILATION")}
+    environment[compiled.VARIABLE] = str(tmp_path)
+    hits = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FIT], env=environment, capture_output=True, text=True, check=True
+        )
+        hits.append(int(done.stdout))
+    assert hits[0] == 0
+    assert hits[1] >= 3
