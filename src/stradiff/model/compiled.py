@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock  # noqa: F401  JAX needs it to bound the folder
 import jax
 import jax.numpy as jnp
 from jax.experimental import serialize_executable
@@ -34,7 +35,7 @@ def keep_compiled() -> None:
     its programs back.
     """
     where = os.environ.get(VARIABLE)
-    if jax.config.jax_compilation_cache_dir or where == OFF:
+    if jax.config.jax_compilation_cache_dir or where == OFF:  # type: ignore[attr-defined]
         return
     folder = Path(where) if where else user_cache_path("stradiff") / "compiled"
     if not (_writable(folder) and _takes_programs_back()):
