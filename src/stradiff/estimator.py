@@ -19,17 +19,18 @@ from stradiff.evaluation.stability import stability_of
 from stradiff.fitted import Fitted
 from stradiff.fitting import Callback, Fit, Settings
 from stradiff.fitting.callbacks import check_callbacks
+from stradiff.fitting.checkpoint import check_checkpoint
 from stradiff.fitting.recorder import check_epochs
 from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference import Separation, separate
-from stradiff.inference.separation import check_guess
-from stradiff.observations import check_observations, check_rank, count_sources, interpolated, seen_values
+from stradiff.observations import check_observations, check_rank, interpolated, seen_values
 from stradiff.observations.missing import check_missing
 from stradiff.observations.times import time_axis
-from stradiff.presets import resolve
+from stradiff.presets import resolve_for
 from stradiff.provenance import describe
 
 OWN = {"n_components", "preset", "init", "missing", "n_draws", "record_epochs", "callbacks", "random_state", "verbose"}
+OWN |= {"checkpoint", "checkpoint_seconds"}
 
 
 class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -104,6 +105,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Fits from different starts, of which the one with the least objective is kept (``stradiff.fitting.restarts``).
     callbacks : sequence of callables
         Each is called with a ``stradiff.fitting.Report`` about every hundred epochs; returning True stops the fit.
+    checkpoint, checkpoint_seconds : path, float, optional
+        File in which training is kept every so many seconds. Where ``fit`` finds one of the same recording, settings
+        and seed, it goes on from there, to the same bits as if never stopped. Removed when a fit ends but by Ctrl-C.
     random_state : int, RandomState or None
         The same number gives the same bits on the same machine.
     verbose : bool or "auto"
@@ -185,6 +189,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         record_epochs: str | tuple[int, ...] = "auto",
         n_restarts: int | None = None,
         callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 60.0,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | str = "auto",
     ):
@@ -226,6 +232,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.record_epochs = record_epochs
         self.n_restarts = n_restarts
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_seconds = checkpoint_seconds
         self.random_state = random_state
         self.verbose = verbose
 
@@ -250,6 +258,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         settings, guess = self._settings(values)
         irregular, self.times_, self.span_ = time_axis(times, len(values))
         seed = check_seed(self.random_state)
+        checkpoint = check_checkpoint(self.checkpoint, self.checkpoint_seconds, self.random_state)
         separation, result = separate(
             values,
             irregular,
@@ -261,6 +270,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             record=check_epochs(self.record_epochs),
             callbacks=check_callbacks(self.callbacks),
             verbose=self.verbose,
+            checkpoint=checkpoint,
         )
         self._store(separation, result, values)
         self.fit_info_ = describe(
@@ -274,6 +284,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.fit_info_ |= stability_of(result, separation.readout)
         found = examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
         self.warnings_, self.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]
+        if checkpoint and not self.interrupted_:
+            checkpoint.remove()
         warn_of(found)
         return self
 
@@ -316,24 +328,14 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            wanted: Any = 1 if self._counts_sources else self.n_components
+            wanted: Any = 1 if str(self.n_components) == "auto" else self.n_components
             check_rank(interpolated(values, seen_values(values)), wanted, channel_names=names)
         return values
 
-    @property
-    def _counts_sources(self) -> bool:
-        return isinstance(self.n_components, str) and self.n_components == "auto"
-
     def _settings(self, values: np.ndarray) -> tuple[Settings, np.ndarray | None]:
         """The settings in force, and the sources to start from if the user gave some."""
-        n_sources = values.shape[1] if self.n_components is None else self.n_components
-        if self._counts_sources:
-            n_sources = count_sources(interpolated(values, seen_values(values)))
         overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
-        if self.init is None or isinstance(self.init, str):
-            return resolve(self.preset, int(n_sources), {**overrides, "init": self.init}), None
-        guess = check_guess(self.init, len(values), int(n_sources))
-        return resolve(self.preset, int(n_sources), {**overrides, "init": "given"}), guess
+        return resolve_for(values, self.n_components, self.preset, self.init, overrides)
 
     def _store(self, separation: Separation, result: Fit, values: np.ndarray) -> None:
         self._separation = separation

@@ -8,6 +8,8 @@ import numpy as np
 
 from stradiff.errors import OptionError
 from stradiff.fitting.settings import Settings
+from stradiff.inference.separation import check_guess
+from stradiff.observations import count_sources, interpolated, seen_values
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper to the letter: its objective, its normalisation of the map, random starts, all epochs.
@@ -49,6 +51,22 @@ def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
     mixing = given.get("mixing", Settings.mixing)
     for_map = FOR_MAPS.get(mixing, {}) if preset == "default" and isinstance(mixing, str) else {}
     return Settings(**{**PRESETS[preset], **for_map, **given, "n_sources": n_sources})
+
+
+def resolve_for(
+    values: np.ndarray, n_components: Any, preset: str, init: Any, overrides: dict[str, Any]
+) -> tuple[Settings, np.ndarray | None]:
+    """The settings for a checked recording ``(T, m)``, its sources counted where that is asked for.
+
+    And the sources ``(T, n)`` to start from, where ``init`` holds some instead of the name of a method.
+    """
+    n_sources = values.shape[1] if n_components is None else n_components
+    if isinstance(n_components, str) and n_components == "auto":
+        n_sources = count_sources(interpolated(values, seen_values(values)))
+    if init is None or isinstance(init, str):
+        return resolve(preset, int(n_sources), {**overrides, "init": init}), None
+    guess = check_guess(init, len(values), int(n_sources))
+    return resolve(preset, int(n_sources), {**overrides, "init": "given"}), guess
 
 
 def _plain(value: Any) -> Any:

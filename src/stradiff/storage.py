@@ -47,7 +47,8 @@ FACTS: dict[str, type] = {
     "n_features_in_": int,
 }
 POSTERIOR = ("mode", "nu", "leakage")
-NOT_KEPT = ("callbacks", "init")  # functions; and an array as long as the recording, of use only before the fit
+# Functions; an array as long as the recording; a place on one machine. All of use only before or during the fit.
+NOT_KEPT = ("callbacks", "init", "checkpoint")
 
 Arrays = dict[str, np.ndarray]
 

@@ -83,6 +83,14 @@ Seed = Annotated[
     int,
     typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw: the same seed gives the same numbers."),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on from the checkpoint in DIR; the options must be those it was written with."),
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(min=0.0, metavar="SECONDS", help="Time between two checkpoints while training."),
+]
 SamplingRate = Annotated[
     float | None,
     typer.Option(

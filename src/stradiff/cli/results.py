@@ -32,6 +32,18 @@ def output_folder(path: Path) -> Iterator[Path]:
                 place.rmdir()
 
 
+def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
+    """Where training is kept in the folder of the results; without ``resume`` what an earlier run left there goes."""
+    from stradiff.fitting.checkpoint import Checkpoint
+
+    place = folder / "training.checkpoint"
+    if not resume:
+        Checkpoint(place, seconds=0.0).remove()
+    elif not place.exists():
+        console.progress(f"There is no checkpoint in {folder}; training starts anew.")
+    return place
+
+
 def fit(console: Console, recording: Recording, n_components: int | str, **settings: Any) -> StrADiff:
     """Fit StrADiff to a recording, with a progress bar where somebody watches.
 

@@ -18,6 +18,8 @@ def separate(
     restarts: o.Restarts = None,
     seed: o.Seed = 0,
     missing: o.Missing = "refuse",
+    resume: o.Resume = False,
+    checkpoint_every: o.CheckpointEvery = 60.0,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -29,9 +31,11 @@ def separate(
     Writes into DIR: report.html (open it first), sources.csv, bands.csv
     (mean, standard deviation and 95 % limits of every source),
     reconstruction.csv, history.csv, summary.json and fit.stradiff, which
-    StrADiff.load, stradiff info and stradiff report read.
+    StrADiff.load, stradiff info and stradiff report read. While it trains, DIR
+    holds training.checkpoint: with --resume a run that was killed, or stopped
+    by Ctrl-C, goes on from there.
     """
-    from stradiff.cli.results import fit, output_folder, show_summary, write_results
+    from stradiff.cli.results import checkpoint_in, fit, output_folder, show_summary, write_results
 
     console = Console(json, quiet)
     data = o.read(recording, sampling_rate, time_column, columns, missing)
@@ -43,8 +47,10 @@ def separate(
         "max_epochs": max_epochs,
         "n_restarts": restarts,
         "random_state": seed,
+        "checkpoint_seconds": checkpoint_every,
     }
     with output_folder(out) as folder:
+        settings["checkpoint"] = checkpoint_in(folder, resume, console)
         summary = write_results(fit(console, data, components, **settings), data, folder)
     show_summary(console, summary)
     console.say(f"Report: {summary['files']['report']}")

@@ -63,6 +63,10 @@ class History:
         columns["length_scales"] = info.length_scales
         self._pieces.append({name: np.asarray(rows[:n_epochs], np.float64) for name, rows in columns.items()})
 
+    def restore(self, rows: dict[str, np.ndarray]) -> None:
+        """What ``as_dict`` returned once, instead of what is there."""
+        self._pieces = [{name: rows[name] for name in self._pieces[0]}]
+
     def as_dict(self) -> dict[str, np.ndarray]:
         """One array per name, an epoch per row."""
         return {name: np.concatenate([piece[name] for piece in self._pieces]) for name in self._pieces[0]}

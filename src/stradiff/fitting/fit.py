@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stradiff.errors import StorageError
 from stradiff.fitting import trainer
 from stradiff.fitting.callbacks import Callback, EarlyStopping, History, ProgressBar, Report
+from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainState
@@ -55,12 +58,14 @@ def fit(
     record: tuple[int, ...] | str = "auto",
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Algorithm 1 on normalised observations ``(T, m)``, ``times`` normalised to [0, 1] or None.
 
     ``seen`` (``stradiff.model.visible``) leaves missing samples out of the reconstruction; what stands in their place
     among the observations serves the warm start alone.
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C.
+    Where ``checkpoint`` has a file of the same fit, training goes on from there.
     """
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
     model = initial_model(observed, times, settings, model_key, guess)
@@ -69,23 +74,56 @@ def fit(
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)
     result = Fit(model, {}, {}, 0)
+    keeper = _Keeper(checkpoint, task_of(observed, times, settings, seen, guess, seed, record), loop, recorder)
+    done = keeper.restore() and stopping(loop.report())
     with ProgressBar(verbose, settings.max_epochs) as bar:
         try:
-            while loop.epoch < settings.max_epochs:
+            while loop.epoch < settings.max_epochs and not done:
                 loop.advance(recorder.next_stop(loop.epoch, settings.max_epochs))
                 report = loop.report()
                 watchers: list[Callback] = [bar, stopping, *callbacks]
                 if any([look(report) for look in watchers]):  # a list, so that every one is called
                     break
                 recorder.look(loop.state.model, loop.epoch)
+                keeper.look()
         except KeyboardInterrupt:
             result.interrupted = True
         except FloatingPointError:
             result.diverged = True
+    keeper.look(last=True)
     recorder.look(loop.state.model, loop.epoch, last=True)
     result.model, result.n_epochs, result.converged = loop.state.model, loop.epoch, stopping.converged
     result.history, result.paths = loop.history.as_dict(), recorder.paths
     return result
+
+
+class _Keeper:
+    """The checkpoint of a fit, where there is one: the state, the history and the paths, read and written together."""
+
+    def __init__(self, checkpoint: Checkpoint | None, task: str, loop: _Loop, recorder: PathRecorder) -> None:
+        self._checkpoint, self._task, self._loop, self._recorder = checkpoint, task, loop, recorder
+
+    def restore(self) -> bool:
+        """Go to where the file is; whether there was one."""
+        kept = self._checkpoint.read(self._loop.state, self._task) if self._checkpoint else None
+        if kept is None:
+            return False
+        self._loop.go_to(kept.state, kept.history)
+        self._recorder.go_to(kept.paths, self._loop.state.model, self._loop.epoch)
+        return True
+
+    def look(self, *, last: bool = False) -> None:
+        """Write if it is time, or if training is over; a disk that refuses costs the checkpoint and not the fit."""
+        if self._checkpoint is None or not (last or self._checkpoint.due):
+            return
+        kept = Kept(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)
+        try:
+            self._checkpoint.write(kept, self._task)
+        except StorageError as error:
+            warnings.warn(
+                f"No checkpoint from here on; training goes on without. {error}", RuntimeWarning, stacklevel=2
+            )
+            self._checkpoint = None
 
 
 class _Loop:
@@ -107,6 +145,11 @@ class _Loop:
         self._settings = settings
         self._seen = None if seen is None else jnp.asarray(seen, jnp.float32)
         self._n_values = round(float(count_visible(self._seen, observed.size)))
+
+    def go_to(self, state: TrainState, history: dict[str, np.ndarray]) -> None:
+        """On from a state of the same fit."""
+        self.state, self.epoch = state, int(state.epoch)
+        self.history.restore(history)
 
     def advance(self, stop: int) -> None:
         """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, where numbers end.

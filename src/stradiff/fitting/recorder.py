@@ -46,6 +46,13 @@ class PathRecorder:
             return end
         return min([wanted for wanted in self._wanted if wanted > epoch] + [end])
 
+    def go_to(self, paths: dict[int, np.ndarray], model: Model, epoch: int) -> None:
+        """The paths that were there when the same fit was at ``epoch``; that of this epoch may be still to come."""
+        self.paths = dict(paths)
+        while self._doubling < epoch:
+            self._doubling *= 2
+        self.look(model, epoch)
+
     def look(self, model: Model, epoch: int, *, last: bool = False) -> None:
         """Record if this epoch is due."""
         due = (0, self._doubling) if self._wanted is None else self._wanted

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import expm
 
+from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.fit import Fit, Restart, fit
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.warm_start import starting_sources
@@ -29,6 +30,7 @@ def fit_best(
     *,
     guess: np.ndarray | None = None,
     seed: int = 0,
+    checkpoint: Checkpoint | None = None,
     **how: Any,
 ) -> Fit:
     """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
@@ -36,7 +38,7 @@ def fit_best(
     Its ``restarts`` tell of all of them, the chosen one first. Stopped by hand, it chooses among the fits so far.
     """
     if settings.n_restarts == 1:
-        return fit(observed, times, settings, guess=guess, seed=seed, **how)
+        return fit(observed, times, settings, guess=guess, seed=seed, checkpoint=checkpoint, **how)
     if settings.init != "random":
         guess = starting_sources(observed, settings, guess)
         settings = dataclasses.replace(settings, init="given")
@@ -45,7 +47,8 @@ def fit_best(
     for number in range(settings.n_restarts):
         own = restart_seed(seed, number)
         start = turned(guess, own) if guess is not None and number else guess
-        found = fit(observed, times, settings, guess=start, seed=own, **how)
+        file = checkpoint and checkpoint.of_restart(number)
+        found = fit(observed, times, settings, guess=start, seed=own, checkpoint=file, **how)
         told.append(_tell(found, own))
         if best is None or told[-1].objective < told[0].objective:
             best = found

@@ -13,6 +13,7 @@ import numpy as np
 
 from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
+from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.warm_start import priors_of
 from stradiff.inference.laplace import Posterior, find_posterior, laplace_draws, laplace_spread
 from stradiff.inference.needs import needed_memory
@@ -164,6 +165,7 @@ def separate(
     record: tuple[int, ...] | str = "auto",
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Separation, Fit]:
     """Normalise, fit, and fix how the answer is read: order, sign and scale.
 
@@ -193,6 +195,7 @@ def separate(
             record=record,
             callbacks=callbacks,
             verbose=verbose,
+            checkpoint=checkpoint,
         )
         posterior = None
         if settings.uncertainty == "laplace":
