@@ -176,9 +176,26 @@ def test_interrupted_fit_is_still_written(run, quick, simulated, tmp_path, monke
     arguments = ["separate", simulated / "recording.csv", "-n", 3, "--max-epochs", 5000]
     result = run(*arguments, "--out", tmp_path / "out")
     assert result.code == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == RESULTS
+    assert {path.name for path in (tmp_path / "out").iterdir()} == RESULTS | {"training.checkpoint"}
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["training"]["interrupted"]
     assert "Stopped by hand" in result.err
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_numbers(run, quick, simulated, tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    arguments = ["separate", simulated / "recording.csv", "-n", 3, "--max-epochs", 150, "--uncertainty", "monte-carlo"]
+    assert run(*arguments, "--out", tmp_path / "whole", "-q").code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(estimator, "StrADiff", functools.partial(StrADiff, callbacks=(interrupt,)))
+        assert run(*arguments, "--out", tmp_path / "out", "-q").code == 0
+    assert run(*arguments, "--out", tmp_path / "out").err.endswith("go on from it with --resume, or delete it.\n")
+    assert run(*arguments, "--out", tmp_path / "out", "--resume", "-q").code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == RESULTS
+    for name in ("sources.csv", "bands.csv", "history.csv"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert "training starts anew" in run(*arguments, "--out", tmp_path / "new", "--resume").err
 
 
 def test_writing_that_fails_leaves_no_half_written_file(run, simulated, tmp_path, monkeypatch, separated):

@@ -33,14 +33,14 @@ def output_folder(path: Path) -> Iterator[Path]:
 
 
 def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
-    """Where training is kept in the folder of the results; without ``resume`` what an earlier run left there goes."""
-    from stradiff.fitting.checkpoint import Checkpoint
+    """Where training is kept in the folder of the results; what an unfinished run left there is not overwritten."""
+    from stradiff.errors import OptionError
 
     place = folder / "training.checkpoint"
-    if not resume:
-        Checkpoint(place, seconds=0.0).remove()
-    elif not place.exists():
-        console.progress(f"There is no checkpoint in {folder}; training starts anew.")
+    if place.exists() and not resume:
+        raise OptionError(f"{place} is left of an unfinished run; go on from it with --resume, or delete it.")
+    if resume and not place.exists():
+        console.remark([f"There is no checkpoint in {folder}; training starts anew."])
     return place
 
 
