@@ -14,6 +14,7 @@ from contest.problems import Example, Problem
 from stradiff.baselines import AMUSE, PCA, SOBI, FastICA, LinearSeparator, Picard
 from stradiff.errors import SeparationWarning
 from stradiff.evaluation import best_linear_unmixing
+from stradiff.model.priors import PRIORS as PRIOR_FAMILIES
 
 
 @dataclass
@@ -34,7 +35,7 @@ Method = Callable[[Problem, Example, int], Outcome]
 DEFAULT, ORACLE = "StrADiff", "best linear (oracle)"
 LINEAR = ("SOBI", "AMUSE", "FastICA", "Picard", "PCA")
 PEERS = ("iVAE", "PCL")
-PRIOR_NAMES = ("rbf", "matern12", "matern32", "spectral_mixture", "ar", "ar_student", "gmm_ar", "auto")
+PRIOR_NAMES = (*(name for name in PRIOR_FAMILIES if name != "rbf"), "rbf+matern12", "auto")  # the default is RBF
 PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
 PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
 BRANCHES: dict[str, dict[str, Any]] = {

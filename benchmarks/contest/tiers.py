@@ -37,7 +37,6 @@ def aimed(name: str, title: str, target: Target, *problems: Problem, **options: 
 LEAKY = Problem("leaky-ReLU, 2 layers", "leaky_relu")
 LEAKY_3 = Problem("leaky-ReLU, 3 layers", "leaky_relu", n_layers=3)
 TANH = Problem("tanh", "tanh")
-LEAKY_NOISY = Problem("leaky-ReLU, 10 % noise", "leaky_relu", noise=0.1)
 NOISY = Problem("linear, 10 % noise, m = 6", n_channels=6, noise=0.1)
 REAL = Problem("real, post-nonlinear", "sensor", "real", n_sources=4, n_channels=4)
 
@@ -89,8 +88,8 @@ TO_LOOK_AT = (
     Tier("ablations", "What each part is worth", (LEAKY, NOISY), {}, (DEFAULT, *ABLATIONS)),
     Tier(
         "branch",
-        "What the diffusion branch is worth with few samples and with noise",
-        (Problem("leaky-ReLU, T = 300", "leaky_relu", n_samples=300), LEAKY_NOISY),
+        "What the diffusion branch is worth with few samples",
+        (Problem("leaky-ReLU, T = 300", "leaky_relu", n_samples=300),),
         {},
         (DEFAULT, *BRANCHES, "SOBI", ORACLE),
     ),
@@ -118,7 +117,7 @@ TO_LOOK_AT = (
             Problem("post-nonlinear", "post_nonlinear"),
             Problem("tanh, RBF-GP sources, 2 % noise", "tanh", "rbf", noise=0.02),
             Problem("tanh, sparse sources", "tanh", "sparse"),
-            LEAKY_NOISY,
+            Problem("leaky-ReLU, 10 % noise", "leaky_relu", noise=0.1),
         ),
         {},
     ),
@@ -136,7 +135,7 @@ TO_LOOK_AT = (
         {},
         WITHOUT_PEERS,
     ),
-    Tier("variants", "Other priors and presets", (LEAKY,), {}, (DEFAULT, *PRIORS, *PRESETS)),
+    Tier("variants", "Other priors and presets", (NOISY,), {}, (DEFAULT, *PRIORS, *PRESETS)),
 )
 
 TIERS = {tier.name: tier for tier in (*WITH_TARGET, *TO_LOOK_AT)}

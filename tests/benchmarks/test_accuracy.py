@@ -250,7 +250,7 @@ def test_pictures_show_every_source(made_up, tmp_path):
     np.testing.assert_allclose(np.sort(points), np.sort(plots.stretched(np.array(shown))))
     plt.close(figure)
     saved = [path.stem for path in plots.save(made_up, tmp_path)]
-    assert saved == ["accuracy-leaky", "accuracy-ablations", "accuracy-variants"]
+    assert saved == ["accuracy-leaky", "accuracy-ablations"]
     assert plots.draw_tier(tiers.TIERS["real"], made_up) is None
 
 
