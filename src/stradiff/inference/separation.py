@@ -246,17 +246,15 @@ def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
 def _normaliser(gappy: np.ndarray, filled: np.ndarray, settings: Settings) -> Normaliser:
     """What ``settings.normalise`` asks for; "auto": white, as far as noise allows, where every direction is a source's.
 
-    Elsewhere whitening would amplify noise. Behind a linear map it would in weak directions too: these it amplifies
-    only until the white noise that the recording leaves room for is nu_y, which training takes every normalised channel
-    to hold. (What bends leave in a spectrum looks like noise and is not.) Never white where a map bends channel by
-    channel: whitening would mix the channels first.
+    Elsewhere whitening would amplify noise, and so it would in weak directions: these it amplifies only until the white
+    noise that the recording leaves room for is nu_y, which training takes every normalised channel to hold. Never white
+    where a map bends channel by channel: whitening would mix the channels first.
     """
     if settings.normalise != "auto":
         return fit_normaliser(gappy, settings.normalise)
     if settings.mixing == "post_nonlinear" or filled.shape[1] > settings.n_sources:
         return fit_normaliser(gappy, "standardise")
-    floor = min(1.0, noise_floor(filled) / settings.nu_y) if settings.mixing == "linear" else 0.0
-    return fit_normaliser(gappy, "whiten", floor=floor)
+    return fit_normaliser(gappy, "whiten", floor=min(1.0, noise_floor(filled) / settings.nu_y))
 
 
 def _moment_key(seed: int) -> jax.Array:
