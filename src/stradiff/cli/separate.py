@@ -51,7 +51,10 @@ def separate(
     }
     with output_folder(out) as folder:
         settings["checkpoint"] = checkpoint_in(folder, resume, console)
-        summary = write_results(fit(console, data, components, **settings), data, folder)
+        model = fit(console, data, components, **settings)
+        if model.interrupted_:
+            console.remark(["The same command with --resume goes on from there."])
+        summary = write_results(model, data, folder)
     show_summary(console, summary)
     console.say(f"Report: {summary['files']['report']}")
     console.result(summary)
