@@ -20,6 +20,7 @@ SHELLS = (
     "storage",
     "fitted",
     "estimator",
+    "many",
     "cli",
 )  # they may use everybody
 

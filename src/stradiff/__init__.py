@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         si_sdr,
     )
     from stradiff.fitting import Report
+    from stradiff.many import fit_many
     from stradiff.model.priors import register_prior
     from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate
 
@@ -48,6 +49,7 @@ _HOMES = {
     "amari_distance": "evaluation",
     "si_sdr": "evaluation",
     "StrADiff": "estimator",
+    "fit_many": "many",
     "StrADiffError": "errors",
     "InputError": "errors",
 }
@@ -72,6 +74,7 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "amari_distance",
     "si_sdr",
     "StrADiff",
+    "fit_many",
     "StrADiffError",
     "InputError",
 ]

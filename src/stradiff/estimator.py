@@ -232,10 +232,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.record_epochs = record_epochs
         self.n_restarts = n_restarts
         self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.checkpoint_seconds = checkpoint_seconds
-        self.random_state = random_state
-        self.verbose = verbose
+        self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
+        self.random_state, self.verbose = random_state, verbose
 
     def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
         """Learn sources and mixing of a recording.

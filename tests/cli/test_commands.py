@@ -146,12 +146,13 @@ def test_time_column_by_name(run, tmp_path, asked):
 
 def test_options_reach_the_estimator(run, simulated, tmp_path, asked):
     options = ["--mixing", "mlp", "--prior", "matern32", "--preset", "paper", "--max-epochs", 7, "--seed", 9]
-    options += ["--restarts", 2, "--uncertainty", "monte-carlo"]
+    options += ["--restarts", 2, "--uncertainty", "monte-carlo", "--checkpoint-every", 5]
     run("separate", simulated / "recording.csv", "-n", 2, *options, "--out", tmp_path / "out")
     assert asked.n_components == 2
     assert asked.settings == {
         "mixing": "mlp", "prior": "matern32", "preset": "paper", "max_epochs": 7, "n_restarts": 2,
-        "random_state": 9, "uncertainty": "monte-carlo",
+        "random_state": 9, "uncertainty": "monte-carlo", "checkpoint_seconds": 5.0,
+        "checkpoint": tmp_path / "out" / "training.checkpoint",
     }  # fmt: skip
 
 
@@ -273,3 +274,36 @@ def test_demo_of_a_bent_mixture_fits_a_network(run, quick, tmp_path, monkeypatch
     summary = run("demo", "nonlinear", "--epochs", 2, "--out", tmp_path, "--json").json()
     assert summary["model"]["mixing"] == "mlp"
     assert (tmp_path / "figure7_sources.png").stat().st_size > 0
+
+
+def test_a_folder_is_separated_file_by_file(run, quick, simulated, tmp_path):
+    folder, out = tmp_path / "recordings", tmp_path / "out"
+    folder.mkdir()
+    for name in ("first", "second"):
+        (folder / f"{name}.csv").write_bytes((simulated / "recording.csv").read_bytes())
+    (folder / "third.csv").write_text("a,b\n1,x\n")
+    (folder / "notes.txt").write_text("no recording")
+    arguments = ["separate", folder, "-n", 3, "--max-epochs", 2, "--out", out, "--json"]
+    result = run(*arguments)
+    told = {one["name"]: one for one in result.json()["recordings"]}
+    assert result.code == 2
+    assert set(told) == {"first", "second", "third"}
+    assert told["first"]["error"] is told["second"]["error"] is None
+    assert "third.csv: line 2, column 'b': 'x' is not a number" in told["third"]["error"]
+    assert {path.name for path in (out / "first").iterdir()} == RESULTS
+    assert (out / "first" / "sources.csv").read_bytes() == (out / "second" / "sources.csv").read_bytes()
+    assert not (out / "third").exists()
+    again = {one["name"]: one["seconds"] for one in run(*arguments).json()["recordings"]}
+    assert again["first"] == again["second"] == 0
+    lines = run(*arguments[:-1]).out.splitlines()
+    assert lines[0] == f"first: {out / 'first'} (there already)"
+    assert lines[2].startswith("third: InputError: ")
+
+
+def test_a_folder_without_recordings_and_jobs_without_a_folder_are_refused(run, simulated, tmp_path):
+    assert "holds no recording" in run("separate", tmp_path, "-n", 3, "--out", tmp_path / "out").err
+    (tmp_path / "a.csv").write_text("")
+    (tmp_path / "a.npy").write_text("")
+    assert "several files called a" in run("separate", tmp_path, "-n", 3, "--out", tmp_path / "out").err
+    result = run("separate", simulated / "recording.csv", "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
+    assert (result.code, "for a folder" in result.err) == (2, True)

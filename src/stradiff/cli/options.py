@@ -18,6 +18,15 @@ RecordingFile = Annotated[
         show_default=False,
     ),
 ]
+RecordingFileOrFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECORDING",
+        help="The recording: .csv, .tsv, .npy, .npz or .wav. Rows are samples, columns are channels. Or a folder of "
+        "such files.",
+        show_default=False,
+    ),
+]
 FitFile = Annotated[
     Path,
     typer.Argument(metavar="FIT", help="A saved fit: the file fit.stradiff of an earlier run.", show_default=False),
@@ -91,6 +100,16 @@ CheckpointEvery = Annotated[
     float,
     typer.Option(min=0.0, metavar="SECONDS", help="Time between two checkpoints while training."),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(min=1, help="For a folder: worker processes on this machine. A fit keeps about one core busy."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="For a folder: a dask scheduler whose cluster works instead.", show_default=""
+    ),
+]
 SamplingRate = Annotated[
     float | None,
     typer.Option(
@@ -152,20 +171,23 @@ def time_position(column: str | None) -> str | int | bool | None:
     return False if column.strip().lower() == "none" else name_or_position(column)
 
 
-def read(
-    path: Path,
+def reading(
     sampling_rate: float | None = None,
     time_column: str | None = None,
     columns: str | None = None,
     missing: str = "refuse",
-) -> Recording:
-    """Read the recording that the options describe."""
+) -> dict[str, Any]:
+    """What ``read_recording`` is to be told by these options."""
+    return {
+        "sampling_rate": sampling_rate,
+        "time_column": time_position(time_column),
+        "columns": names_or_positions(columns),
+        "missing": missing,
+    }
+
+
+def read(path: Path, *options: Any, **more: Any) -> Recording:
+    """Read the recording that the options (those of ``reading``) describe."""
     from stradiff.observations.readers import read_recording
 
-    return read_recording(
-        path,
-        sampling_rate=sampling_rate,
-        time_column=time_position(time_column),
-        columns=names_or_positions(columns),
-        missing=missing,
-    )
+    return read_recording(path, **reading(*options, **more))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import typer
+
 from stradiff.cli import options as o
 from stradiff.cli.console import Console
+from stradiff.errors import OptionError
 
 
 def separate(
-    recording: o.RecordingFile,
+    recording: o.RecordingFileOrFolder,
     components: o.Components,
     out: o.OutFolder,
     mixing: o.Mixing = "linear",
@@ -20,26 +25,29 @@ def separate(
     missing: o.Missing = "refuse",
     resume: o.Resume = False,
     checkpoint_every: o.CheckpointEvery = 60.0,
+    jobs: o.Jobs = 1,
+    scheduler: o.Scheduler = None,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Find the sources of a recording.
+    """Find the sources of a recording, or of every recording in a folder.
 
     Writes into DIR: report.html (open it first), sources.csv, bands.csv
     (mean, standard deviation and 95 % limits of every source),
     reconstruction.csv, history.csv, summary.json and fit.stradiff, which
     StrADiff.load, stradiff info and stradiff report read. While it trains, DIR
     holds training.checkpoint: with --resume a run that was killed, or stopped
-    by Ctrl-C, goes on from there.
+    by Ctrl-C, goes on from there. For a folder, DIR holds a folder for each
+    recording, those that are finished are left as they are, and one that
+    cannot be separated stops no other.
     """
     from stradiff.cli.results import checkpoint_in, fit, output_folder, show_summary, write_results
 
     console = Console(json, quiet)
-    data = o.read(recording, sampling_rate, time_column, columns, missing)
-    settings = {
+    settings: dict[str, Any] = {
         "mixing": mixing,
         "prior": None if prior is None else o.one_or_several(prior),
         "preset": preset,
@@ -47,8 +55,19 @@ def separate(
         "max_epochs": max_epochs,
         "n_restarts": restarts,
         "random_state": seed,
-        "checkpoint_seconds": checkpoint_every,
     }
+    reading = o.reading(sampling_rate, time_column, columns, missing)
+    if recording.is_dir():
+        from stradiff.cli.many import separate_folder, show_outcomes
+
+        how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler, "console": console}
+        outcomes = separate_folder(recording, components, out, reading, settings, **how)
+        show_outcomes(console, outcomes)
+        raise typer.Exit(2 if any(outcome.error for outcome in outcomes) else 0)
+    if jobs > 1 or scheduler is not None:
+        raise OptionError(f"--jobs and --scheduler are for a folder of recordings, and {recording} is none.")
+    data = o.read(recording, sampling_rate, time_column, columns, missing)
+    settings["checkpoint_seconds"] = checkpoint_every
     with output_folder(out) as folder:
         settings["checkpoint"] = checkpoint_in(folder, resume, console)
         model = fit(console, data, components, **settings)

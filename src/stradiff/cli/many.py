@@ -1,0 +1,80 @@
+"""``stradiff separate FOLDER``: every recording of a folder, each with a folder of results of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stradiff.cli.console import Console
+from stradiff.errors import InputError
+from stradiff.fitting.checkpoint import task_of
+from stradiff.many.work import Outcome, work_through
+from stradiff.observations.readers import READERS, read_recording
+
+LAST = "summary.json"  # of the files of a result: where it is, all others are
+
+
+@dataclass(frozen=True)
+class FileSeparation:
+    """A file, how it is read, and how its recording is separated."""
+
+    file: Path
+    components: int | str
+    reading: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def task(self) -> str:
+        """A digest of the file's content and of all options."""
+        options = sorted({**self.reading, **self.settings}.items())
+        return task_of(self.file.read_bytes(), self.components, options)
+
+    def work(self, path: Path) -> None:
+        """Write everything that ``separate`` writes of one recording beside ``path``."""
+        from stradiff.cli.results import fit, output_folder, write_results
+
+        data = read_recording(self.file, **self.reading)
+        with output_folder(path.parent) as folder:
+            write_results(fit(Console(json=False, quiet=True), data, self.components, **self.settings), data, folder)
+
+
+def separate_folder(
+    recordings: Path,
+    components: int | str,
+    out: Path,
+    reading: dict[str, Any],
+    settings: dict[str, Any],
+    *,
+    jobs: int,
+    scheduler: str | None,
+    console: Console,
+) -> list[Outcome]:
+    """Separate every file of a kind that can be read; what is finished already is left as it is."""
+    files = {file.stem: file for file in sorted(recordings.iterdir()) if file.suffix.lower() in READERS}
+    names = [file.stem for file in recordings.iterdir() if file.suffix.lower() in READERS]
+    if not files:
+        raise InputError(f"{recordings} holds no recording; give a folder of {', '.join(READERS)} files.")
+    if len(names) > len(files):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError(f"{recordings} holds several files called {twice[0]}; rename all but one.")
+    items = {name: FileSeparation(file.resolve(), components, reading, settings) for name, file in files.items()}
+    places = {name: out / name / LAST for name in items}
+    shown: bool | str = "auto" if console.for_people else False
+    return work_through(items, places, out, n_jobs=jobs, scheduler=scheduler, verbose=shown)
+
+
+def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
+    """A line for each recording, and the same for programs."""
+    for one in outcomes:
+        how = f"{one.seconds:.0f} s" if one.fresh else "there already"
+        console.say(f"{one.name}: {one.error or f'{one.path.parent} ({how})'}")
+    console.result(
+        {
+            "recordings": [
+                {"name": one.name, "results": str(one.path.parent), "error": one.error, "seconds": one.seconds}
+                for one in outcomes
+            ]
+        }
+    )
