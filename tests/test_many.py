@@ -154,6 +154,18 @@ def test_files_arrays_and_recordings_go_on_where_they_stopped(tmp_path):
     assert set(json.loads((tmp_path / "out" / "done.json").read_text())) == {one.name for one in outcomes}
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_that_was_interrupted_ends_them_all_and_is_not_done(tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    values = [simulate("linear", n_samples=150, seed=k).recording.values for k in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        fit_many(values, StrADiff(3, **SETTINGS, callbacks=(interrupt,)), tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert [one.fresh for one in fit_many(values, StrADiff(3, **SETTINGS), tmp_path)] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("recordings", "settings", "error", "said"),
     [

@@ -37,7 +37,10 @@ class FileSeparation:
 
         data = read_recording(self.file, **self.reading)
         with output_folder(path.parent) as folder:
-            write_results(fit(Console(json=False, quiet=True), data, self.components, **self.settings), data, folder)
+            model = fit(Console(json=False, quiet=True), data, self.components, **self.settings)
+            if model.interrupted_:
+                raise KeyboardInterrupt  # the fit is not what was asked for, and Ctrl-C meant them all
+            write_results(model, data, folder)
 
 
 def separate_folder(

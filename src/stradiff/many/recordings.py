@@ -19,6 +19,7 @@ from stradiff.observations.readers import read_recording
 from stradiff.observations.recording import Recording
 
 SUFFIX = ".stradiff"
+NO_MATTER = ("verbose", "callbacks", "checkpoint", "checkpoint_seconds")  # to the result
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Separation:
             parts = (what.values, what.times)
         else:
             parts = (np.asarray(what),)
-        settings = {name: value for name, value in self.estimator.get_params().items() if name != "verbose"}
+        settings = {name: value for name, value in self.estimator.get_params().items() if name not in NO_MATTER}
         return task_of(*parts, *sorted(settings.items()))
 
     def work(self, path: Path) -> None:
@@ -47,7 +48,10 @@ class Separation:
         if isinstance(recording, Path):
             recording = read_recording(recording, missing=self.estimator.missing)
         values, times = (recording.values, recording.times) if isinstance(recording, Recording) else (recording, None)
-        clone(self.estimator).fit(values, times=times).save(path)
+        fitted = clone(self.estimator).fit(values, times=times)
+        if fitted.interrupted_:
+            raise KeyboardInterrupt  # the fit is not what was asked for, and Ctrl-C meant them all
+        fitted.save(path)
 
 
 def fit_many(

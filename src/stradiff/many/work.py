@@ -89,12 +89,15 @@ class _Manifest:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._entries: dict[str, dict[str, Any]] = {}
-        if path.exists():
-            try:
-                self._entries = json.loads(path.read_text(encoding="utf-8"))
-                assert all(isinstance(entry, dict) for entry in self._entries.values())
-            except (ValueError, AttributeError, AssertionError) as error:
-                raise StorageError(f"{path} is no list of finished recordings; delete it to start anew.") from error
+        if not path.exists():
+            return
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            entries = None
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise StorageError(f"{path} is no list of finished recordings; delete it to start anew.")
+        self._entries = entries
 
     def found(self, name: str, task: str, place: Path) -> Outcome | None:
         """The outcome of an item that is done; failures are tried again."""
