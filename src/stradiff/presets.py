@@ -24,7 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "network_output_scale": 0.0,  # a branch begins as the identity, so the warm start is kept
         "mixing_linear_path": True,  # the network learns what the least-squares linear map leaves over
         "mixing_output_scale": 0.1,  # and begins small
-        "uncertainty": "laplace",  # 94 % inside a 95 % band, where Monte Carlo bands hold 7 % (docs/uncertainty.md)
+        "uncertainty": "laplace",  # 95 % inside a 95 % band, where Monte Carlo bands hold 7 % (docs/uncertainty.md)
         "learning_rate": 3e-3,  # three times quicker than 1e-3, and as good at the end
         "halving": 1000.0,  # at a constant rate a late step can still throw a length-scale into another basin
         "tol": 3e-3,  # nats per observed value over 500 epochs: what is still to come moves sources by less than 0.01
