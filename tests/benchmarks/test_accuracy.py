@@ -105,7 +105,7 @@ def test_the_list_is_consistent():
     assert set(tiers.QUICK) <= {*PROBLEMS}
     assert {problem.n_sources for problem in listed} == {2, 3, 4, 5, 10, 20}
     assert {problem.noise for problem in listed} == {0.0, 0.02, 0.1}
-    assert {problem.n_samples for problem in listed} == {1000, 5000, 20_000}
+    assert {problem.n_samples for problem in listed} == {300, 1000, 5000, 20_000}
 
 
 @pytest.mark.parametrize("options", [*PRIORS.values(), *PRESETS.values(), *ABLATIONS.values()], ids=str)

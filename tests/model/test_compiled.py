@@ -17,15 +17,15 @@ SETTINGS = (
     "jax_compilation_cache_max_size",
 )
 
-FIT = """
+PROGRAM = """
 import jax
 from jax import monitoring
-from stradiff import StrADiff, simulate
+from stradiff.model import compiled, numerics
+compiled.LEAST_SECONDS = 0.0
 seen = []
 monitoring.register_event_listener(lambda event, **_: seen.append(event))
-StrADiff(2, max_epochs=2, tol=0.0, uncertainty="monte-carlo", random_state=0, verbose=False).fit(
-    simulate("linear", n_samples=150, seed=0).recording.values[:, :2]
-)
+with numerics():
+    jax.jit(lambda x: x * 2.0 + 1.0)(3.0)
 print(seen.count("/jax/compilation_cache/cache_hits"))
 """
 
@@ -92,8 +92,8 @@ def test_a_second_process_reads_what_the_first_compiled(tmp_path):
     hits = []
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FIT], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True
         )
         hits.append(int(done.stdout))
     assert hits[0] == 0
-    assert hits[1] >= 3
+    assert hits[1] >= 1

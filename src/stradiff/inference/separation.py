@@ -178,7 +178,7 @@ def separate(
     )
     gappy = values if seen is None else np.where(seen, values, np.nan)
     filled = interpolated(gappy, seen, times)
-    normaliser = _normaliser(gappy, filled, settings)
+    normaliser = normaliser_for(gappy, filled, settings)
     observed = normaliser.forward(filled).astype(np.float32)
     visible = None if seen is None else normaliser.visible(seen)
     with numerics():
@@ -243,7 +243,7 @@ def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
     return guess
 
 
-def _normaliser(gappy: np.ndarray, filled: np.ndarray, settings: Settings) -> Normaliser:
+def normaliser_for(gappy: np.ndarray, filled: np.ndarray, settings: Settings) -> Normaliser:
     """What ``settings.normalise`` asks for; "auto": white, as far as noise allows, where every direction is a source's.
 
     Elsewhere whitening would amplify noise, and so it would in weak directions: these it amplifies only until the white
