@@ -14,6 +14,7 @@ from as_users_call import as_users_call
 
 from stradiff import Recording, StrADiff, fit_many, simulate
 from stradiff.errors import InputError, OptionError, StorageError
+from stradiff.many.recordings import Separation
 from stradiff.many.work import work_through
 
 SETTINGS = {"max_epochs": 3, "tol": 0.0, "n_draws": 3, "random_state": 0, "verbose": False}
@@ -152,6 +153,16 @@ def test_files_arrays_and_recordings_go_on_where_they_stopped(tmp_path):
     other = fit_many(recordings[:1], StrADiff(3, **SETTINGS | {"nu_y": 0.02}), tmp_path / "out")
     assert other[0].fresh
     assert set(json.loads((tmp_path / "out" / "done.json").read_text())) == {one.name for one in outcomes}
+
+
+def test_an_array_that_is_none_stops_nobody_and_starts_that_differ_are_another_task(tmp_path):
+    values = simulate("linear", n_samples=400, seed=0).recording.values
+    outcomes = fit_many({"ragged": [[1.0], [1.0, 2.0]], "good": values}, StrADiff(3, **SETTINGS), tmp_path)
+    assert [one.error is None for one in outcomes] == [False, True]
+    start = values.copy()
+    start[200] += 1.0  # in the middle, which a printed array leaves out
+    tasks = {Separation(StrADiff(3, **SETTINGS, init=init), values).task for init in (values, start)}
+    assert len(tasks) == 2
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

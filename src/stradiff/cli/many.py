@@ -29,7 +29,11 @@ class FileSeparation:
     def task(self) -> str:
         """A digest of the file's content and of all options."""
         options = sorted({**self.reading, **self.settings}.items())
-        return task_of(self.file.read_bytes(), self.components, options)
+        try:
+            content: Any = self.file.read_bytes()
+        except OSError:
+            content = self.file  # the work will say why
+        return task_of(content, self.components, options)
 
     def work(self, path: Path) -> None:
         """Write everything that ``separate`` writes of one recording beside ``path``."""

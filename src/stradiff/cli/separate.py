@@ -56,10 +56,10 @@ def separate(
         "n_restarts": restarts,
         "random_state": seed,
     }
-    reading = o.reading(sampling_rate, time_column, columns, missing)
     if recording.is_dir():
         from stradiff.cli.many import separate_folder, show_outcomes
 
+        reading = o.reading(sampling_rate, time_column, columns, missing)
         how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler, "console": console}
         outcomes = separate_folder(recording, components, out, reading, settings, **how)
         show_outcomes(console, outcomes)

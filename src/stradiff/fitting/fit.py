@@ -74,7 +74,8 @@ def fit(
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)
     result = Fit(model, {}, {}, 0)
-    keeper = _Keeper(checkpoint, task_of(observed, times, settings, seen, guess, seed, record), loop, recorder)
+    task = task_of(observed, times, settings, seen, guess, seed, record) if checkpoint else ""
+    keeper = _Keeper(checkpoint, task, loop, recorder)
     done = keeper.restore() and stopping(loop.report())
     with ProgressBar(verbose, settings.max_epochs) as bar:
         try:

@@ -32,15 +32,8 @@ class Separation:
     @cached_property
     def task(self) -> str:
         """A digest of the recording, of the settings, and of nothing else."""
-        what = self.recording
-        if isinstance(what, Path):
-            parts: tuple[Any, ...] = (what.read_bytes() if what.is_file() else what,)
-        elif isinstance(what, Recording):
-            parts = (what.values, what.times)
-        else:
-            parts = (np.asarray(what),)
         settings = {name: value for name, value in self.estimator.get_params().items() if name not in NO_MATTER}
-        return task_of(*parts, *sorted(settings.items()))
+        return task_of(*_content(self.recording), *(part for item in sorted(settings.items()) for part in item))
 
     def work(self, path: Path) -> None:
         """Fit, and save the fit."""
@@ -115,10 +108,20 @@ def fit_many(
     for name in named:
         if not isinstance(name, str) or not name or Path(name).name != name:
             raise InputError(f"The name {name!r} of a recording cannot be that of a file; give another.")
-    quiet = clone(estimator).set_params(verbose=False)
+    quiet = clone(estimator).set_params(verbose=False, checkpoint=None)  # one file would not do for all of them
     items = {name: Separation(quiet, Path(what) if isinstance(what, str) else what) for name, what in named.items()}
     places = {name: Path(out) / f"{name}{SUFFIX}" for name in items}
     return work_through(items, places, Path(out), n_jobs=n_jobs, scheduler=scheduler, verbose=verbose)
+
+
+def _content(recording: Any) -> tuple[Any, ...]:
+    """What tells one recording from another; of one that cannot be read its name, and the work will say why."""
+    if isinstance(recording, Recording):
+        return recording.values, recording.times
+    try:
+        return (recording.read_bytes() if isinstance(recording, Path) else np.asarray(recording),)
+    except (OSError, ValueError):
+        return (recording,)
 
 
 def _named(recordings: Sequence[Any]) -> dict[str, Any]:
