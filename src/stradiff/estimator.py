@@ -91,6 +91,11 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         How the prior is computed; see ``stradiff.model.priors.GaussianProcess``.
     mixing_width, mixing_depth, mixing_knots : int, optional
         Units and hidden layers of a map's network (pairs of couplings if invertible); bends of a post-nonlinear curve.
+    network : {"auto", "dense", "convolutional"}, optional
+        What predicts the noise of a source: the paper's network on the whole trajectory, or convolutions that see a few
+        length-scales and do not grow with the recording; ``"auto"`` takes them above 10,000 samples.
+    window : {"auto", "whole"} or int, optional
+        What an epoch sees: the whole recording, or a window of so many samples; ``"auto"``: 8192 above 50,000 samples.
     branch, deterministic_start : {"own", "shared", "none"}, bool, optional
         For comparison: one network for all sources, or no diffusion; starts without noise (no Monte Carlo bands).
     uncertainty : {"laplace", "monte-carlo"}, optional
@@ -183,6 +188,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         mixing_depth: int | None = None,
         mixing_knots: int | None = None,
         branch: str | None = None,
+        network: str | None = None,
+        window: int | str | None = None,
         deterministic_start: bool | None = None,
         uncertainty: str | None = None,
         n_draws: int = 100,
@@ -225,7 +232,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.mixing_width = mixing_width
         self.mixing_depth = mixing_depth
         self.mixing_knots = mixing_knots
-        self.branch = branch
+        self.branch, self.network, self.window = branch, network, window
         self.deterministic_start = deterministic_start
         self.uncertainty = uncertainty
         self.n_draws = n_draws

@@ -21,6 +21,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "standardise": True,  # a nonlinear map leaves the scale of its sources open
         "lambda_volume": 1.0,  # the marginal likelihood as it stands: keeps sources and map from collapsing
         "normalise": "auto",  # mixing columns far from orthogonal slow everything down: white where m = n
+        "window": "auto",  # a long recording teaches by its windows, one in an epoch
+        "network": "auto",  # a dense network grows with the recording, and an epoch with it
         "network_output_scale": 0.0,  # a branch begins as the identity, so the warm start is kept
         "mixing_linear_path": True,  # the network learns what the least-squares linear map leaves over
         "mixing_output_scale": 0.1,  # and begins small

@@ -26,6 +26,7 @@ from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
 from stradiff.inference.laplace import Posterior
 from stradiff.model import Model, numerics
+from stradiff.model.networks import Convolutional, Reach
 from stradiff.model.priors import check_known
 from stradiff.model.priors.choice import AUTO
 from stradiff.observations import Normaliser, atomic_path
@@ -73,6 +74,8 @@ def save(estimator: StrADiff, path: Path) -> None:
     header |= {"settings": dataclasses.asdict(separation.settings), "parameters": _parameters(estimator)}
     header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
     header["priors"] = list(separation.model.priors.names)
+    network = separation.model.branches.network
+    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, Convolutional) else None
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = json.loads(json.dumps(header, default=_plain))  # as it will be read
@@ -145,7 +148,8 @@ def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
     _check_arrays(arrays, settings, facts["n_epochs_"])
     model = StrADiff(**{name: _tuple(value) for name, value in header["parameters"].items()})
     priors = tuple(header["priors"])  # those of "auto" stand in no setting
-    model._separation = _separation(settings, priors, int(header["seed"]), arrays)
+    reach = None if header.get("reach") is None else Reach(*map(int, header["reach"]))
+    model._separation = _separation(settings, priors, reach, int(header["seed"]), arrays)
     model.priors_ = model._separation.priors()
     for name in RESULTS:
         setattr(model, name, arrays[name])
@@ -192,7 +196,9 @@ def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
         raise StorageError(f"{min(wrong)} is missing, unknown or of the wrong shape")
 
 
-def _separation(settings: Settings, priors: tuple[str, ...], seed: int, arrays: Arrays) -> Separation:
+def _separation(
+    settings: Settings, priors: tuple[str, ...], reach: Reach | None, seed: int, arrays: Arrays
+) -> Separation:
     n_samples, n_sources = arrays["sources_"].shape
     if n_sources != settings.n_sources:
         raise StorageError("the number of sources contradicts the settings")
@@ -202,7 +208,7 @@ def _separation(settings: Settings, priors: tuple[str, ...], seed: int, arrays: 
     picked = dataclasses.replace(settings, prior=priors)
     with numerics():
         skeleton = eqx.filter_eval_shape(
-            lambda key: random_model(n_samples, normaliser.matrix.shape[1], picked, key), jax.random.key(0)
+            lambda key: random_model(n_samples, normaliser.matrix.shape[1], picked, key, reach), jax.random.key(0)
         )
     model = _filled(skeleton, arrays)
     readout = Readout(arrays["readout.order"], arrays["readout.gain"])

@@ -7,33 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from random_models import random_double_model
+from laplace_models import JITTER, MATRIX, NU, SCALES, T, model_of
 from scipy.stats import norm
 
-from stradiff.fitting import Settings
 from stradiff.inference import laplace
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import system, tangent
 
-T, NU, JITTER = 60, 0.02, 1e-2
-SCALES = np.array([2.0, 8.0])  # samples
-MATRIX = np.array([[1.0, 0.4], [-0.3, 0.8], [0.2, 0.5]])
 IRREGULAR = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
-
-
-def model_of(mixing="linear", n_samples=T):
-    settings = Settings(n_sources=2, mixing=mixing, network_width=2, n_diffusion_steps=1, mixing_width=6)
-    model = random_double_model(settings, n_samples, 3)
-    (priors,) = model.priors.groups
-    values = (np.log(SCALES / (n_samples - 1)), np.zeros(2), np.full(2, np.log(JITTER)))
-    priors = eqx.tree_at(
-        lambda p: (p.log_length_scale, p.log_sigma_f, p.log_jitter), priors, tuple(map(jnp.asarray, values))
-    )
-    model = eqx.tree_at(lambda m: m.priors.groups, model, (priors,))
-    if mixing == "linear":
-        return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(MATRIX))
-    return model
 
 
 def whole(times=None, seen=None):
@@ -151,7 +133,7 @@ def test_leaks_scatter_as_their_covariance_says():
     covariance = factor @ np.swapaxes(factor, 2, 3)
     covariance[np.arange(3), np.arange(3)] = 0.0
     keys = jax.random.split(jax.random.key(0), 4000)
-    drawn = np.asarray(jax.vmap(lambda key: laplace._leaks(jnp.asarray(covariance), key))(keys))
+    drawn = np.asarray(jax.vmap(lambda key: laplace.leaks(jnp.asarray(covariance), key))(keys))
     assert (drawn[:, np.arange(3), np.arange(3)] == 0).all()
     for k, j in ((0, 1), (0, 2), (1, 2)):
         pair = np.stack([drawn[:, k, j], drawn[:, j, k]])

@@ -264,3 +264,58 @@ def test_sums_are_made_of_their_parts():
     prior = make_prior("rbf+periodic", SETTINGS)
     assert isinstance(prior, StationaryProcess) and len(prior.correlation.parts) == 2
     assert not prior.correlation.forgets, "a period is repeated for good"
+
+
+FAMILIES = (*GAUSSIAN, "matern52", "ar_laplace", "ar_student", "gmm", "gmm_ar")
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in ("periodic", "gmm_ar")])
+def test_a_prior_of_a_part_of_the_record_is_the_same_process(name):
+    """Its samples are as far apart as those of the record, so its spectrum, per sample, is the same."""
+    n_samples, n_part = 400, 100
+    prior, omega = moved(name, n_samples), jnp.linspace(0.0, np.pi, 50)
+    part = prior.of_part((n_part - 1) / (n_samples - 1))
+    np.testing.assert_allclose(part.spectrum(omega, n_part), prior.spectrum(omega, n_samples), rtol=1e-5)
+    np.testing.assert_allclose(
+        part.precision_spectrum(omega, n_part), prior.precision_spectrum(omega, n_samples), rtol=1e-5
+    )
+
+
+def test_a_period_counts_in_parts_as_it_does_in_records():
+    prior = moved("periodic", 400)
+    whole = prior.correlation.at(jnp.arange(100) / 399)
+    np.testing.assert_allclose(prior.of_part(99 / 399).correlation.at(jnp.arange(100) / 99), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["rbf", "matern12", "ar", "gmm_ar"])
+def test_what_is_given_the_past_adds_up_to_the_whole(name):
+    """log p(record) = log p(past) + log p(rest | past), for sources that remember no further."""
+    n_samples, n_part = 400, 250  # two parts, and the hundred samples that they share
+    prior = make_prior(name, PriorSettings(n_samples, 0.01, jitter=0.01))
+    values = jnp.asarray(source(3, n_samples))
+
+    def density(first, last):
+        return float(prior.of_part((last - first - 1) / (n_samples - 1)).log_prob(values[first:last], None))
+
+    whole = float(prior.log_prob(values, None))
+    chained = density(0, n_part) + density(n_samples - n_part, n_samples) - density(n_samples - n_part, n_part)
+    np.testing.assert_allclose(chained, whole, rtol=1e-4)
+
+
+def test_a_prior_that_knows_no_parts_says_so():
+    class Whole(Prior):
+        def log_prob(self, source, times):
+            return jnp.zeros(())
+
+        def sample(self, key, n_samples, times):
+            return jnp.zeros(n_samples)
+
+        def spectrum(self, omega, n_samples):
+            return jnp.ones_like(omega)
+
+        @property
+        def length_scale(self):
+            return jnp.ones(())
+
+    with pytest.raises(OptionError, match="window='whole'"):
+        Whole().of_part(0.5)

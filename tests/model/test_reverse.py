@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stradiff.model import Schedule
-from stradiff.model.networks import Dense, Network
+from stradiff.model.networks import Convolutional, Dense, Network, Reach
 from stradiff.model.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
 
 T = 40
@@ -35,9 +35,22 @@ class Scaled(Network):
 START = np.random.default_rng(1).standard_normal(T)  # a NumPy array: this line runs in single precision
 
 
-@pytest.mark.parametrize("depth", [1, 3])
+def random_convolutions(seed=0):
+    rng = np.random.default_rng(seed)
+    skeleton = eqx.filter_eval_shape(lambda key: Convolutional(Reach(8, 2), 3, key=key), jax.random.key(0))
+    return jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape)), skeleton)
+
+
+NETWORKS = {
+    "one layer": lambda: random_network(1),
+    "three layers": lambda: random_network(3),
+    "convolutions": random_convolutions,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 @every_schedule
-def test_the_quick_path_is_the_literal_path(schedule, depth):
+def test_the_quick_path_is_the_literal_path(schedule, name):
     @eqx.filter_jit
     def both(network, start, weights):
         def value(network_and_start, by):
@@ -48,7 +61,7 @@ def test_the_quick_path_is_the_literal_path(schedule, depth):
         return generate(network, start, schedule), reverse_path(network, start, schedule), quick, literal
 
     weights = jnp.asarray(np.random.default_rng(2).standard_normal(T))
-    end, path, (value, gradient), (expected, wanted) = both(random_network(depth), jnp.asarray(START), weights)
+    end, path, (value, gradient), (expected, wanted) = both(NETWORKS[name](), jnp.asarray(START), weights)
     assert path.shape == (schedule.length + 1, T)
     np.testing.assert_array_equal(path[0], START)
     np.testing.assert_allclose(end, path[-1], rtol=1e-9, atol=1e-10 * np.abs(path[-1]).max())

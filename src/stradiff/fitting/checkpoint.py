@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from stradiff.errors import OptionError, StorageError
-from stradiff.fitting.trainer import TrainState
+from stradiff.fitting.window_trainer import State
 from stradiff.observations.writers import atomic_path, check_place
 
 FORMAT = "stradiff checkpoint 1"
@@ -24,7 +24,7 @@ FORMAT = "stradiff checkpoint 1"
 class Kept(NamedTuple):
     """What a fit needs to go on."""
 
-    state: TrainState
+    state: State
     history: dict[str, np.ndarray]
     paths: dict[int, np.ndarray]
 
@@ -68,7 +68,7 @@ class Checkpoint:
             temporary.write_bytes(serialise(contiguous, metadata=header))
         self._last = time.monotonic()
 
-    def read(self, like: TrainState, task: str) -> Kept | None:
+    def read(self, like: State, task: str) -> Kept | None:
         """What the file holds of ``task``, in the structure of ``like``; None where there is no file.
 
         :class:`StorageError` for a file that is no checkpoint, or that of another recording or other settings.
@@ -126,12 +126,12 @@ def task_of(*parts: Any) -> str:
     return total.hexdigest()
 
 
-def _plain_leaves(state: TrainState) -> list[np.ndarray]:
+def _plain_leaves(state: State) -> list[np.ndarray]:
     """The numbers of a state, those of random keys among them."""
     return [np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf) for leaf in jax.tree.leaves(state)]
 
 
-def _filled(like: TrainState, leaves: list[np.ndarray]) -> TrainState:
+def _filled(like: State, leaves: list[np.ndarray]) -> State:
     whole = [
         jax.random.wrap_key_data(jnp.asarray(new), impl=jax.random.key_impl(old)) if _is_key(old) else jnp.asarray(new)
         for old, new in zip(jax.tree.leaves(like), leaves, strict=True)

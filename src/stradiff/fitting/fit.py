@@ -11,13 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from stradiff.errors import StorageError
-from stradiff.fitting import trainer
+from stradiff.fitting import trainer, window_trainer
 from stradiff.fitting.callbacks import Callback, EarlyStopping, History, ProgressBar, Report
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainState
 from stradiff.fitting.warm_start import initial_model
+from stradiff.fitting.window_trainer import State, WindowState
+from stradiff.fitting.windows import Windows
 from stradiff.model.model import Model
 from stradiff.model.visible import count_visible
 
@@ -69,8 +71,10 @@ def fit(
     """
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
     model = initial_model(observed, times, settings, model_key, guess)
-    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, trainer.init(model, train_key), seen)
+    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, jnp.float32)
+    if isinstance(loop.state, WindowState) and record == "auto":
+        record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)
     result = Fit(model, {}, {}, 0)
@@ -96,6 +100,12 @@ def fit(
     result.model, result.n_epochs, result.converged = loop.state.model, loop.epoch, stopping.converged
     result.history, result.paths = loop.history.as_dict(), recorder.paths
     return result
+
+
+def windows_of(n_samples: int, settings: Settings, *, regular: bool) -> Windows | None:
+    """The windows in which a recording of this length is trained; None where an epoch sees the whole of it."""
+    size = settings.window_size(n_samples) if regular else None
+    return None if size is None else Windows.of(n_samples, size)
 
 
 class _Keeper:
@@ -135,11 +145,17 @@ class _Loop:
         observed: jax.Array,
         times: np.ndarray | None,
         settings: Settings,
-        state: TrainState,
+        model: Model,
+        key: jax.Array,
         seen: np.ndarray | None,
     ) -> None:
-        self.state = state
-        self.history = History(state.model.n_sources)
+        self._windows = windows_of(len(observed), settings, regular=times is None)
+        self.state: State
+        if self._windows is None:
+            self.state = trainer.init(model, key)
+        else:
+            self.state = window_trainer.init(model, key, self._windows)
+        self.history = History(model.n_sources)
         self.epoch = 0
         self._observed = observed
         self._times = None if times is None else jnp.asarray(times)
@@ -147,7 +163,7 @@ class _Loop:
         self._seen = None if seen is None else jnp.asarray(seen, jnp.float32)
         self._n_values = round(float(count_visible(self._seen, observed.size)))
 
-    def go_to(self, state: TrainState, history: dict[str, np.ndarray]) -> None:
+    def go_to(self, state: State, history: dict[str, np.ndarray]) -> None:
         """On from a state of the same fit."""
         self.state, self.epoch = state, int(state.epoch)
         self.history.restore(history)
@@ -164,10 +180,14 @@ class _Loop:
         self.history.append(info, n_epochs)
         self.state, self.epoch = state, self.epoch + n_epochs
 
-    def _run(self, n_epochs: int) -> tuple[TrainState, TrainInfo]:
-        rate, count = jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs)
-        state, settings = self.state, self._settings.training
-        result = trainer.run(state, self._observed, self._times, settings, rate, count, self._seen)
+    def _run(self, n_epochs: int) -> tuple[State, TrainInfo]:
+        how = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._seen)
+        result: tuple[State, TrainInfo]
+        if self._windows is not None and isinstance(self.state, WindowState):
+            result = window_trainer.run(self.state, self._observed, self._windows, *how)
+        else:
+            assert isinstance(self.state, TrainState)
+            result = trainer.run(self.state, self._observed, self._times, *how)
         return jax.block_until_ready(result)
 
     def report(self) -> Report:

@@ -24,6 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init": ("random", "sobi", "fastica", "picard", "given"),
     "normalise": ("auto", "centre", "standardise", "whiten"),
     "branch": ("own", "shared", "none"),
+    "network": ("auto", "dense", "convolutional"),
     "noise_schedule": ("linear", "cosine"),
     "solver": ("auto", "fast", "dense"),
     "uncertainty": ("laplace", "monte-carlo"),
@@ -50,6 +51,11 @@ COUNTS = (
     "n_restarts",
 )
 
+LONGEST_DENSE = 10_000  # samples; with network="auto", a longer recording gets convolutional branches
+LONGEST_WHOLE = 50_000  # samples; with window="auto", of a longer recording an epoch sees one window alone
+WINDOW = 8192  # samples of such a window
+LEAST_WINDOW = 256  # samples; a shorter one holds too little of a source, and its surroundings cost more than it does
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -71,6 +77,7 @@ class Settings:
 
     # branch (Eqs. 7, 10, 12)
     branch: str = "own"  # the paper's: a network for each source; the others are there to be compared with
+    network: str = "dense"  # the paper's: fully connected, on the whole trajectory
     deterministic_start: bool = False  # the paper's starts are Gaussian
     n_diffusion_steps: int = 20  # L of section 3.1
     noise_schedule: str = "linear"  # Ho et al. 2020
@@ -107,6 +114,7 @@ class Settings:
     max_epochs: int = 10_000  # section 3.1
     tol: float = 0.0  # the paper runs all epochs
     n_restarts: int = 1  # the paper fits once
+    window: str | int = "whole"  # Algorithm 1 sees the whole recording in every epoch
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -129,6 +137,7 @@ class Settings:
                     f"{name} has {len(value)} values; give one, or one for each of {self.n_sources} sources."
                 )
         self._check_prior()
+        self._check_window()
         if self.mixing == "post_nonlinear" and self.normalise == "whiten":
             raise OptionError(
                 "mixing='post_nonlinear' bends every channel by itself, and normalise='whiten' would mix them before; "
@@ -150,6 +159,22 @@ class Settings:
                 "choose init='sobi', or name a prior."
             )
 
+    def _check_window(self) -> None:
+        right = self.window in ("auto", "whole") or (_is_count(self.window) and int(self.window) >= LEAST_WINDOW)
+        if not right:
+            raise OptionError(
+                f"window={self.window!r} must be 'auto', 'whole' or a number of samples, {LEAST_WINDOW} or more."
+            )
+        if self.window not in ("auto", "whole") and self._sees_all_at_once:
+            raise OptionError(
+                f"window={self.window} needs branches that can see a part of the recording; use "
+                "network='convolutional' with it."
+            )
+
+    @property
+    def _sees_all_at_once(self) -> bool:
+        return self.network == "dense" and self.branch != "none"
+
     def _check_number(self, name: str, *, may_be_zero: bool) -> None:
         value = getattr(self, name)
         for number in value if isinstance(value, tuple) else (value,):
@@ -164,6 +189,19 @@ class Settings:
         if self.prior == AUTO:
             return CANDIDATES[:1] * self.n_sources
         return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
+
+    def convolves(self, n_samples: int) -> bool:
+        """Whether the branches of a recording of this length are convolutional."""
+        long = n_samples > LONGEST_DENSE or self.window_size(n_samples) is not None
+        return self.network == "convolutional" or (self.network == "auto" and long)
+
+    def window_size(self, n_samples: int) -> int | None:
+        """Samples of a window, of a recording on a regular grid; None where an epoch sees the whole of it."""
+        whole = self.window == "whole" or self._sees_all_at_once
+        if whole or (self.window == "auto" and n_samples <= LONGEST_WHOLE):
+            return None
+        size = WINDOW if self.window == "auto" else int(self.window)
+        return size if n_samples >= 2 * size else None
 
     @property
     def schedule(self) -> Schedule:

@@ -46,10 +46,10 @@ class TrainInfo(NamedTuple):
 
 
 # Adam (Kingma & Ba 2015) on all parameters as one vector: a handful of operations instead of a handful per array.
-_ADAM = optax.flatten(optax.scale_by_adam())
+ADAM = optax.flatten(optax.scale_by_adam())
 
 
-def _moved(model: Model, direction: Model, rate: Array | float, settings: TrainSettings) -> Model:
+def moved(model: Model, direction: Model, rate: Array | float, settings: TrainSettings) -> Model:
     """The model a step further; the priors' few, slow parameters take larger steps."""
     further = jax.tree.map(lambda value, change: value - rate * change, model, direction)
     priors = jax.tree.map(
@@ -60,7 +60,7 @@ def _moved(model: Model, direction: Model, rate: Array | float, settings: TrainS
 
 def init(model: Model, key: PRNGKeyArray) -> TrainState:
     """The state before the first epoch."""
-    return TrainState(model, _ADAM.init(model), key, jnp.zeros((), jnp.int32))
+    return TrainState(model, ADAM.init(model), key, jnp.zeros((), jnp.int32))
 
 
 def step(
@@ -80,8 +80,8 @@ def step(
 
     (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
     rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
-    direction, optimiser = _ADAM.update(gradient, state.optimiser)
-    model = _moved(state.model, direction, rate, settings)
+    direction, optimiser = ADAM.update(gradient, state.optimiser)
+    model = moved(state.model, direction, rate, settings)
     model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
     info = TrainInfo(value, every, mse, state.model.priors.length_scales)
     return TrainState(model, optimiser, state.key, state.epoch + 1), info

@@ -32,12 +32,21 @@ BUDGET = 1 << 17  # numbers in the stack of n x n matrices: above, a random part
 def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKeyArray) -> Float[Array, ""]:
     """V above, in nats; unbiased over ``key`` when only a part of the times is visited."""
     n_sources, n_samples = sources.shape
-    n_times = min(n_samples, max(1, BUDGET // (n_sources**2 * FREQUENCIES)))
+    n_times = affordable_times(n_sources, n_samples)
     if n_times < n_samples:
         sources = sources[:, jax.random.randint(key, (n_times,), 0, n_samples)]
-    gram = _gram(model, sources) / nu_y
+    return 0.5 * n_samples / n_times * jnp.sum(log_det_at(model, sources, n_samples, nu_y))
+
+
+def affordable_times(n_sources: int, n_samples: int) -> int:
+    """How many times are visited in an epoch."""
+    return min(n_samples, max(1, BUDGET // (n_sources**2 * FREQUENCIES)))
+
+
+def log_det_at(model: Model, visited: Float[Array, "n t"], n_samples: int, nu_y: float) -> Float[Array, " t"]:
+    """The integral of V at every one of the ``visited`` source vectors, of a record of ``n_samples``."""
     spectra = 1.0 / model.priors.precisions(jnp.asarray(quadrature()[0]), n_samples)
-    return 0.5 * n_samples / n_times * jnp.sum(log_det_of_precision(gram, spectra))
+    return log_det_of_precision(_gram(model, visited) / nu_y, spectra)
 
 
 def log_det_of_precision(gram: Float[Array, "n n t"], spectra: Float[Array, "n f"]) -> Float[Array, " t"]:

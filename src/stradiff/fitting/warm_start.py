@@ -18,13 +18,14 @@ from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
 from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
 from stradiff.model.model import Model
-from stradiff.model.networks import Dense
+from stradiff.model.networks import Convolutional, Dense, Network, Reach
 from stradiff.model.priors import PriorBank, PriorSettings, make_prior
 from stradiff.model.priors.choice import AUTO, CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.model.start import Start
 
 MAP_STEPS, MAP_RATE = 500, 3e-3  # of Adam, before anything else is trained
 LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
+UNITS_PER_CHANNEL = 4  # of a dense network's width: a convolution has its channels at every frame
 
 
 def initial_model(
@@ -48,7 +49,12 @@ def initial_model(
         settings.mixing != "linear" and observed.shape[1] > settings.n_sources
     ):  # else the linear fit leaves nothing over
         model = _fit_map(model, jnp.asarray(observed))
-    return _with_priors(model, None if times is None else jnp.asarray(times), settings)
+    model = _with_priors(model, None if times is None else jnp.asarray(times), settings)
+    if settings.branch == "none" or not settings.convolves(model.n_samples):
+        return model
+    n_samples, n_channels = observed.shape
+    branches, _ = _random_maps(n_samples, n_channels, settings, reach_of(model.priors, n_samples), structure)
+    return eqx.tree_at(lambda m: m.branches.network, model, branches.network)
 
 
 def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
@@ -60,10 +66,23 @@ def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray
     return guess
 
 
-def random_model(n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray) -> Model:
-    """Every part at its random or plain initial value, start means at zero."""
-    branches, mixing = _random_maps(n_samples, n_channels, settings, key)
-    return Model(branches, priors_of(settings, n_samples), mixing, settings.standardise)
+def random_model(
+    n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray, reach: Reach | None = None
+) -> Model:
+    """Every part at its random or plain initial value, start means at zero.
+
+    ``reach`` of convolutional branches; without, that of the priors' initial length-scales.
+    """
+    priors = priors_of(settings, n_samples)
+    if reach is None and settings.branch != "none" and settings.convolves(n_samples):
+        reach = reach_of(priors, n_samples)
+    branches, mixing = _random_maps(n_samples, n_channels, settings, reach, key)
+    return Model(branches, priors, mixing, settings.standardise)
+
+
+def reach_of(priors: PriorBank, n_samples: int) -> Reach:
+    """How far a convolutional branch must see for sources of these priors."""
+    return Reach.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
 
 
 def priors_of(settings: Settings, n_samples: int) -> PriorBank:
@@ -91,9 +110,11 @@ def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Setti
 
 
 @eqx.filter_jit
-def _random_maps(n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray) -> tuple[Branch, Mixing]:
+def _random_maps(
+    n_samples: int, n_channels: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray
+) -> tuple[Branch, Mixing]:
     branches, mixing = jax.random.split(key)
-    return _branches(n_samples, settings, branches), _mixing(n_channels, settings, mixing)
+    return _branches(n_samples, settings, reach, branches), _mixing(n_channels, settings, mixing)
 
 
 def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
@@ -131,10 +152,12 @@ def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     return eqx.tree_at(lambda m: m.mixing, model, fitted)
 
 
-def _branches(n_samples: int, settings: Settings, key: PRNGKeyArray) -> Branch:
-    def network(key: PRNGKeyArray) -> Dense:
-        shape, scale = (settings.network_width, settings.network_depth), settings.network_output_scale
-        return Dense(n_samples, *shape, output_scale=scale, key=key)
+def _branches(n_samples: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray) -> Branch:
+    def network(key: PRNGKeyArray) -> Network:
+        width, scale = settings.network_width, settings.network_output_scale
+        if reach is not None:
+            return Convolutional(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
+        return Dense(n_samples, width, settings.network_depth, output_scale=scale, key=key)
 
     zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))

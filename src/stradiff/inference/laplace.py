@@ -42,7 +42,7 @@ class Posterior(eqx.Module):
     def draw(self, here: System, key: PRNGKeyArray) -> Trajectories:
         """One draw of the sources; ``here`` is the system about the mode."""
         trajectory, leak = jax.random.split(key)
-        return self.mode + deviation(here, trajectory) + _leaks(self.leakage, leak) @ self.mode
+        return self.mode + deviation(here, trajectory) + leaks(self.leakage, leak) @ self.mode
 
     def leaked(self) -> Trajectories:
         """Variance that leakage adds to every source over time: sum_j var(w_kj) s_j^2."""
@@ -94,7 +94,7 @@ def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
     return drawn - here.smooth(here.solve(here.rooted(drawn) + white))
 
 
-def _leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Array, "n n"]:
+def leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Array, "n n"]:
     """One draw of the coefficients w, pair by pair."""
     n_sources = covariance.shape[0]
     factor = jnp.linalg.cholesky(covariance + 1e-300 * jnp.eye(2)[None, None])  # nothing on the diagonal, not NaN
@@ -109,7 +109,9 @@ def _draws(posterior: Posterior, here: System, keys: Key[Array, " R"]) -> Float[
 
 
 @eqx.filter_jit
-def _spread(here: System, keys: Key[Array, " R"]) -> Trajectories:
+def variance_at_known_map(here: System, keys: Key[Array, " R"]) -> Trajectories:
+    """Mean square of R draws of what deviates from the mode, one for each key."""
+
     def add(total: Trajectories, key: PRNGKeyArray) -> tuple[Trajectories, None]:
         return total + deviation(here, key) ** 2, None
 
@@ -134,4 +136,4 @@ def laplace_spread(
     model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]
 ) -> Array:
     """Posterior standard deviation ``(n, T)``: Monte Carlo over R draws at the known map, and the leakage on top."""
-    return jnp.sqrt(_spread(system_about(model, posterior, seen, times), keys) + posterior.leaked())
+    return jnp.sqrt(variance_at_known_map(system_about(model, posterior, seen, times), keys) + posterior.leaked())

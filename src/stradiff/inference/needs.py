@@ -6,25 +6,36 @@ from stradiff.fitting import Settings
 from stradiff.inference.covariance import RING
 from stradiff.model.priors import state_space
 
+SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
+CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
 
 def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True) -> float:
     """Bytes a fit takes at its peak, to a factor of about two."""
-    width = float(settings.network_width)
-    network = 2.0 * n_samples * (width + 1) + settings.network_depth * width**2
-    n_networks = {"own": settings.n_sources, "shared": 1, "none": 0}[settings.branch]
-    path = 4.0 * n_samples * settings.n_diffusion_steps
+    window = settings.window_size(n_samples) if regular else None
+    n_seen = n_samples if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
     linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
     whole_covariance = settings.solver == "dense" or not linear
-    dense = 3.0 * 8 * n_samples**2 if whole_covariance else 0.0
-    sources = COPIES * n_networks * network + settings.n_sources * (COPIES * 2.0 * n_samples + path)
-    training = 4.0 * (sources + _bent_memory(n_samples, n_channels, settings)) + dense
-    posterior = _posterior_memory(n_samples, n_channels, settings, regular=regular)
-    return max(training, posterior) + 40.0 * n_samples * n_channels
+    dense = 3.0 * 8 * n_seen**2 if whole_covariance else 0.0
+    starts = settings.n_sources * COPIES * 2.0 * n_samples
+    training = 4.0 * (_branch_memory(n_seen, n_samples, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
+    posterior = _posterior_memory(n_seen, n_channels, settings, regular=regular)
+    results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
+    return max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
 
 
-def _bent_memory(n_samples: int, n_channels: int, settings: Settings) -> float:
+def _branch_memory(n_seen: float, n_samples: int, settings: Settings) -> float:
+    """Numbers held for the networks and for the reverse paths of an epoch."""
+    width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
+    path = 4.0 * n_seen * settings.n_diffusion_steps * settings.n_sources
+    if settings.convolves(n_samples):  # frames are computed again, step by step, and held for one step alone
+        return path + CONVOLUTIONAL * n_seen * settings.n_sources
+    network = 2.0 * n_samples * (width + 1) + settings.network_depth * width**2
+    return path + COPIES * n_networks[settings.branch] * network
+
+
+def _bent_memory(n_samples: float, n_channels: int, settings: Settings) -> float:
     """Numbers held for a map beyond its matrix: copies of its parameters, and its hidden values at every sample."""
     width, depth = float(settings.mixing_width), settings.mixing_depth
     if settings.mixing == "linear":
@@ -36,7 +47,7 @@ def _bent_memory(n_samples: int, n_channels: int, settings: Settings) -> float:
     return depth * width * (COPIES * width + 2.0 * n_samples)
 
 
-def _posterior_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool) -> float:
+def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, regular: bool) -> float:
     """Laplace's: vectors of a conjugate-gradient solve and of the ring, J_t and three matrices per time."""
     if settings.uncertainty != "laplace":
         return 0.0

@@ -49,12 +49,16 @@ class Branch(eqx.Module):
 
     def denoising_loss(self, source: Float[Array, " T"], tau: Array, noise: Float[Array, " T"]) -> Float[Array, ""]:
         """|eps_theta(x_tau, tau / L) - noise|^2 / T at x_tau = sqrt(abar) s + sqrt(1 - abar) noise (Eqs. 25, 26)."""
+        return jnp.mean(self.denoising_error(source, tau, noise))
+
+    def denoising_error(self, source: Float[Array, " T"], tau: Array, noise: Float[Array, " T"]) -> Float[Array, " T"]:
+        """(eps_theta(x_tau, tau / L) - noise)^2 at every time; zero without a network."""
         if self.network is None:
-            return jnp.zeros((), source.dtype)
+            return jnp.zeros_like(source)
         alpha_bar = jnp.asarray(self.schedule.alpha_bar, source.dtype)[tau]
         noisy = jnp.sqrt(alpha_bar) * source + jnp.sqrt(1.0 - alpha_bar) * noise
         level = tau.astype(source.dtype) / self.schedule.length
-        return jnp.mean((self.network(noisy, level) - noise) ** 2)
+        return (self.network(noisy, level) - noise) ** 2
 
     def sample_tau(self, key: PRNGKeyArray) -> Array:
         """A noise level, uniform on 1 .. L (Eq. 25)."""

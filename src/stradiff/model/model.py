@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.branches import Branch, over_sources
 from stradiff.model.mixing import Mixing
 from stradiff.model.priors import PriorBank
+from stradiff.model.start import Start
 
 LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
 
@@ -61,6 +62,11 @@ class Model(eqx.Module):
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""
         return jnp.sum(self.priors.log_prob(sources, times))
+
+    def of_part(self, start: Start, share: float) -> Model:
+        """The model of a part of the record, ``share`` of its span on a regular grid, with these starts."""
+        priors = self.priors.of_part(share)
+        return eqx.tree_at(lambda m: (m.branches.start, m.priors), self, (start, priors), is_leaf=lambda x: x is None)
 
     def _scaled(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
         return standardised(sources) if self.standardise else sources

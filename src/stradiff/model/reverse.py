@@ -35,11 +35,9 @@ def reverse_path(network: Network | None, start: Float[Array, " T"], schedule: S
     """All states x_L = z, .., x_0 = s (Eqs. 11, 13-15), x_L first; without a network nothing moves."""
     if network is None:
         return jnp.broadcast_to(start, (schedule.length + 1, *start.shape))
-    alpha_bar = jnp.asarray(schedule.alpha_bar, start.dtype)
 
     def step(noisy: Float[Array, " T"], tau: Array) -> tuple[Array, Array]:
-        noise = network(noisy, tau.astype(start.dtype) / schedule.length)
-        following = reverse_step(noisy, noise, alpha_bar[tau], alpha_bar[tau - 1])
+        following = _step(network, noisy, tau, schedule)
         return following, following
 
     _, states = jax.lax.scan(step, start, jnp.arange(schedule.length, 0, -1))
@@ -52,7 +50,25 @@ def generate(network: Network | None, start: Float[Array, " T"], schedule: Sched
         return start
     if isinstance(network, Dense):
         return _generate_in_code(network, start, schedule)
-    return reverse_path(network, start, schedule)[-1]
+    return _generate_step_by_step(network, start, schedule)
+
+
+def _generate_step_by_step(network: Network, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
+    """The end of the path; for a gradient a step is computed again from its x_tau, and no more than that is kept."""
+
+    @jax.checkpoint
+    def step(noisy: Float[Array, " T"], tau: Array) -> tuple[Array, None]:
+        return _step(network, noisy, tau, schedule), None
+
+    end, _ = jax.lax.scan(step, start, jnp.arange(schedule.length, 0, -1))
+    return end
+
+
+def _step(network: Network, noisy: Float[Array, " T"], tau: Array, schedule: Schedule) -> Float[Array, " T"]:
+    """From x_tau to x_{tau-1} (Eqs. 11, 13, 14)."""
+    alpha_bar = jnp.asarray(schedule.alpha_bar, noisy.dtype)
+    noise = network(noisy, tau.astype(noisy.dtype) / schedule.length)
+    return reverse_step(noisy, noise, alpha_bar[tau], alpha_bar[tau - 1])
 
 
 def step_coefficients(schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:

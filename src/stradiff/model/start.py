@@ -29,7 +29,11 @@ class Start(eqx.Module):
 
     def kl(self) -> Float[Array, ""]:
         """KL(q(z) || N(0, I)) = 1/2 sum_t [mu_t^2 + sigma_t^2 - 1 - log sigma_t^2] (Eqs. 28-30); zero for a point."""
+        return jnp.sum(self.kl_by_time())
+
+    def kl_by_time(self) -> Float[Array, " T"]:
+        """What every time adds to it."""
         if self.log_sigma is None:
-            return jnp.zeros((), self.mean.dtype)
+            return jnp.zeros_like(self.mean)
         log_variance = 2.0 * self.log_sigma
-        return 0.5 * jnp.sum(self.mean**2 + jnp.exp(log_variance) - 1.0 - log_variance)
+        return 0.5 * (self.mean**2 + jnp.exp(log_variance) - 1.0 - log_variance)

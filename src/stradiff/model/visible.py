@@ -20,7 +20,7 @@ def visible(differences: Float[Array, "T m"], seen: Seen) -> Float[Array, "T m"]
     return jax.vmap(jnp.multiply if seen.ndim == 2 else jnp.matmul)(seen, differences)
 
 
-def count_visible(seen: Seen, n_values: int) -> Float[Array, ""] | int:
+def count_visible(seen: Seen, n_values: int | Float[Array, ""]) -> Float[Array, ""] | int:
     """How many values were seen of ``n_values``: the sum of the ranks of all P_t."""
     if seen is None:
         return n_values

@@ -34,12 +34,12 @@ class Dense(Network):
 
     def __init__(self, n_samples: int, width: int, depth: int, *, output_scale: float = 1.0, key: PRNGKeyArray):
         first, middle, last = jax.random.split(key, 3)
-        self.weight_in = _uniform(first, (width, n_samples + 1))[:, :-1]
-        self.weight_level = _uniform(first, (width, n_samples + 1))[:, -1]
+        self.weight_in = uniform(first, (width, n_samples + 1))[:, :-1]
+        self.weight_level = uniform(first, (width, n_samples + 1))[:, -1]
         self.bias_in = jnp.zeros(width, jnp.float32)
-        self.weights = [_uniform(k, (width, width)) for k in jax.random.split(middle, depth - 1)]
+        self.weights = [uniform(k, (width, width)) for k in jax.random.split(middle, depth - 1)]
         self.biases = [jnp.zeros(width, jnp.float32) for _ in range(depth - 1)]
-        self.weight_out = output_scale * _uniform(last, (n_samples, width))
+        self.weight_out = output_scale * uniform(last, (n_samples, width))
         self.bias_out = jnp.zeros(n_samples, jnp.float32)
 
     def __call__(self, trajectory: Float[Array, " T"], level: Float[Array, ""]) -> Float[Array, " T"]:
@@ -62,7 +62,7 @@ class Dense(Network):
         return self.weight_out @ hidden + self.bias_out
 
 
-def _uniform(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "rows columns"]:
+def uniform(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "rows columns"]:
     """Uniform in +-1/sqrt(inputs), the usual start of a dense layer (LeCun et al. 1998)."""
     bound = 1.0 / math.sqrt(shape[1])
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)

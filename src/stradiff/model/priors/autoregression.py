@@ -97,6 +97,10 @@ class Autoregression(Prior):
 
         return likeliest([self, ascended(start, log_prob)], log_prob)
 
+    def of_part(self, share: float) -> Autoregression:
+        """The same: all parameters count in samples."""
+        return self
+
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Var(e) / |A(w)|^2."""
         return self.innovation_variance / pacf.response(self.partial, omega.astype(jnp.float64))

@@ -66,6 +66,11 @@ class PriorBank(eqx.Module):
         """Covariance of every source at irregular times; see ``Prior.covariance``."""
         return self._in_order([eqx.filter_vmap(lambda p: p.covariance(times))(group) for group in self.groups])
 
+    def of_part(self, share: float) -> PriorBank:
+        """The priors of a part of the record; see ``Prior.of_part``."""
+        groups = tuple(eqx.filter_vmap(lambda prior: prior.of_part(share))(group) for group in self.groups)
+        return PriorBank(groups, self.places, self.names)
+
     @property
     def length_scales(self) -> Float[Array, " n"]:
         """Length-scale of every source, in units of the record."""

@@ -56,6 +56,13 @@ class Prior(eqx.Module):
         """
         return self
 
+    def of_part(self, share: float) -> Prior:
+        """The same density, with whatever it counts in records counted in parts of them, each ``share`` of a record.
+
+        What is counted in samples stays as it is.
+        """
+        raise OptionError(f"{type(self).__name__} knows no parts of a record; use window='whole'.")
+
     @property
     @abc.abstractmethod
     def length_scale(self) -> Float[Array, ""]:

@@ -7,6 +7,7 @@ Each is one at lag zero, and its lags are in units of the record. MacKay (1998) 
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,6 +47,10 @@ class Correlation(eqx.Module):
     def starts(self, source: Float[Array, " T"]) -> Correlation:
         """Parameters worth trying for a source on a regular grid: the same correlation with a leading axis of tries."""
 
+    @abc.abstractmethod
+    def of_part(self, share: float) -> Correlation:
+        """The same correlation with lags in units of ``share`` of the record."""
+
     @property
     def forgets(self) -> bool:
         """Whether ``spectrum`` is that of an endless record, not that of T samples alone."""
@@ -66,6 +71,10 @@ class Plain(Correlation):
         """Length-scales from one sample to the whole record."""
         scales = np.geomspace(1.0 / (source.shape[0] - 1), 1.0, SCALES)
         return jax.vmap(lambda scale: Plain(scale, self.kernel))(jnp.asarray(np.log(scales), jnp.float32))
+
+    def of_part(self, share: float) -> Plain:
+        """The length-scale in units of the part."""
+        return Plain(self.log_length_scale - math.log(share), self.kernel)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of T even samples of it."""
@@ -126,6 +135,10 @@ class Periodic(Correlation):
         fejer = jnp.where(flat, float(n_samples), jnp.sin(n_samples * safe) ** 2 / (n_samples * jnp.sin(safe) ** 2))
         return fejer @ self.heights()
 
+    def of_part(self, share: float) -> Periodic:
+        """Cycles per part."""
+        return Periodic(self.frequency * share, self.log_shape)
+
     @property
     def length_scale(self) -> Scalar:
         """A period is repeated for good: the whole record."""
@@ -158,6 +171,10 @@ class LocallyPeriodic(Correlation):
         distance = self.period.lines(omega, n_samples)
         widened = self.fading.spectrum(jnp.ravel(distance), n_samples).reshape(distance.shape)
         return widened @ self.period.heights()
+
+    def of_part(self, share: float) -> LocallyPeriodic:
+        """Both in units of the part."""
+        return LocallyPeriodic(self.period.of_part(share), self.fading.of_part(share))
 
     @property
     def length_scale(self) -> Scalar:
@@ -202,6 +219,10 @@ class SpectralMixture(Correlation):
         peaks = jax.vmap(peak)(self.frequency.astype(jnp.float64), _exp(self.log_length_scale))
         return self.weight @ peaks
 
+    def of_part(self, share: float) -> SpectralMixture:
+        """Cycles per part, and length-scales in units of it."""
+        return SpectralMixture(self.free_weight, self.frequency * share, self.log_length_scale - math.log(share))
+
     @property
     def length_scale(self) -> Scalar:
         """The mean over the peaks, by their share of the variance, of the logarithm."""
@@ -232,6 +253,10 @@ class Sum(Correlation):
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of T even samples of it."""
         return self.weight @ jnp.stack([part.spectrum(omega, n_samples) for part in self.parts])
+
+    def of_part(self, share: float) -> Sum:
+        """All in units of the part."""
+        return Sum(tuple(part.of_part(share) for part in self.parts), self.free_weight)
 
     @property
     def length_scale(self) -> Scalar:

@@ -72,6 +72,10 @@ class DrivenAutoregression(Prior):
         errors = pacf.prediction_errors(source, moved.partial)[order:]
         return eqx.tree_at(lambda prior: prior.innovation, moved, self.innovation.tuned(errors))
 
+    def of_part(self, share: float) -> DrivenAutoregression:
+        """The same: all parameters count in samples."""
+        return self
+
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Var(e) / |A(w)|^2."""
         return self.innovation.variance / pacf.response(self.partial, omega.astype(jnp.float64))

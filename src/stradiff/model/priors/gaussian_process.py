@@ -128,6 +128,10 @@ class GaussianProcess(Prior):
         log_likelihood = jax.lax.map(lambda candidate: at(candidate).log_prob(source, times), candidates)
         return at(candidates[jnp.argmax(log_likelihood)])
 
+    def of_part(self, share: float) -> GaussianProcess:
+        """The length-scale in units of the part."""
+        return eqx.tree_at(lambda prior: prior.log_length_scale, self, self.log_length_scale - math.log(share))
+
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sigma_f^2 phi(w) + xi, phi the spectrum of the sampled kernel."""
         length_scale = self.length_scale * (n_samples - 1)

@@ -108,6 +108,10 @@ class StationaryProcess(Prior):
         short = cepstral.has_died_out(jax.lax.stop_gradient(self)._cepstrum(n_samples), n_samples)
         return jax.lax.cond(short, from_spectrum, by_recursion, self)
 
+    def of_part(self, share: float) -> StationaryProcess:
+        """The correlation in units of the part."""
+        return eqx.tree_at(lambda prior: prior.correlation, self, self.correlation.of_part(share))
+
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sigma_f^2 phi(w) + xi, phi the spectrum of the sampled correlation."""
         variance, jitter = self.level

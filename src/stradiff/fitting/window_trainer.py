@@ -1,0 +1,211 @@
+"""Algorithm 1 on recordings too long to be looked at as a whole: every epoch sees one window, and learns from it.
+
+Each pass over the record visits every window once, in a random order. What learning from windows takes beside their
+terms (``fitting.windows``):
+
+* **Unit variance.** The sums of every window are kept from when it was last seen, and so is what the objective there
+  gains by another mean or variance of a source. What a window's samples do to the record's moments is weighed with the
+  mean of those gains over all windows, not with the window's own: a window with much power gains more by a larger
+  variance and adds more to it, and sources would grow. The objective does not know the moments themselves, as they are
+  divided out; a pull towards zero and one keeps estimates of its gains from carrying them away.
+* **Starts.** A sample's mean and sigma move in the epochs that see it, with averages and a count of their own.
+
+An epoch takes memory for one window, beside the starts themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from stradiff.fitting.objective import Terms, draw_noise, total
+from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainSettings, TrainState, moved
+from stradiff.fitting.windows import Moments, Place, Windows, window_terms
+from stradiff.model.branches import Branch, over_sources
+from stradiff.model.model import Model
+from stradiff.model.start import Start
+from stradiff.model.visible import Seen
+
+ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # Kingma & Ba 2015
+HOLD = 1.0  # nats per sample, of the pull: for a mean of one, or a variance e times too large
+SHARED_ADAM = optax.flatten(optax.scale_by_adam(**ADAM))
+
+
+class Told(NamedTuple):
+    """What every window told when it was last seen."""
+
+    first: Float[Array, "count n"]
+    """Sums of its sources, before they are standardised, .."""
+    second: Float[Array, "count n"]
+    """.. and of their squares."""
+    slopes: Moments
+    """Of the objective, as this window has it, in mean and variance: ``(count, n)`` each."""
+    seen: Float[Array, " count"]
+    """1 once it was."""
+
+    def moments(self, n_samples: int) -> Moments:
+        """Of the record."""
+        mean = jnp.sum(self.first, axis=0) / n_samples
+        return Moments(mean, jnp.sum(self.second, axis=0) / n_samples - mean**2)
+
+    def gains(self, moments: Moments, n_samples: int) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        """Slopes of the objective in the record's sums of a source and of its square, the pull on its moments added."""
+        n_seen = jnp.maximum(jnp.sum(self.seen), 1.0)
+        by_mean, by_variance = (jnp.sum(every, axis=0) / n_seen for every in self.slopes)
+        by_mean += 2.0 * HOLD * n_samples * moments.mean
+        by_variance += 2.0 * HOLD * n_samples * jnp.log(moments.variance) / moments.variance
+        # variance = second / T - mean^2
+        return (by_mean - 2.0 * moments.mean * by_variance) / n_samples, by_variance / n_samples
+
+
+class StartMoments(NamedTuple):
+    """Adam's averages of every start, and how often it was seen."""
+
+    first: Start
+    second: Start
+    seen: Float[Array, " T"]
+
+
+class WindowState(NamedTuple):
+    """What goes on from epoch to epoch."""
+
+    model: Model
+    optimiser: optax.OptState
+    starts: StartMoments
+    told: Told
+    key: PRNGKeyArray
+    epoch: Array
+
+
+State = TrainState | WindowState
+
+
+def init(model: Model, key: PRNGKeyArray, windows: Windows) -> WindowState:
+    """The state before the first epoch."""
+    raw = over_sources(Branch.at, model.branches, jnp.zeros_like(model.branches.start.mean))
+    nothing = jax.tree.map(jnp.zeros_like, model.branches.start)
+    flat = jnp.zeros((windows.count, model.n_sources), raw.dtype)
+    told = Told(windows.sums(raw), windows.sums(raw**2), Moments(flat, flat), jnp.zeros(windows.count, raw.dtype))
+    return WindowState(
+        model,
+        SHARED_ADAM.init(_without_start(model)),
+        StartMoments(nothing, nothing, jnp.zeros(model.n_samples, jnp.float32)),
+        told,
+        key,
+        jnp.zeros((), jnp.int32),
+    )
+
+
+def step(
+    state: WindowState,
+    observed: Float[Array, "T m"],
+    settings: TrainSettings,
+    learning_rate: Array | float,
+    windows: Windows,
+    seen: Seen = None,
+) -> tuple[WindowState, TrainInfo]:
+    """One epoch: a window, a draw, and a step of all that it depends on."""
+    turn = jax.random.permutation(jax.random.fold_in(state.key, -1 - state.epoch // windows.count), windows.count)
+    index = turn[state.epoch % windows.count]
+    place = Place.of(index, windows)
+
+    def now(rows: Array, axis: int) -> Array:
+        return jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length, axis)
+
+    start = jax.tree.map(lambda rows: now(rows, 1), state.model.branches.start)
+    rows, there = now(observed, 0), None if seen is None else now(seen, 0)
+    share = (windows.length - 1) / (windows.n_samples - 1)
+
+    moments = state.told.moments(windows.n_samples)
+    first_gain, second_gain = state.told.gains(moments, windows.n_samples)
+
+    def loss(learned: tuple[Model, Start], moments: Moments) -> tuple[Array, tuple[Array, Terms, Array, Any]]:
+        here = learned[0].of_part(learned[1], share)
+        noise = draw_noise(here, jax.random.fold_in(state.key, state.epoch))
+        every, mse, sums = window_terms(here, rows, place, windows, moments, noise, settings.weights, there)
+        value = total(every, settings.weights)
+        through_moments = first_gain @ sums[0] + second_gain @ sums[1] if here.standardise else 0.0
+        return value + windows.count * through_moments, (value, every, mse, sums)
+
+    shared = _without_start(state.model)
+    differentiate = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+    (_, (value, every, mse, sums)), (gradient, slope) = differentiate((shared, start), moments)
+    rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
+    direction, optimiser = SHARED_ADAM.update(gradient[0], state.optimiser)
+    shared = moved(shared, direction, rate, settings)
+    starts, changed = _step_of_starts(state.starts, start, gradient[1], place, windows, learning_rate, settings.halving)
+    model = eqx.tree_at(
+        lambda m: (m.branches.start, m.mixing),
+        shared,
+        (_put(state.model.branches.start, changed, place), shared.mixing.normalised()),
+        is_leaf=lambda x: x is None,
+    )
+    latest = Told(sums[0], sums[1], slope, jnp.ones((), jnp.float32))
+    told = jax.tree.map(lambda every, one: every.at[index].set(one), state.told, latest)
+    info = TrainInfo(value, every, mse, state.model.priors.length_scales)
+    return WindowState(model, optimiser, starts, told, state.key, state.epoch + 1), info
+
+
+def _step_of_starts(
+    starts: StartMoments,
+    start: Start,
+    gradient: Start,
+    place: Place,
+    windows: Windows,
+    learning_rate: Array | float,
+    halving: float,
+) -> tuple[StartMoments, Start]:
+    """Adam for the samples that were seen, each with a learning rate by how often that was."""
+    seen = jax.lax.dynamic_slice_in_dim(starts.seen, place.first, windows.length) + 1.0
+
+    def averaged(old: Array, new: Array, decay: float) -> Array:
+        before = jax.lax.dynamic_slice_in_dim(old, place.first, windows.length, 1)
+        return decay * before + (1.0 - decay) * new
+
+    first = jax.tree.map(lambda old, g: averaged(old, g, ADAM["b1"]), starts.first, gradient)
+    second = jax.tree.map(lambda old, g: averaged(old, g**2, ADAM["b2"]), starts.second, gradient)
+    rate = learning_rate / (1.0 + seen / halving) if halving else learning_rate * jnp.ones_like(seen)
+    step = rate / (1.0 - ADAM["b1"] ** seen)
+
+    def further(value: Array, mean: Array, square: Array) -> Array:
+        size = jnp.sqrt(square / (1.0 - ADAM["b2"] ** seen)[None]) + ADAM["eps"]
+        return value - step[None] * mean / size
+
+    changed = jax.tree.map(further, start, first, second)
+    counted = jax.lax.dynamic_update_slice_in_dim(starts.seen, seen, place.first, 0)
+    return StartMoments(_put(starts.first, first, place), _put(starts.second, second, place), counted), changed
+
+
+def _put(whole: Start, part: Start, place: Place) -> Start:
+    return jax.tree.map(lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, place.first, 1), whole, part)
+
+
+def _without_start(model: Model) -> Model:
+    return eqx.tree_at(lambda m: m.branches.start, model, None)
+
+
+@eqx.filter_jit
+def run(
+    state: WindowState,
+    observed: Float[Array, "T m"],
+    windows: Windows,
+    settings: TrainSettings,
+    learning_rate: Array,
+    n_epochs: Array,
+    seen: Seen = None,
+) -> tuple[WindowState, TrainInfo]:
+    """``n_epochs`` (at most CHUNK) epochs in one compiled loop, as ``trainer.run``."""
+    _, shape = jax.eval_shape(lambda s: step(s, observed, settings, learning_rate, windows, seen), state)
+    empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
+
+    def body(index: Array, carry: tuple[WindowState, TrainInfo]) -> tuple[WindowState, TrainInfo]:
+        state, infos = carry
+        state, info = step(state, observed, settings, learning_rate, windows, seen)
+        return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
+
+    return jax.lax.fori_loop(0, n_epochs, body, (state, empty))

@@ -1,0 +1,184 @@
+"""The posterior of a long recording, piece by piece: memory for one piece, and time in proportion to the length.
+
+Sources remember a few length-scales. A piece is computed together with what stands around it, and of that only the
+piece is kept, so that its ends do not show. Noise and leakage are numbers of the whole record: both are found on pieces
+in it, the leakage on one alone, which claims less certainty than the whole record would allow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from stradiff.inference.covariance import covariance_of
+from stradiff.inference.laplace import (
+    Posterior,
+    deviation,
+    in_double,
+    leaks,
+    likeliest_noise,
+    system_about,
+    variance_at_known_map,
+)
+from stradiff.inference.mixture import Evidence, leakage_left
+from stradiff.inference.mode import find_mode
+from stradiff.inference.tangent import tangent_at
+from stradiff.model.mixing import Linear
+from stradiff.model.model import Model
+
+LISTENED_TO = 5  # pieces, evenly spaced, whose likeliest noises' median is the record's
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Samples ``first`` to ``first + length`` of a record, of which ``begin`` to ``end`` are kept."""
+
+    first: int
+    length: int
+    begin: int
+    end: int
+
+    def of(self, rows: np.ndarray | Array) -> Array:
+        """The piece's samples, of rows ``(T, ..)``."""
+        return jnp.asarray(rows[self.first : self.first + self.length])
+
+    def model(self, model: Model) -> Model:
+        """The model of the piece."""
+        start = jax.tree.map(lambda rows: rows[:, self.first : self.first + self.length], model.branches.start)
+        return model.of_part(start, (self.length - 1) / (model.n_samples - 1))
+
+    @property
+    def kept(self) -> slice:
+        """Which of its samples are kept."""
+        return slice(self.begin - self.first, self.end - self.first)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pieces:
+    """A record of ``n_samples`` in pieces of ``size``, each with ``around`` samples before and after; all as long."""
+
+    n_samples: int
+    size: int
+    around: int
+
+    @classmethod
+    def of(cls, n_samples: int, size: int) -> Pieces:
+        """Pieces of about ``size`` samples, a quarter of that around each."""
+        around = size // 4
+        count = max((n_samples - 2 * around) // size, 1)
+        return cls(n_samples, -(-n_samples // count), around)
+
+    def __iter__(self) -> Iterator[Piece]:
+        length = min(self.size + 2 * self.around, self.n_samples)
+        for begin in range(0, self.n_samples, self.size):
+            end = min(begin + self.size, self.n_samples)
+            yield Piece(int(np.clip(begin - self.around, 0, self.n_samples - length)), length, begin, end)
+
+    def evenly(self, count: int) -> list[Piece]:
+        """Some of them, the middle one among these."""
+        every = list(self)
+        return [every[k] for k in sorted({round(k) for k in np.linspace(0, len(every) - 1, count)})]
+
+    @property
+    def middle(self) -> Piece:
+        """The one in the middle."""
+        every = list(self)
+        return every[len(every) // 2]
+
+
+def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, pieces: Pieces) -> Posterior:
+    """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
+    model = in_double(model)
+    start = np.asarray(model.at(jnp.zeros(model.branches.start.mean.shape)))
+    heard = [_noise(model, start, observed, seen, piece) for piece in pieces.evenly(LISTENED_TO)]
+    nu = jnp.float64(np.median(heard))
+    mode = np.empty_like(start)
+    leakage = np.empty(())
+    for piece in pieces:
+        here, rows, there = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64), _seen(seen, piece)
+        evidence = Evidence(rows, there, None, covariance_of(here, None), nu)
+        found = find_mode(here, piece.of(start.T).T, *evidence)
+        mode[:, piece.begin : piece.end] = found[:, piece.kept]
+        if piece == pieces.middle:
+            leakage = leakage_left(here, found, evidence)
+    return Posterior(jnp.asarray(mode), nu, jnp.asarray(leakage))
+
+
+def spread(
+    model: Model, posterior: Posterior, seen: np.ndarray | None, pieces: Pieces, keys: Key[Array, " R"]
+) -> np.ndarray:
+    """Posterior standard deviation ``(n, T)``, as ``laplace_spread`` has it.
+
+    Under a linear map of which everything is seen it is the same at all times far from the ends of the record, and
+    computed once.
+    """
+    model, variance = in_double(model), np.empty(posterior.mode.shape)
+    same = isinstance(model.mixing, Linear) and seen is None
+    every, inner = list(pieces), None
+    for piece in every:
+        if same and piece not in (every[0], every[-1]):
+            if inner is None:
+                inner = _variance(model, posterior, seen, piece, keys).mean(axis=1, keepdims=True)
+            variance[:, piece.begin : piece.end] = inner
+        else:
+            variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
+    return np.sqrt(variance + np.asarray(posterior.leaked()))
+
+
+def draws(
+    model: Model, posterior: Posterior, seen: np.ndarray | None, pieces: Pieces, keys: Key[Array, " R"]
+) -> np.ndarray:
+    """Posterior draws ``(R, n, T)``, one for each key.
+
+    What deviates from the mode is drawn in every piece by itself. Where two meet, one fades into the other with weights
+    whose squares sum to one, so that the variance is right there too.
+    """
+    model, fade = in_double(model), pieces.around
+    rise = np.sin(0.5 * np.pi * (np.arange(fade) + 0.5) / fade)
+    found = np.zeros((len(keys), *posterior.mode.shape))
+    for number, piece in enumerate(pieces):
+        system = system_about(*_about(model, posterior, seen, piece), None)
+        weight = np.ones(piece.length)
+        begin, end = piece.begin - piece.first - fade // 2, piece.end - piece.first - fade // 2
+        if piece.begin > 0:
+            weight[:begin], weight[begin : begin + fade] = 0.0, rise
+        if piece.end < pieces.n_samples:
+            weight[end : end + fade], weight[end + fade :] = rise[::-1], 0.0
+        for row, key in enumerate(keys):
+            drawn = np.asarray(_deviation(system, jax.random.fold_in(key, number)))
+            found[row, :, piece.first : piece.first + piece.length] += weight * drawn
+    for row, key in enumerate(keys):
+        found[row] += np.asarray(posterior.mode + leaks(posterior.leakage, key) @ posterior.mode)
+    return found
+
+
+_deviation = jax.jit(deviation)
+
+
+def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Piece) -> float:
+    here, rows = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64)
+    about = tangent_at(here, piece.of(start.T).T, rows, _seen(seen, piece))
+    return likeliest_noise(about, covariance_of(here, None))
+
+
+def _variance(
+    model: Model, posterior: Posterior, seen: np.ndarray | None, piece: Piece, keys: Key[Array, " R"]
+) -> np.ndarray:
+    here = system_about(*_about(model, posterior, seen, piece), None)
+    return np.asarray(variance_at_known_map(here, keys))[:, piece.kept]
+
+
+def _about(
+    model: Model, posterior: Posterior, seen: np.ndarray | None, piece: Piece
+) -> tuple[Model, Posterior, Array | None]:
+    there = Posterior(piece.of(posterior.mode.T).T, posterior.nu, posterior.leakage)
+    return piece.model(model), there, _seen(seen, piece)
+
+
+def _seen(seen: np.ndarray | None, piece: Piece) -> Array | None:
+    return None if seen is None else piece.of(seen)
