@@ -1,17 +1,16 @@
-"""Tables and pictures in the docs: each tier between two comments of the page, so that they cannot go stale unseen."""
+"""Tables and pictures of every tier put into the page of the docs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
+
+import pages
 
 from contest import plots
 from contest.tables import NOT_RUN, tier_table
 from contest.targets import Row
 from contest.tiers import TIERS
-
-BLOCK = re.compile(r"<!-- tier: (\w+) -->\n.*?<!-- end of tier -->", re.DOTALL)
 
 
 def publish(rows: Sequence[Row], docs: Path) -> None:
@@ -23,11 +22,11 @@ def publish(rows: Sequence[Row], docs: Path) -> None:
 
 def filled(page: str, rows: Sequence[Row]) -> str:
     """``page`` with the tables of ``rows`` between ``<!-- tier: NAME -->`` and ``<!-- end of tier -->``."""
-    return BLOCK.sub(lambda match: block(match[1], rows), page)
+    return pages.filled(page, "tier", lambda name: block(name, rows))
 
 
 def block(name: str, rows: Sequence[Row]) -> str:
     """One tier as it stands in the page: picture, then tables."""
     text = tier_table(TIERS[name], rows)
     picture = f"![Correlation of every source by method](images/accuracy-{name}.png)\n\n" if text != NOT_RUN else ""
-    return f"<!-- tier: {name} -->\n\n{picture}{text}\n\n<!-- end of tier -->"
+    return f"{picture}{text}"
