@@ -82,15 +82,15 @@ def _fits(title: str, rows: Sequence[Row]) -> str:
     lines = [
         f"**{title}**, default preset",
         "",
-        f"| | importing, s | training begins, s | MCC within {fits.NEAR:g} of the end's, s | at epoch | all done, s"
-        " | epochs | MCC of the answer |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| | importing, s | training begins, s | MCC within {fits.NEAR:g} of the end's, s | at epoch"
+        " | training ends, s | epochs | all done, s | MCC of the answer |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         epoch, seconds = fits.good_from(row)
         lines.append(
             f"| {row['situation']} | {_imported(row)} | {fits.begins(row):.1f} | {seconds:.1f} | {epoch}"
-            f" | {row['seconds']:.1f} | {row['epochs']} | {row['mcc']:.4f} |"
+            f" | {row['looks'][-1][1]:.1f} | {row['epochs']} | {row['seconds']:.1f} | {row['mcc']:.4f} |"
         )
     if not rows[0]["files_kept"]:
         lines += ["", "No compiled program was kept on disk: on this processor JAX would not take them back."]

@@ -91,6 +91,7 @@ def test_the_transcription_computes_the_objective_of_preset_paper(case, transcri
     assert min(abs(value) for value in found.values()) > 0.1, "a term that is zero compares nothing"
 
 
+@pytest.mark.parametrize("case", ["linear"], indirect=True)
 def test_the_transcription_takes_the_same_step(case, transcribed):
     torch = pytest.importorskip("torch")
     from pace import transcription
@@ -182,17 +183,15 @@ def test_the_least_work_is_that_of_the_account():
     assert roofline.least(many, 10, 4, 100).flops == 3 * (3 * branch + 2 * 10 * 12) + 14 * 100
 
 
-@pytest.mark.parametrize("name", problem.MAPS)
-def test_xla_counts_no_less_than_the_least_less_what_loops_hide(name):
-    """XLA counts one of the twenty steps; the rest of the least work it must have seen, or the account is wrong."""
-    settings, values = problem.paper_settings(name), problem.normalised(name)
-    with numerics():
+def test_xla_counts_more_than_the_least_and_not_much_more():
+    """Loops count once there, but the products that the library makes outside of them are already more."""
+    settings, values = problem.paper_settings("linear"), problem.normalised("linear")
+    with numerics(), quick_compile():
         state = trainer.init(initial_model(values, None, settings, jax.random.key(0)), jax.random.key(0))
         counted = roofline.xla_count(state, jnp.asarray(values, jnp.float32), settings)
-    n_parameters = roofline.count(state.model)
-    once = roofline.least(dataclasses.replace(settings, n_diffusion_steps=1), *values.shape, n_parameters)
-    assert once.flops < counted.flops < 3 * roofline.least(settings, *values.shape, n_parameters).flops
-    assert counted.bytes > roofline.least(settings, *values.shape, n_parameters).bytes
+    least = roofline.least(settings, *values.shape, roofline.count(state.model))
+    assert least.flops < counted.flops < 3 * least.flops
+    assert least.bytes < counted.bytes
 
 
 def test_the_longer_of_two_bounds_counts():
@@ -270,7 +269,7 @@ def made_up():
 def test_tables_say_what_was_measured(made_up):
     text = tables.page(made_up)
     assert "Abacus" in text and "jax 1.0" in text
-    assert "| first fit on a machine | 1.5 | 2.0 | 4.0 | 200 | 8.0 | 300 | 0.9810 |" in text
+    assert "| first fit on a machine | 1.5 | 2.0 | 4.0 | 200 | 5.0 | 300 | 8.0 | 0.9810 |" in text
     assert "| again in the same process |  | 2.0 |" in text
     assert "| share of the speed that the bound allows | 25% |" in text
     assert tables.page({}).count(tables.NOT_RUN) == 4
