@@ -1,6 +1,6 @@
 """What is the diffusion branch worth? A network for each source, one for all, and none, on the same recordings.
 
-    python benchmarks/branch.py                       # what is not in the results yet; about forty minutes on one core
+    python benchmarks/branch.py                       # what is not in the results yet; 45 minutes on one core
     python benchmarks/branch.py --seeds 100 --cases linear --results tried.json
     python benchmarks/branch.py --print --publish     # the tables of the results, and into docs/branch.md
 
@@ -40,12 +40,20 @@ BRANCHES: dict[str, dict[str, Any]] = {
     "own": {},
     "shared": {"branch": "shared"},
     "none": {"branch": "none"},
-    "own, cosine, wide": {"noise_schedule": "cosine", "network_width": T, "lambda_diff": 1000.0},
+    # The start's noise gains a factor of 400 on its way instead of 1.1, so it begins smaller.
+    "own, cosine": {"noise_schedule": "cosine", "lambda_diff": 1000.0, "start_sigma": 1e-5},
+    "own, prior matern32": {"prior": "matern32"},  # draws of better priors than the default one, for comparison
+    "own, prior gmm_ar": {"prior": "gmm_ar"},
 }
 CASES: dict[str, dict[str, Any]] = {  # with the branches they are measured with
-    "linear": {"noise": 0.1, "n_channels": 6, "branches": ("own", "none", "shared")},
+    "linear": {"noise": 0.1, "n_channels": 6, "branches": ("own", "none", "shared", "own, cosine")},
     "leaky-ReLU": {"kind": "leaky_relu", "noise": 0.02, "branches": ("own", "none")},
-    "linear, multimodal sources": {"process": "multimodal", "noise": 0.1, "n_channels": 6, "branches": ("own",)},
+    "linear, multimodal sources": {
+        "process": "multimodal",
+        "noise": 0.1,
+        "n_channels": 6,
+        "branches": ("own", "own, prior matern32", "own, prior gmm_ar"),
+    },
 }
 BLOCK = re.compile(r"<!-- table: (\w+) -->\n.*?<!-- end of table -->", re.DOTALL)
 
@@ -90,7 +98,8 @@ def measure(case: str, branch: str, seed: int) -> dict[str, Any]:
     row |= {"epochs": model.n_epochs_, "correlation": matched_correlation(model.sources_, truth).tolist()}
     error = ((model.reconstruction_ - simulation.noise_free) / simulation.noise_free.std(axis=0))[missing]
     row |= {"error": float(np.sqrt(np.mean(error**2)))} | bands(model, truth, missing.any(axis=1))
-    return row | {"draws": draws(model, process, truth, seed, whole=branch == "own" and linear)}
+    ways = {"prior": linear and branch.startswith("own"), "afterwards": linear and branch == "own"}
+    return row | {"draws": draws(model, process, truth, seed, **ways)}
 
 
 def bands(model: StrADiff, truth: np.ndarray, gap: np.ndarray) -> dict[str, Any]:
@@ -135,7 +144,10 @@ def draws_table(rows: list[dict]) -> str:
     """Every way to draw new trajectories: medians over seeds for the slow, the middle and the fast source."""
     head = "| recording | branch | drawn by | seeds | spectrum, dB | worst | amplitude | repeats | nats | worst |"
     ways = [
-        row | {"branch": f"{row['branch']} | {way}", **scores} for row in rows for way, scores in row["draws"].items()
+        row | {"branch": f"{row['branch']} | {way}", **scores}
+        for row in rows
+        for way, scores in row["draws"].items()
+        if row["branch"] == "own" or way != "truth"  # it is the same for all
     ]
     return _table(head, ways, _draws_cells)
 

@@ -33,8 +33,10 @@ def drawn_from(process: str, seed: int) -> np.ndarray:
     return gp_sources(T, LENGTH_SCALES, seed=seed) + np.sqrt(XI) * white
 
 
-def draws(model: StrADiff, process: str, truth: np.ndarray, seed: int, *, whole: bool) -> dict[str, dict[str, list]]:
-    """Scores of new trajectories of a fit: by its branch and, if ``whole``, by all the other ways too."""
+def draws(
+    model: StrADiff, process: str, truth: np.ndarray, seed: int, *, prior: bool, afterwards: bool
+) -> dict[str, dict[str, list]]:
+    """Scores of new trajectories of a fit: by its branch and, if asked for, by its prior and by networks afterwards."""
     fitted, readout = model._separation.model, model._separation.readout
     order = match_sources(model.sources_, truth).order
     keys = jax.random.split(jax.random.key(seed), 6)
@@ -43,12 +45,14 @@ def draws(model: StrADiff, process: str, truth: np.ndarray, seed: int, *, whole:
         standard = jax.tree.map(jnp.zeros_like, fitted.branches.start)  # mean 0, and sigma 1 by its logarithm
         anew = dataclasses.replace(fitted.branches, start=standard)
         raw = {"branch": through(anew, noise)}
-        if whole:
+        if afterwards:
             raw["branch, z from q(z)"] = through(fitted.branches, noise)
+        if prior:
             raw["fitted prior"] = from_priors(fitted.priors, jax.random.split(keys[1], N_DRAWS))
+        if afterwards:
             examples = readout.hide(model.sample_sources(N_EXAMPLES))
             examples = jnp.moveaxis(jnp.asarray(examples / examples.std(axis=1, keepdims=True)), 2, 0)
-            if process == "rbf":  # one look is enough at what only repeats itself
+            if process == "rbf":  # it stays white noise, whatever the process
                 raw["dense, afterwards"] = generated(trained(dense(T), examples, keys[2]), noise)
             longer = jax.random.normal(keys[4], (N_DRAWS, 3, T + 2 * REACH), jnp.float32)
             moved = generated(trained(Convolutional, examples, keys[3]), longer)
