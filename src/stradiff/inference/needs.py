@@ -14,7 +14,7 @@ COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam,
 def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True) -> float:
     """Bytes a fit takes at its peak, to a factor of about two."""
     window = settings.window_size(n_samples) if regular else None
-    n_seen = n_samples if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
+    n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
     linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
     whole_covariance = settings.solver == "dense" or not linear
     dense = 3.0 * 8 * n_seen**2 if whole_covariance else 0.0

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from stradiff.fitting import Settings
+from stradiff.inference import laplace
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.laplace import (
     Posterior,
@@ -31,6 +33,7 @@ from stradiff.inference.tangent import tangent_at
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 
+SMALLEST_PIECE = 4096  # samples: more than sources remember, and enough to be worth its surroundings
 LISTENED_TO = 5  # pieces, evenly spaced, whose likeliest noises' median is the record's
 
 
@@ -89,6 +92,52 @@ class Pieces:
         """The one in the middle."""
         every = list(self)
         return every[len(every) // 2]
+
+
+def pieces_of(n_samples: int, settings: Settings, times: np.ndarray | None) -> Pieces | None:
+    """The pieces of a record that is trained by windows; None where all is computed in one."""
+    size = settings.window_size(n_samples) if times is None else None
+    return None if size is None else Pieces.of(n_samples, max(size, SMALLEST_PIECE))
+
+
+def posterior_of(
+    model: Model, observed: np.ndarray, seen: np.ndarray | None, times: np.ndarray | None, settings: Settings
+) -> Posterior:
+    """The posterior of a fitted model, in pieces or in one; ``observed (T, m)`` normalised. Inside ``numerics()``."""
+    cut = pieces_of(len(observed), settings, times)
+    if cut is None:
+        return laplace.find_posterior(model, jnp.asarray(observed), _array(seen), _array(times))
+    return find_posterior(model, jnp.asarray(observed), seen, cut)
+
+
+def spread_of(
+    model: Model,
+    posterior: Posterior,
+    seen: np.ndarray | None,
+    times: np.ndarray | None,
+    settings: Settings,
+    keys: Key[Array, " R"],
+) -> np.ndarray:
+    """Posterior standard deviation ``(n, T)`` from as many draws as keys, in pieces or in one."""
+    cut = pieces_of(model.n_samples, settings, times)
+    if cut is None:
+        return np.asarray(laplace.laplace_spread(model, posterior, _array(seen), _array(times), keys))
+    return spread(model, posterior, seen, cut, keys)
+
+
+def draws_of(
+    model: Model,
+    posterior: Posterior,
+    seen: np.ndarray | None,
+    times: np.ndarray | None,
+    settings: Settings,
+    keys: Key[Array, " R"],
+) -> np.ndarray:
+    """Posterior draws ``(R, n, T)``, one for each key, in pieces or in one."""
+    cut = pieces_of(model.n_samples, settings, times)
+    if cut is None:
+        return np.asarray(laplace.laplace_draws(model, posterior, _array(seen), _array(times), keys))
+    return draws(model, posterior, seen, cut, keys)
 
 
 def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, pieces: Pieces) -> Posterior:
@@ -178,6 +227,10 @@ def _about(
 ) -> tuple[Model, Posterior, Array | None]:
     there = Posterior(piece.of(posterior.mode.T).T, posterior.nu, posterior.leakage)
     return piece.model(model), there, _seen(seen, piece)
+
+
+def _array(values: np.ndarray | None) -> Array | None:
+    return None if values is None else jnp.asarray(values)
 
 
 def _seen(seen: np.ndarray | None, piece: Piece) -> Array | None:

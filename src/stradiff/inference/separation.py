@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,9 +15,9 @@ from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.warm_start import priors_of
-from stradiff.inference import pieces
-from stradiff.inference.laplace import Posterior, find_posterior, laplace_draws, laplace_spread
+from stradiff.inference.laplace import Posterior
 from stradiff.inference.needs import needed_memory
+from stradiff.inference.pieces import draws_of, posterior_of, spread_of
 from stradiff.inference.posterior import draws, moments, reconstruct
 from stradiff.inference.readout import Readout, choose_readout
 from stradiff.inference.unmix import unmix
@@ -28,8 +28,6 @@ from stradiff.model.priors.choice import AUTO
 from stradiff.observations import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.observations.checks import as_float_array
 from stradiff.observations.noise_floor import noise_floor
-
-SMALLEST_PIECE = 4096  # samples, of a posterior computed piece by piece: more than sources remember
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,31 +52,27 @@ class Separation:
         """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
         with numerics():
             if self.posterior is None:
-                mean, spread = moments(self.model, _moment_key(self.seed), n_draws)
+                mean, spread = map(np.asarray, moments(self.model, _moment_key(self.seed), n_draws))
             else:
                 keys = jax.random.split(_moment_key(self.seed), n_draws)
-                mean, spread = self.posterior.mode, self._laplace(laplace_spread, pieces.spread, keys)
-        return self.readout.show(np.asarray(mean).T), self.readout.spread(np.asarray(spread).T)
+                mean = np.asarray(self.posterior.mode)
+                spread = spread_of(self.model, self.posterior, *self._where(), keys)
+        return self.readout.show(mean.T), self.readout.spread(spread.T)
 
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` (Eq. 33)."""
         check_memory(4.0 * n_draws * self.model.n_samples * self.model.n_sources * 4, f"Drawing {n_draws} samples")
         with numerics():
             if self.posterior is None:
-                raw = draws(self.model, jax.random.key(seed), n_draws)
+                raw = np.asarray(draws(self.model, jax.random.key(seed), n_draws))
             else:
                 keys = jax.random.split(jax.random.key(seed), n_draws)
-                raw = self._laplace(laplace_draws, pieces.draws, keys)
-        return self.readout.show(np.moveaxis(np.asarray(raw), 1, 2))
+                raw = draws_of(self.model, self.posterior, *self._where(), keys)
+        return self.readout.show(np.moveaxis(raw, 1, 2))
 
-    def _laplace(self, at_once: Callable[..., jax.Array], by_pieces: Callable[..., np.ndarray], keys: jax.Array) -> Any:
-        """What one of two functions says of the posterior, by the length of the recording."""
-        seen = None if self.seen is None else self.normaliser.visible(self.seen)
-        cut = pieces_of(self.model.n_samples, self.settings, regular=self.times is None)
-        if cut is not None:
-            return by_pieces(self.model, self.posterior, seen, cut, keys)
-        times = None if self.times is None else jnp.asarray(self.times)
-        return at_once(self.model, self.posterior, None if seen is None else jnp.asarray(seen), times, keys)
+    def _where(self) -> tuple[np.ndarray | None, np.ndarray | None, Settings]:
+        """What was seen, of normalised channels, the times, and the settings."""
+        return None if self.seen is None else self.normaliser.visible(self.seen), self.times, self.settings
 
     def noise(self) -> np.ndarray:
         """Standard deviation ``(m,)`` of every channel's noise: likeliest under Laplace, else as ``nu_y`` assumes."""
@@ -206,13 +200,7 @@ def separate(
         )
         posterior = None
         if settings.uncertainty == "laplace":
-            cut = pieces_of(len(values), settings, regular=times is None)
-            if cut is not None:
-                posterior = pieces.find_posterior(result.model, jnp.asarray(observed), visible, cut)
-            else:
-                there = None if visible is None else jnp.asarray(visible)
-                grid = None if times is None else jnp.asarray(times)
-                posterior = find_posterior(result.model, jnp.asarray(observed), there, grid)
+            posterior = posterior_of(result.model, observed, visible, times, settings)
             mean = np.asarray(posterior.mode).T
         else:
             mean = np.asarray(moments(result.model, _moment_key(seed), n_draws)[0]).T
@@ -266,12 +254,6 @@ def normaliser_for(gappy: np.ndarray, filled: np.ndarray, settings: Settings) ->
     if settings.mixing == "post_nonlinear" or filled.shape[1] > settings.n_sources:
         return fit_normaliser(gappy, "standardise")
     return fit_normaliser(gappy, "whiten", floor=min(1.0, noise_floor(filled) / settings.nu_y))
-
-
-def pieces_of(n_samples: int, settings: Settings, *, regular: bool) -> pieces.Pieces | None:
-    """The pieces in which the posterior is computed; None where it is in one, as training was."""
-    size = settings.window_size(n_samples) if regular else None
-    return None if size is None else pieces.Pieces.of(n_samples, max(size, SMALLEST_PIECE))
 
 
 def _moment_key(seed: int) -> jax.Array:
