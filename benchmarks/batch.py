@@ -1,63 +1,115 @@
-"""What do restarts cost as one batch? A hundred epochs of one fit beside those of several mapped into one program.
+"""What do restarts cost? Several fits mapped into one program, and several beside each other, in single fits.
 
-    python benchmarks/batch.py              # about five minutes on two cores, most of it compiling
+    python benchmarks/batch.py              # about ten minutes on two cores, much of it compiling
     python benchmarks/batch.py --print      # the table of the results that are there
 
-Leaky-ReLU mixing, T = 1000, n = 3, default settings with an MLP map, development seed 100. All sizes are timed in one
-process, each as the least of several runs; the ratio counts, not the seconds.
+Leaky-ReLU mixing, T = 1000, n = 3, default settings with an MLP map, development seed 100. One fit and several of one
+kind are timed in turn in one process, and their ratio is taken round by round; it counts, not the seconds. "Beside
+each other" is what ``n_restarts`` does, from the warm start to the end; "one program" is a hundred epochs alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-# Mapped over fits, factorisations become batches of them. Two such batches that XLA runs side by side wait for each
-# other for ever when its pool has as many threads as this machine has cores, two: so it gets more.
-os.environ["NPROC"] = "16"
-
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from stradiff.fitting import trainer
-from stradiff.fitting.warm_start import initial_model
-from stradiff.model.numerics import numerics
-from stradiff.observations import fit_normaliser, simulate
-from stradiff.presets import resolve
-
 RESULTS = Path(__file__).parent / "results"
-SIZES, RUNS, SEED = (1, 2, 4, 8), 5, 100
+SIZES, ROUNDS, SEED, EPOCHS = (2, 4, 8), 5, 100, 500
+MAPPED, BESIDE = "one program", "beside each other"
+# Mapped over fits, factorisations become batches of them. Two such batches that XLA runs side by side wait for each
+# other for ever when its pool has as many threads as the machine has cores, two: so it gets more there.
+THREADS = {MAPPED: {"NPROC": "16"}, BESIDE: {}}
 
 
 def main() -> None:
-    """Measure, or read what was measured; print the table."""
+    """Measure, each way in a process of its own, or read what was measured; print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
+    parser.add_argument("--way", choices=THREADS, help="measure one way in this process, and print its rows as JSON")
+    arguments = parser.parse_args()
+    if arguments.way:
+        print(json.dumps(mapped() if arguments.way == MAPPED else beside()))
+        return
     path = RESULTS / "batch.json"
-    if not parser.parse_args().print:
-        path.write_text(json.dumps(measured()) + "\n")
+    if not arguments.print:
+        path.write_text(json.dumps([row for way in THREADS for row in in_a_process(way)], indent=1) + "\n")
     printed = table(json.loads(path.read_text()))
     path.with_suffix(".md").write_text(printed + "\n")
     print(printed)
 
 
-def measured() -> list[dict[str, float]]:
-    """Seconds of a hundred epochs for every size of the batch."""
+def in_a_process(way: str) -> list[dict[str, Any]]:
+    """The rows of one way."""
+    command = [sys.executable, __file__, "--way", way]
+    done = subprocess.run(command, env={**os.environ, **THREADS[way]}, check=True, capture_output=True, text=True)
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
+def in_turn(way: str, single: Callable[[], Any], several: dict[int, Callable[[], Any]]) -> list[dict[str, Any]]:
+    """One fit and every number of them, round by round; the first round compiles and is left out."""
+    seconds = [{1: timed(single)} | {size: timed(run) for size, run in several.items()} for _ in range(ROUNDS + 1)][1:]
+    return [
+        {
+            "way": way,
+            "fits": size,
+            "seconds": median(one[size] for one in seconds),
+            "in_single_fits": median(one[size] / one[1] for one in seconds),
+            "worst": max(one[size] / one[1] for one in seconds),
+        }
+        for size in (1, *several)
+    ]
+
+
+def recording():
+    """Normalised observations, and the settings of their fit."""
+    from stradiff.observations import fit_normaliser, simulate
+    from stradiff.presets import resolve
+
     values = simulate("leaky_relu", seed=SEED).recording.values
-    observed = jnp.asarray(fit_normaliser(values, "whiten").forward(values), jnp.float32)
-    settings = resolve("default", 3, {"mixing": "mlp"})
+    settings = resolve("default", 3, {"mixing": "mlp", "max_epochs": EPOCHS, "tol": 0.0})
+    return fit_normaliser(values, "whiten").forward(values).astype("float32"), settings
+
+
+def beside() -> list[dict[str, Any]]:
+    """Whole fits, as ``n_restarts`` has them."""
+    from stradiff.fitting import fit, fit_best
+    from stradiff.model.numerics import numerics
+
+    observed, settings = recording()
+
+    def several(size: int) -> Callable[[], Any]:
+        return lambda: fit_best(observed, None, dataclasses.replace(settings, n_restarts=size))
+
+    with numerics():
+        return in_turn(BESIDE, lambda: fit(observed, None, settings), {size: several(size) for size in SIZES})
+
+
+def mapped() -> list[dict[str, Any]]:
+    """A hundred epochs of stacked states, by vmap."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    from stradiff.fitting import trainer
+    from stradiff.fitting.warm_start import initial_model
+    from stradiff.model.numerics import numerics
+
+    observed, settings = recording()
     rate, count = jnp.float32(settings.learning_rate), jnp.int32(trainer.CHUNK)
 
     def start(seed: int) -> trainer.TrainState:
         model_key, train_key = jax.random.split(jax.random.key(seed))
-        return trainer.init(initial_model(np.asarray(observed), None, settings, model_key), train_key)
+        return trainer.init(initial_model(observed, None, settings, model_key), train_key)
 
     with numerics():
         numbers, rest = zip(*(eqx.partition(start(seed), eqx.is_array) for seed in range(max(SIZES))), strict=True)
@@ -66,26 +118,28 @@ def measured() -> list[dict[str, float]]:
             done = trainer.run(eqx.combine(state, rest[0]), observed, None, settings.training, rate, count)
             return eqx.filter(done, eqx.is_array)
 
-        runs: dict[int, tuple[Callable[[Any], Any], Any]] = {1: (jax.jit(epochs), numbers[0])}
-        for size in SIZES[1:]:
-            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *numbers[:size])
-            runs[size] = (jax.jit(jax.vmap(epochs)), stacked)
-        seconds = {size: [timed(*run) for run in [runs[size]] * (RUNS + 1)][1:] for size in SIZES}
-    return [{"fits": size, "seconds": min(seconds[size])} for size in SIZES]
+        def run(call: Callable[[Any], Any], state: Any) -> Callable[[], Any]:
+            return lambda: jax.block_until_ready(call(state))
+
+        several = {size: jax.tree.map(lambda *leaves: jnp.stack(leaves), *numbers[:size]) for size in SIZES}
+        batch = jax.jit(jax.vmap(epochs))
+        return in_turn(MAPPED, run(jax.jit(epochs), numbers[0]), {size: run(batch, s) for size, s in several.items()})
 
 
-def timed(call: Callable[[Any], Any], state: Any) -> float:
-    """Seconds of one call; the first compiles."""
+def timed(call: Callable[[], Any]) -> float:
+    """Seconds of one call."""
     began = time.perf_counter()
-    jax.block_until_ready(call(state))
+    call()
     return time.perf_counter() - began
 
 
-def table(rows: list[dict[str, float]]) -> str:
-    """Markdown: the cost of a batch in single fits."""
-    single = rows[0]["seconds"]
-    lines = ["| fits in the batch | seconds for 100 epochs | in single fits |", "|---|---|---|"]
-    lines += [f"| {row['fits']} | {row['seconds']:.2f} | {row['seconds'] / single:.1f} |" for row in rows]
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: the cost of several fits in single ones."""
+    lines = ["| several fits as | fits | seconds | in single fits, median | worst round |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['way']} | {row['fits']} | {row['seconds']:.2f} | {row['in_single_fits']:.1f} | {row['worst']:.1f} |"
+        for row in rows
+    ]
     return "\n".join(lines)
 
 

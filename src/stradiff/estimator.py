@@ -107,7 +107,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     record_epochs : "auto" or tuple of int
         Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
     n_restarts : int, optional
-        Fits from different starts, of which the one with the least objective is kept (``stradiff.fitting.restarts``).
+        Fits from different starts, one on each core at a time; the one with the least objective is kept.
     callbacks : sequence of callables
         Each is called with a ``stradiff.fitting.Report`` about every hundred epochs; returning True stops the fit.
     checkpoint, checkpoint_seconds : path, float, optional

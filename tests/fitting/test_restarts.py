@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 from quick_compile import quick_compile
 
 from stradiff.evaluation import matched_correlation
-from stradiff.fitting import Settings, fit, fit_best, trainer
+from stradiff.fitting import Settings, fit, fit_best, team, trainer
 from stradiff.fitting.restarts import restart_seed, turned
 from stradiff.observations.simulate import gp_sources
 
@@ -61,6 +64,56 @@ def test_an_interrupted_fit_ends_the_restarts(observed):
 
     best = fit_best(observed, None, Settings(**SETTINGS, init="sobi", n_restarts=4), callbacks=[interrupt])
     assert best.interrupted and len(best.restarts) == 1 and best.n_epochs
+
+
+@pytest.mark.parametrize("cores", ["1", "4"])
+def test_the_bits_do_not_depend_on_how_many_run_beside_each_other(observed, monkeypatch, cores):
+    settings = Settings(**SETTINGS, init="sobi", n_restarts=4)
+    alone = fit_best(observed, None, settings, seed=7, at_once=1)
+    monkeypatch.setattr(team, "cpu_count", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    assert team.usable_cores() == int(cores)
+    together = fit_best(observed, None, settings, seed=7)
+    assert [one.objective for one in together.restarts] == [one.objective for one in alone.restarts]
+    for one, other in zip(alone.restarts, together.restarts, strict=True):
+        np.testing.assert_array_equal(one.sources, other.sources)
+    np.testing.assert_array_equal(alone.history["total"], together.history["total"])
+
+
+def test_callbacks_hear_of_every_fit_one_at_a_time(observed, monkeypatch):
+    monkeypatch.setattr(team, "cpu_count", lambda: 3)
+    busy, heard = threading.Lock(), []
+
+    def listen(report):
+        assert busy.acquire(blocking=False)
+        heard.append((threading.get_ident(), report.epoch))
+        busy.release()
+
+    fit_best(observed, None, Settings(**SETTINGS, init="sobi", n_restarts=3), callbacks=[listen])
+    assert sorted(epoch for _, epoch in heard) == [100] * 3 + [120] * 3
+
+
+def test_ctrl_c_ends_all_that_run_and_keeps_them(observed, monkeypatch):
+    monkeypatch.setattr(team, "cpu_count", lambda: 2)
+    settings = Settings(**{**SETTINGS, "max_epochs": 1_000_000}, init="sobi", n_restarts=3)
+    heard, raised = set(), []
+
+    def interrupt(report):  # as the terminal does it: a signal to the main thread while others compute
+        heard.add(threading.get_ident())
+        if len(heard) == 2 and not raised:
+            raised.append(report.epoch)
+            signal.raise_signal(signal.SIGINT)
+
+    best = fit_best(observed, None, settings, callbacks=[interrupt])
+    assert best.interrupted and 2 <= len(best.restarts) <= 3 and 100 <= best.n_epochs < 100_000 and raised
+
+
+def test_what_goes_wrong_in_one_fit_is_told(observed):
+    def fail(report):
+        raise ValueError("no room for another picture")
+
+    with pytest.raises(ValueError, match="no room"):
+        fit_best(observed, None, Settings(**SETTINGS, init="sobi", n_restarts=3), callbacks=[fail])
 
 
 def test_turned_sources_are_mixtures_of_the_same_ones(observed):

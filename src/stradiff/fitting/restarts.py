@@ -1,22 +1,27 @@
 """Training from several starts; the objective chooses among the answers, never the truth.
 
 The first start is the one a single fit has. The others turn its sources towards each other by random angles and draw
-every network anew. All fits share one compilation. Objectives a few nats apart do not rank answers as the truth does
-(benchmarks/results/ranking.md): restarts protect from a bad valley, and show by ``stability`` what is not settled.
+every network anew. All fits share one compilation, and run beside each other, one on each core: an epoch keeps little
+more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits it would
+have alone. Objectives a few nats apart do not rank answers as the truth does (benchmarks/results/ranking.md): restarts
+protect from a bad valley, and show by ``stability`` what is not settled.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import expm
 
+from stradiff.fitting.callbacks import Callback, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.fit import Fit, Restart, fit
 from stradiff.fitting.settings import Settings
+from stradiff.fitting.team import Team, usable_cores
 from stradiff.fitting.warm_start import starting_sources
 
 LAST = 100  # epochs whose mean is the objective at the end: one draw of its noise varies
@@ -30,34 +35,39 @@ def fit_best(
     *,
     guess: np.ndarray | None = None,
     seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
+    at_once: int | None = None,
     **how: Any,
 ) -> Fit:
     """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
 
-    Its ``restarts`` tell of all of them, the chosen one first. Stopped by hand, it chooses among the fits so far.
+    ``at_once`` bounds how many run beside each other; no more than there are cores to use. Callbacks are called one at
+    a time, but in the threads of the fits. Its ``restarts`` tell of all fits, the chosen one first. Stopped by hand, it
+    chooses among the fits so far.
     """
     if settings.n_restarts == 1:
-        return fit(observed, times, settings, guess=guess, seed=seed, checkpoint=checkpoint, **how)
+        how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
+        return fit(observed, times, settings, guess=guess, seed=seed, **how)
     if settings.init != "random":
         guess = starting_sources(observed, settings, guess)
         settings = dataclasses.replace(settings, init="given")
-    best: Fit | None = None
-    told: list[Restart] = []
-    for number in range(settings.n_restarts):
+
+    def one(number: int, watchers: Sequence[Callback]) -> Fit:
         own = restart_seed(seed, number)
         start = turned(guess, own) if guess is not None and number else guess
         file = checkpoint and checkpoint.of_restart(number)
-        found = fit(observed, times, settings, guess=start, seed=own, checkpoint=file, **how)
-        told.append(_tell(found, own))
-        if best is None or told[-1].objective < told[0].objective:
-            best = found
-            told.insert(0, told.pop())  # the best comes first
-        if found.interrupted:
-            best.interrupted = True
-            break
-    assert best is not None
-    best.restarts = tuple(told)
+        return fit(observed, times, settings, guess=start, seed=own, callbacks=watchers, checkpoint=file, **how)
+
+    with ProgressBar(verbose, settings.n_restarts * settings.max_epochs) as bar:
+        team = Team(settings.n_restarts, min(at_once or settings.n_restarts, usable_cores()), bar, callbacks)
+        fits = team.run(one)
+    told = {number: _tell(found, restart_seed(seed, number)) for number, found in fits.items()}
+    chosen = min(told, key=lambda number: (told[number].objective, number))
+    best = fits[chosen]
+    best.interrupted = team.stopped
+    best.restarts = (told.pop(chosen), *told.values())
     return best
 
 

@@ -25,7 +25,7 @@ from stradiff.model.mixing import Linear, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.model.priors.choice import AUTO
-from stradiff.observations import Normaliser, check_memory, fit_normaliser, interpolated
+from stradiff.observations import Normaliser, available_memory, check_memory, fit_normaliser, interpolated
 from stradiff.observations.checks import as_float_array
 from stradiff.observations.noise_floor import noise_floor
 
@@ -173,10 +173,9 @@ def separate(
     ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid. What stands among the values
     where nothing was ``seen`` does not matter: there the warm start sees straight lines, and training sees nothing.
     """
-    check_memory(
-        needed_memory(len(values), values.shape[1], settings, regular=times is None),
-        f"Fitting {len(values)} samples",
-    )
+    needed = needed_memory(len(values), values.shape[1], settings, regular=times is None)
+    check_memory(needed, f"Fitting {len(values)} samples")
+    room = available_memory()
     gappy = values if seen is None else np.where(seen, values, np.nan)
     filled = interpolated(gappy, seen, times)
     normaliser = normaliser_for(gappy, filled, settings)
@@ -197,6 +196,7 @@ def separate(
             callbacks=callbacks,
             verbose=verbose,
             checkpoint=checkpoint,
+            at_once=None if room is None else max(1, int(room / needed)),
         )
         posterior = None
         if settings.uncertainty == "laplace":
