@@ -1,1 +1,1 @@
-"""The parts of ``benchmarks/scale.py``: each has ``cases``, and ``measured`` for one of them in a process of its own."""
+"""The parts of ``benchmarks/scale.py``: each names its cases, and measures one in a new process."""

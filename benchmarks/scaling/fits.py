@@ -18,7 +18,7 @@ from stradiff import StrADiff, matched_correlation, simulate
 from stradiff.baselines import SOBI
 from stradiff.evaluation import best_linear_unmixing
 from stradiff.inference.needs import needed_memory
-from stradiff.observations import ar_sources
+from stradiff.observations.simulate import ar_sources
 from stradiff.presets import resolve
 
 LIMIT = 7200.0

@@ -35,12 +35,14 @@ def predictors(partial: Float[Array, " p"]) -> Float[Array, "p+1 p"]:
     a^(k)_k = kappa_k,  a^(k)_j = a^(k-1)_j - kappa_k a^(k-1)_{k-j}; the last row is the autoregression itself.
     """
     order = partial.shape[0]
-    row = jnp.zeros(order, partial.dtype)
-    rows = [row]
-    for k in range(order):
-        row = row.at[:k].add(-partial[k] * row[:k][::-1]).at[k].set(partial[k])
-        rows.append(row)
-    return jnp.stack(rows)
+    # Number by number: of a row turned round as a whole XLA (JAX 0.10, processor) makes one loop in place, which from
+    # p = 4 on reads what it has just written, and compiled coefficients are wrong.
+    rows: list[list[Array]] = [[]]
+    for kappa in partial:
+        row = rows[-1]
+        rows.append([a - kappa * turned for a, turned in zip(row, reversed(row), strict=True)] + [kappa])
+    nothing = [jnp.zeros((), partial.dtype)]
+    return jnp.stack([number for row in rows for number in row + nothing * (order - len(row))]).reshape(-1, order)
 
 
 def unpredicted(partial: Float[Array, " p"]) -> Float[Array, " p+1"]:
