@@ -11,6 +11,7 @@ from scipy.linalg import toeplitz
 from scipy.stats import kstest, multivariate_normal
 
 from stradiff.errors import OptionError
+from stradiff.model import numerics
 from stradiff.model.priors import PRIORS, PriorSettings, make_prior
 from stradiff.model.priors import partial_autocorrelation as pacf
 from stradiff.model.priors.innovations import SmoothLaplace, Student

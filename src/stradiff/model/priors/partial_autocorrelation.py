@@ -35,14 +35,12 @@ def predictors(partial: Float[Array, " p"]) -> Float[Array, "p+1 p"]:
     a^(k)_k = kappa_k,  a^(k)_j = a^(k-1)_j - kappa_k a^(k-1)_{k-j}; the last row is the autoregression itself.
     """
     order = partial.shape[0]
-    # Number by number: of a row turned round as a whole XLA (JAX 0.10, processor) makes one loop in place, which from
-    # p = 4 on reads what it has just written, and compiled coefficients are wrong.
-    rows: list[list[Array]] = [[]]
-    for kappa in partial:
-        row = rows[-1]
-        rows.append([a - kappa * turned for a, turned in zip(row, reversed(row), strict=True)] + [kappa])
-    nothing = [jnp.zeros((), partial.dtype)]
-    return jnp.stack([number for row in rows for number in row + nothing * (order - len(row))]).reshape(-1, order)
+    row, rows = jnp.zeros(0, partial.dtype), []
+    for k in range(order + 1):
+        rows.append(jnp.pad(row, (0, order - k)))
+        if k < order:  # never `row.at[:k]`: compiled by JAX 0.10 that is done in place, and reads what it just wrote
+            row = jnp.concatenate([row - partial[k] * row[::-1], partial[k : k + 1]])
+    return jnp.stack(rows)
 
 
 def unpredicted(partial: Float[Array, " p"]) -> Float[Array, " p+1"]:
