@@ -120,4 +120,4 @@ def per_pass(row: Row) -> float:
 
 def exponent(sizes: Any, costs: Any) -> float:
     """Slope of a straight line through the logarithms: cost ~ size^slope."""
-    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+    return round(float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), 6) + 0.0  # never -0
