@@ -79,7 +79,7 @@ def test_fit_info_says_how_to_do_it_again(fit_linear):
     assert (info["preset"], info["n_samples"], info["n_channels"], info["n_draws"]) == ("default", T, 3, N_DRAWS)
     assert info["settings"]["max_epochs"] == 200 and info["settings"]["n_sources"] == 3
     assert {"stradiff", "jax", "numpy", "python"} <= set(info["versions"])
-    assert info["seconds"] > 0
+    assert info["seconds"] > 0 and info["memory_needed"] > 0
 
 
 def test_sources_are_ordered_and_signed_as_documented(fitted):

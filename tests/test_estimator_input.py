@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from stradiff import StrADiff, StrADiffError, simulate
 from stradiff.errors import InputError, MemoryNeedError, NumericsError, OptionError
+from stradiff.inference import separation
 
 T = 60
 SMALL = StrADiff(
@@ -199,6 +201,14 @@ def test_a_progress_bar_where_it_is_wanted(Y, capfd):
     small(verbose=True).fit(Y)
     out, err = capfd.readouterr()
     assert out == "" and "5/5" in err
+
+
+def test_the_memory_it_needs_is_told_before_it_is_taken(Y, capfd, monkeypatch):
+    told = []
+    monkeypatch.setattr(separation, "fit_best", lambda *args, **kwargs: told.append(capfd.readouterr().err) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        small(verbose=True).fit(Y)
+    assert re.fullmatch(r"Needs about [\d.]+ GiB of memory.\n", told[0])
 
 
 # --- bad input: one sentence each ----------------------------------------------------------------------------

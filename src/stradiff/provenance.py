@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from stradiff.inference import Separation
+from stradiff.inference.needs import needed_memory
 
 LIBRARIES = ("stradiff", "jax", "equinox", "optax", "scikit-learn", "numpy")
 
@@ -16,6 +17,7 @@ def describe(
     separation: Separation, *, preset: str, n_samples: int, n_channels: int, n_draws: int, seconds: float
 ) -> dict[str, Any]:
     """A dictionary that fits into JSON."""
+    needed = needed_memory(n_samples, n_channels, separation.settings, regular=separation.times is None)
     return {
         "preset": preset,
         "settings": dataclasses.asdict(separation.settings),
@@ -23,6 +25,7 @@ def describe(
         "n_samples": n_samples,
         "n_channels": n_channels,
         "n_draws": n_draws,
+        "memory_needed": round(needed),  # bytes, as estimated before the fit
         "seconds": round(seconds, 3),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }

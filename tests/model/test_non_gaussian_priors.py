@@ -11,6 +11,7 @@ from scipy.linalg import toeplitz
 from scipy.stats import kstest, multivariate_normal
 
 from stradiff.errors import OptionError
+from stradiff.model import numerics
 from stradiff.model.priors import PRIORS, PriorSettings, make_prior
 from stradiff.model.priors import partial_autocorrelation as pacf
 from stradiff.model.priors.innovations import SmoothLaplace, Student
@@ -211,3 +212,16 @@ def test_a_mixture_without_memory_holds_at_any_times():
 
 def test_all_are_known_by_name():
     assert set(NAMES) <= set(PRIORS)
+
+
+@pytest.mark.parametrize("order", [1, 3, 4, 5, 8])
+def test_predictors_are_the_same_compiled(order):
+    """They were not: XLA overwrote what it still had to read."""
+    partial = np.random.default_rng(order).uniform(-0.9, 0.9, order)
+    row, right = np.zeros(0), [np.zeros(order)]
+    for k in range(order):
+        row = np.append(row - partial[k] * row[::-1], partial[k])
+        right.append(np.pad(row, (0, order - k - 1)))
+    with numerics():
+        compiled = jax.jit(pacf.predictors)(jnp.asarray(partial))
+    np.testing.assert_allclose(compiled, right, atol=1e-12)

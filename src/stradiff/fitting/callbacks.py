@@ -89,11 +89,16 @@ class EarlyStopping:
         return self.converged
 
 
+def is_shown(verbose: bool | str) -> bool:
+    """Whether somebody reads what a fit says on the error stream: with ``"auto"``, where that is a terminal."""
+    return sys.stderr.isatty() if verbose == "auto" else bool(verbose)
+
+
 class ProgressBar:
     """A bar on the terminal's error stream; ``"auto"`` shows it only where a person looks."""
 
     def __init__(self, verbose: bool | str, max_epochs: int) -> None:
-        self._shown = sys.stderr.isatty() if verbose == "auto" else bool(verbose)
+        self._shown = is_shown(verbose)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=Console(stderr=True), disable=not self._shown)
         self._task = self._progress.add_task("compiling", total=max_epochs)

@@ -8,6 +8,7 @@ from stradiff.model.priors import state_space
 
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
+COMPILING = 0.5e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.5 to 0.6)
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
 
@@ -22,7 +23,7 @@ def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regula
     training = 4.0 * (_branch_memory(n_seen, n_samples, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
     posterior = _posterior_memory(n_seen, n_channels, settings, regular=regular)
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
-    return max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
+    return COMPILING + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
 
 
 def _branch_memory(n_seen: float, n_samples: int, settings: Settings) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
+from stradiff.fitting.callbacks import is_shown
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.warm_start import priors_of
 from stradiff.inference.laplace import Posterior
@@ -176,6 +178,8 @@ def separate(
     needed = needed_memory(len(values), values.shape[1], settings, regular=times is None)
     check_memory(needed, f"Fitting {len(values)} samples")
     room = available_memory()
+    if is_shown(verbose):  # before it is taken
+        print(f"Needs about {needed / 2**30:.2g} GiB of memory.", file=sys.stderr)
     gappy = values if seen is None else np.where(seen, values, np.nan)
     filled = interpolated(gappy, seen, times)
     normaliser = normaliser_for(gappy, filled, settings)

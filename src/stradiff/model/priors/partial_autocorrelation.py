@@ -35,11 +35,11 @@ def predictors(partial: Float[Array, " p"]) -> Float[Array, "p+1 p"]:
     a^(k)_k = kappa_k,  a^(k)_j = a^(k-1)_j - kappa_k a^(k-1)_{k-j}; the last row is the autoregression itself.
     """
     order = partial.shape[0]
-    row = jnp.zeros(order, partial.dtype)
-    rows = [row]
-    for k in range(order):
-        row = row.at[:k].add(-partial[k] * row[:k][::-1]).at[k].set(partial[k])
-        rows.append(row)
+    row, rows = jnp.zeros(0, partial.dtype), []
+    for k in range(order + 1):
+        rows.append(jnp.pad(row, (0, order - k)))
+        if k < order:  # never `row.at[:k]`: compiled by JAX 0.10 that is done in place, and reads what it just wrote
+            row = jnp.concatenate([row - partial[k] * row[::-1], partial[k : k + 1]])
     return jnp.stack(rows)
 
 

@@ -1,0 +1,81 @@
+"""Two pictures: the prior beside an FFT, and time and memory of training along every line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from contest.plots import ACCENT, GIVEN, PLAIN
+from matplotlib.figure import Figure
+
+from scaling.epochs import LINES, per_pass
+from scaling.one_process import Row
+from scaling.prior_tables import by_kind, ratio
+from scaling.tables import Results
+
+GIBI = 2**30
+
+
+def save(results: Results, folder: Path) -> list[Path]:
+    """Draw what there is; the files written."""
+    drawn = {"prior": draw_prior, "epochs": draw_epochs}
+    paths = []
+    for name in [name for name in drawn if results.get(name)]:
+        figure = drawn[name](results[name])
+        paths.append(folder / f"scale-{name}.png")
+        figure.savefig(paths[-1], dpi=110, metadata={"Software": None})
+        plt.close(figure)
+    return paths
+
+
+def draw_prior(rows: Sequence[Row]) -> Figure:
+    """FFTs that the value and the gradient take, against T."""
+    figure, panel = plt.subplots(figsize=(8, 4.4), layout="constrained")
+    for here in by_kind([row for row in rows if "seconds" in row]):
+        sizes, kind = [row["case"]["T"] for row in here], here[0]["case"]
+        rbf = kind["kernel"] == "rbf"
+        label = ", ".join(word for word in (kind["kernel"], kind["length"]) if word) if rbf else None
+        colour, above = (ACCENT, 2) if rbf else (PLAIN, 1)
+        style = {"ls": "--" if kind["grid"] == "irregular" else "-", "zorder": above, "label": label}
+        panel.plot(sizes, [ratio(row) for row in here], marker="o", ms=3, lw=1, color=colour, **style)
+    panel.set(xscale="log", yscale="log", xlabel="samples T", ylabel="real FFTs of length 2T")
+    panel.legend(fontsize=8, frameon=False)
+    _plain(panel)
+    return figure
+
+
+def draw_epochs(rows: Sequence[Row]) -> Figure:
+    """Milliseconds of an epoch and of a pass above, memory taken and told below; a column for each line."""
+    found = {line: [row for row in rows if row["case"]["line"] == line and "epoch" in row] for line in LINES}
+    shown = [(line, here) for line, here in found.items() if here]
+    figure, panels = plt.subplots(
+        2,
+        len(shown),
+        figsize=(1 + 2.6 * len(shown), 5),
+        sharex="col",
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
+    for (above, below), (line, here) in zip(panels.T, shown, strict=True):
+        sizes = [row["case"][line.partition(",")[0]] for row in here]
+        above.plot(sizes, [1e3 * row["epoch"] for row in here], "o-", ms=3, lw=1, color=ACCENT, label="an epoch")
+        above.plot(sizes, [1e3 * per_pass(row) for row in here], "o--", ms=3, lw=1, color=GIVEN, label="a pass")
+        below.plot(sizes, [row["memory"] / GIBI for row in here], "o-", ms=3, lw=1, color=ACCENT, label="taken")
+        below.plot(sizes, [row["told"] / GIBI for row in here], "o--", ms=3, lw=1, color=PLAIN, label="told")
+        below.set_xlabel(line)
+        for panel in (above, below):
+            panel.set(xscale="log", yscale="log")
+            _plain(panel)
+    panels[0, 0].set_ylabel("milliseconds")
+    panels[1, 0].set_ylabel("GiB")
+    for panel in panels[:, 0]:
+        panel.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _plain(panel: plt.Axes) -> None:
+    panel.grid(color="#e4e4e4", lw=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
