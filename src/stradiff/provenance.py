@@ -8,14 +8,23 @@ from importlib.metadata import version
 from typing import Any
 
 from stradiff.inference import Separation
+from stradiff.model.devices import devices_here
 
 LIBRARIES = ("stradiff", "jax", "equinox", "optax", "scikit-learn", "numpy")
 
 
 def describe(
-    separation: Separation, *, preset: str, n_samples: int, n_channels: int, n_draws: int, seconds: float
+    separation: Separation,
+    *,
+    preset: str,
+    n_samples: int,
+    n_channels: int,
+    n_draws: int,
+    n_devices: int,
+    seconds: float,
 ) -> dict[str, Any]:
-    """A dictionary that fits into JSON."""
+    """A dictionary that fits into JSON. ``n_devices`` is how many the fit was in fact divided among."""
+    device = devices_here()[0]
     return {
         "preset": preset,
         "settings": dataclasses.asdict(separation.settings),
@@ -23,6 +32,9 @@ def describe(
         "n_samples": n_samples,
         "n_channels": n_channels,
         "n_draws": n_draws,
+        "device": device.platform,
+        "device_kind": device.device_kind,
+        "n_devices": n_devices,
         "seconds": round(seconds, 3),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }
