@@ -71,6 +71,7 @@ def fit(
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C.
     Where ``checkpoint`` has a file of the same fit, training goes on from there.
     """
+    devices_for(settings.n_devices)  # refused before the warm start, not after it
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
     model = initial_model(observed, times, settings, model_key, guess)
     loop = _Loop(observed, times, settings, model, train_key, seen)

@@ -1,8 +1,8 @@
 """Work on the sources of one model, dealt out among devices.
 
 Where a mesh of devices is in force (``jax.set_mesh``) that has an axis of sources, each device computes its own rows of
-what is stacked over sources. Left to itself XLA's partitioner gathers all sources on every device wherever a
-computation is a loop over them, as that of the priors, or an FFT; inside a ``shard_map`` there is nothing to gather.
+what is stacked over sources. Left to itself XLA's partitioner gathers the sources before a loop over them, as that of
+the priors, and every device goes through all of it; inside a ``shard_map`` the loop is over a device's own sources.
 """
 
 from __future__ import annotations
