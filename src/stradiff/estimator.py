@@ -13,10 +13,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stradiff import storage
 from stradiff.evaluation.diagnostics import examine, warn_of
 from stradiff.evaluation.stability import stability_of
-from stradiff.fitted import Fitted
+from stradiff.fitted import Fitted, on_its_device
 from stradiff.fitting import Callback, Fit, Settings
 from stradiff.fitting.callbacks import check_callbacks
 from stradiff.fitting.checkpoint import check_checkpoint
@@ -30,7 +29,7 @@ from stradiff.presets import resolve_for
 from stradiff.provenance import describe
 
 OWN = {"n_components", "preset", "init", "missing", "n_draws", "record_epochs", "callbacks", "random_state", "verbose"}
-OWN |= {"checkpoint", "checkpoint_seconds"}
+OWN |= {"checkpoint", "checkpoint_seconds", "device"}
 
 
 class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -113,6 +112,11 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     checkpoint, checkpoint_seconds : path, float, optional
         File in which training is kept every so many seconds. Where ``fit`` finds one of the same recording, settings
         and seed, it goes on from there, to the same bits as if never stopped. Removed when a fit ends but by Ctrl-C.
+    device : {"auto", "cpu", "gpu"} or name of a JAX platform
+        What computes; ``"auto"``: a GPU where JAX finds one, else the processor. See docs/devices.md.
+    n_devices : int or "all", optional
+        Devices of that platform among which one fit is divided; 1 by default. Sources are dealt out evenly, so it is
+        the largest number up to this that divides n; in training by windows, as many windows as this are seen at once.
     random_state : int, RandomState or None
         The same number gives the same bits on the same machine.
     verbose : bool or "auto"
@@ -198,6 +202,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         callbacks: Sequence[Callback] = (),
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 60.0,
+        device: str = "auto",
+        n_devices: int | str | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | str = "auto",
     ):
@@ -235,8 +241,10 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.n_restarts = n_restarts
         self.callbacks = callbacks
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
+        self.device, self.n_devices = device, n_devices
         self.random_state, self.verbose = random_state, verbose
 
+    @on_its_device
     def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
         """Learn sources and mixing of a recording.
 
@@ -279,6 +287,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             n_samples=len(values),
             n_channels=values.shape[1],
             n_draws=self.n_draws,
+            n_devices=result.n_devices,
             seconds=time.perf_counter() - began,
         )
         self.fit_info_ |= stability_of(result, separation.readout)
@@ -293,6 +302,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """``fit``, then the posterior means ``sources_ (T, n)``; ``transform`` of the same rows uses the map alone."""
         return self.fit(Y, times=times).sources_
 
+    @on_its_device
     def transform(self, Y: ArrayLike) -> np.ndarray:
         """Sources ``(T', n)`` of observations ``(T', m)``, row by row, by the learned map alone.
 
@@ -301,16 +311,6 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         values = self._check_recording(Y, reset=False)
         return self._separation.unmix(values)
-
-    def save(self, path: str | Path) -> None:
-        """Write the fit to one file (safetensors with a JSON header), whole or not at all."""
-        check_is_fitted(self)
-        storage.save(self, Path(path))
-
-    @staticmethod
-    def load(path: str | Path) -> StrADiff:
-        """Read a saved fit; nothing in the file is executed."""
-        return storage.load(Path(path))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

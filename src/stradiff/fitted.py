@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
+from stradiff import storage
 from stradiff.errors import InputError, OptionError
 from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference import Separation
+from stradiff.model.devices import computing_on
 from stradiff.observations import check_observations
+
+if TYPE_CHECKING:
+    from stradiff.estimator import StrADiff
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def on_its_device(method: Method) -> Method:
+    """The method of an estimator, computed where its parameter ``device`` says."""
+
+    @functools.wraps(method)
+    def there(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with computing_on(self.device):
+            return method(self, *args, **kwargs)
+
+    return cast(Method, there)
 
 
 class Fitted:
-    """Half of ``StrADiff``: needs no constructor arguments, only what ``fit`` stored."""
+    """Half of ``StrADiff``: of the constructor's arguments it needs ``device`` alone, else only what ``fit`` stored."""
 
+    device: str
     _separation: Separation
     _paths: dict[int, np.ndarray]
     sources_: np.ndarray
@@ -25,6 +47,7 @@ class Fitted:
     recorded_epochs_: tuple[int, ...]
     fit_info_: dict[str, Any]
 
+    @on_its_device
     def inverse_transform(self, S: ArrayLike) -> np.ndarray:
         """Recording ``(T', m)``, in its own units, of sources ``(T', n)``."""
         check_is_fitted(self)
@@ -34,6 +57,7 @@ class Fitted:
         sources = check_observations(S, channel_names=names, min_samples=1, allow_constant=True)
         return self._separation.mix(sources)
 
+    @on_its_device
     def sample_sources(self, n_draws: int = 100, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` of the sources (Eq. 33), as ``uncertainty`` says."""
         check_is_fitted(self)
@@ -57,6 +81,16 @@ class Fitted:
             raise OptionError(f"Epoch {epoch} was not recorded; these were: {known}. Set record_epochs for others.")
         return self._separation.path(self._paths[epoch])
 
+    def save(self, path: str | Path) -> None:
+        """Write the fit to one file (safetensors with a JSON header), whole or not at all."""
+        check_is_fitted(self)
+        storage.save(self, Path(path))  # type: ignore[arg-type]
+
+    @staticmethod
+    def load(path: str | Path) -> StrADiff:
+        """Read a saved fit; nothing in the file is executed."""
+        return storage.load(Path(path))
+
     @property
     def mixing_(self) -> np.ndarray:
         """Mixing matrix ``(m, n)`` in the recording's units; linear maps only."""
@@ -78,6 +112,7 @@ class Fitted:
         return np.asarray(self.fit_info_["stability"])
 
     @property
+    @on_its_device
     def curves_(self) -> tuple[np.ndarray, np.ndarray]:
         """Post-nonlinear maps only: levels ``(G,)`` of the weighted sums, in sd, and the channels ``(G, m)`` there."""
         check_is_fitted(self)

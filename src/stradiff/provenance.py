@@ -9,15 +9,24 @@ from typing import Any
 
 from stradiff.inference import Separation
 from stradiff.inference.needs import needed_memory
+from stradiff.model.devices import devices_here
 
 LIBRARIES = ("stradiff", "jax", "equinox", "optax", "scikit-learn", "numpy")
 
 
 def describe(
-    separation: Separation, *, preset: str, n_samples: int, n_channels: int, n_draws: int, seconds: float
+    separation: Separation,
+    *,
+    preset: str,
+    n_samples: int,
+    n_channels: int,
+    n_draws: int,
+    n_devices: int,
+    seconds: float,
 ) -> dict[str, Any]:
-    """A dictionary that fits into JSON."""
+    """A dictionary that fits into JSON. ``n_devices`` is how many the fit was in fact divided among."""
     needed = needed_memory(n_samples, n_channels, separation.settings, regular=separation.times is None)
+    device = devices_here()[0]
     return {
         "preset": preset,
         "settings": dataclasses.asdict(separation.settings),
@@ -26,6 +35,9 @@ def describe(
         "n_channels": n_channels,
         "n_draws": n_draws,
         "memory_needed": round(needed),  # bytes, as estimated before the fit
+        "device": device.platform,
+        "device_kind": device.device_kind,
+        "n_devices": n_devices,
         "seconds": round(seconds, 3),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }

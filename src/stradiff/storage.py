@@ -48,8 +48,8 @@ FACTS: dict[str, type] = {
     "n_features_in_": int,
 }
 POSTERIOR = ("mode", "nu", "leakage")
-# Functions; an array as long as the recording; a place on one machine. All of use only before or during the fit.
-NOT_KEPT = ("callbacks", "init", "checkpoint")
+# Functions; an array as long as the recording; a place on one machine, and what computes there: another may have less.
+NOT_KEPT = ("callbacks", "init", "checkpoint", "device")
 
 Arrays = dict[str, np.ndarray]
 

@@ -32,6 +32,7 @@ def compare(
     max_epochs: o.MaxEpochs = None,
     seed: o.Seed = 0,
     missing: o.Missing = "refuse",
+    device: o.Device = "auto",
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -60,6 +61,7 @@ def compare(
         "prior": None if prior is None else o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
+        "device": device,
         "random_state": seed,
     }
     model = fit(console, data, components, **settings)

@@ -101,6 +101,8 @@ OPTIONS = {
     "max_epochs=": "--max-epochs ",
     "n_restarts=": "--restarts ",
     "mixing=": "--mixing ",
+    "n_devices=": "--devices ",
+    "device=": "--device ",
     "random_state=": "--seed ",
 }
 

@@ -42,6 +42,7 @@ def demo(
     ] = 3000,
     preset: o.Preset = "default",
     seed: o.Seed = 0,
+    device: o.Device = "auto",
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -64,6 +65,7 @@ def demo(
         "prior": PRIORS[kind],
         "preset": preset,
         "max_epochs": epochs,
+        "device": device,
         "random_state": seed,
     }
     with output_folder(out) as folder:

@@ -42,6 +42,15 @@ def count_or_auto(text: str) -> int | str:
     raise typer.BadParameter(f"{text!r} is neither a whole number of at least 1 nor auto")
 
 
+def count_or_all(text: str) -> int | str:
+    """A number of devices, or ``"all"``."""
+    if text == "all":
+        return text
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is neither a whole number of at least 1 nor all")
+
+
 Components = Annotated[
     Any,  # an int or "auto", which the option parser has no type for
     typer.Option(
@@ -108,6 +117,20 @@ Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS", help="For a folder: a dask scheduler whose cluster works instead.", show_default=""
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(help="What computes: cpu, gpu, another platform of JAX, or auto: a GPU where there is one, else cpu."),
+]
+Devices = Annotated[
+    Any,  # an int or "all"
+    typer.Option(
+        "--devices",
+        metavar="N|all",
+        parser=count_or_all,
+        help="Devices that share one fit: its sources, or windows of a long recording, are dealt out among them.",
+        show_default="1",
     ),
 ]
 SamplingRate = Annotated[

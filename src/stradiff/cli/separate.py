@@ -27,6 +27,8 @@ def separate(
     checkpoint_every: o.CheckpointEvery = 60.0,
     jobs: o.Jobs = 1,
     scheduler: o.Scheduler = None,
+    device: o.Device = "auto",
+    devices: o.Devices = None,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -54,6 +56,8 @@ def separate(
         "uncertainty": uncertainty,
         "max_epochs": max_epochs,
         "n_restarts": restarts,
+        "device": device,
+        "n_devices": devices,
         "random_state": seed,
     }
     if recording.is_dir():

@@ -16,6 +16,7 @@ from stradiff.fitting.callbacks import Callback, EarlyStopping, History, Progres
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
+from stradiff.fitting.sharing import Sharing, devices_for
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainState
 from stradiff.fitting.warm_start import initial_model
 from stradiff.fitting.window_trainer import State, WindowState
@@ -46,6 +47,7 @@ class Fit:
     converged: bool = False
     interrupted: bool = False
     diverged: bool = False
+    n_devices: int = 1
     restarts: tuple[Restart, ...] = ()
 
 
@@ -69,16 +71,18 @@ def fit(
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C.
     Where ``checkpoint`` has a file of the same fit, training goes on from there.
     """
+    devices_for(settings.n_devices)  # refused before the warm start, not after it
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
     model = initial_model(observed, times, settings, model_key, guess)
-    loop = _Loop(jnp.asarray(observed, jnp.float32), times, settings, model, train_key, seen)
+    loop = _Loop(observed, times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, jnp.float32)
     if isinstance(loop.state, WindowState) and record == "auto":
         record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)
-    result = Fit(model, {}, {}, 0)
-    task = task_of(observed, times, settings, seen, guess, seed, record) if checkpoint else ""
+    n_devices = loop.sharing.n_devices  # the last bits of a fit depend on it
+    result = Fit(model, {}, {}, 0, n_devices=n_devices)
+    task = task_of(observed, times, settings, seen, guess, seed, record, n_devices) if checkpoint else ""
     keeper = _Keeper(checkpoint, task, loop, recorder)
     done = keeper.restore() and stopping(loop.report())
     with ProgressBar(verbose, settings.max_epochs) as bar:
@@ -97,7 +101,8 @@ def fit(
             result.diverged = True
     keeper.look(last=True)
     recorder.look(loop.state.model, loop.epoch, last=True)
-    result.model, result.n_epochs, result.converged = loop.state.model, loop.epoch, stopping.converged
+    result.model = loop.sharing.collected(loop.state.model)
+    result.n_epochs, result.converged = loop.epoch, stopping.converged
     result.history, result.paths = loop.history.as_dict(), recorder.paths
     return result
 
@@ -105,7 +110,7 @@ def fit(
 def windows_of(n_samples: int, settings: Settings, *, regular: bool) -> Windows | None:
     """The windows in which a recording of this length is trained; None where an epoch sees the whole of it."""
     size = settings.window_size(n_samples) if regular else None
-    return None if size is None else Windows.of(n_samples, size)
+    return None if size is None else Windows.of(n_samples, size, len(devices_for(settings.n_devices)))
 
 
 class _Keeper:
@@ -142,7 +147,7 @@ class _Loop:
 
     def __init__(
         self,
-        observed: jax.Array,
+        observed: np.ndarray,
         times: np.ndarray | None,
         settings: Settings,
         model: Model,
@@ -150,22 +155,27 @@ class _Loop:
         seen: np.ndarray | None,
     ) -> None:
         self._windows = windows_of(len(observed), settings, regular=times is None)
+        devices = devices_for(settings.n_devices)
         self.state: State
         if self._windows is None:
-            self.state = trainer.init(model, key)
+            self.sharing = Sharing.of_sources(devices, model.n_sources)
+            with self.sharing.in_force():
+                self.state = trainer.init(model, key)
         else:
+            self.sharing = Sharing.of_windows(devices, self._windows.at_once)
             self.state = window_trainer.init(model, key, self._windows)
+        self.state = self.sharing.placed(self.state)
         self.history = History(model.n_sources)
         self.epoch = 0
-        self._observed = observed
-        self._times = None if times is None else jnp.asarray(times)
+        self._observed = self.sharing.on_all(jnp.asarray(observed, jnp.float32))
+        self._times = None if times is None else self.sharing.on_all(jnp.asarray(times))
         self._settings = settings
-        self._seen = None if seen is None else jnp.asarray(seen, jnp.float32)
+        self._seen = None if seen is None else self.sharing.on_all(jnp.asarray(seen, jnp.float32))
         self._n_values = round(float(count_visible(self._seen, observed.size)))
 
     def go_to(self, state: State, history: dict[str, np.ndarray]) -> None:
         """On from a state of the same fit."""
-        self.state, self.epoch = state, int(state.epoch)
+        self.state, self.epoch = self.sharing.placed(state), int(state.epoch)
         self.history.restore(history)
 
     def advance(self, stop: int) -> None:
@@ -183,11 +193,12 @@ class _Loop:
     def _run(self, n_epochs: int) -> tuple[State, TrainInfo]:
         how = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._seen)
         result: tuple[State, TrainInfo]
-        if self._windows is not None and isinstance(self.state, WindowState):
-            result = window_trainer.run(self.state, self._observed, self._windows, *how)
-        else:
-            assert isinstance(self.state, TrainState)
-            result = trainer.run(self.state, self._observed, self._times, *how)
+        with self.sharing.in_force():
+            if self._windows is not None and isinstance(self.state, WindowState):
+                result = window_trainer.run(self.state, self._observed, self._windows, *how)
+            else:
+                assert isinstance(self.state, TrainState)
+                result = trainer.run(self.state, self._observed, self._times, *how)
         return jax.block_until_ready(result)
 
     def report(self) -> Report:

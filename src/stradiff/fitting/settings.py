@@ -115,6 +115,7 @@ class Settings:
     tol: float = 0.0  # the paper runs all epochs
     n_restarts: int = 1  # the paper fits once
     window: str | int = "whole"  # Algorithm 1 sees the whole recording in every epoch
+    n_devices: int | str = 1  # a fit of the usual size is over before several would pay
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -136,6 +137,8 @@ class Settings:
                 raise OptionError(
                     f"{name} has {len(value)} values; give one, or one for each of {self.n_sources} sources."
                 )
+        if self.n_devices != "all" and not (_is_count(self.n_devices) and int(self.n_devices) >= 1):
+            raise OptionError(f"n_devices={self.n_devices!r} must be a whole number of at least 1, or 'all'.")
         self._check_prior()
         self._check_window()
         if self.mixing == "post_nonlinear" and self.normalise == "whiten":

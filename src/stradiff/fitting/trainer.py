@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.fitting.objective import Terms, Weights, draw_noise, terms, total
 from stradiff.model.model import Model
+from stradiff.model.split import n_shares
 from stradiff.model.visible import Seen
 
 CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it
@@ -47,6 +48,13 @@ class TrainInfo(NamedTuple):
 
 # Adam (Kingma & Ba 2015) on all parameters as one vector: a handful of operations instead of a handful per array.
 ADAM = optax.flatten(optax.scale_by_adam())
+# Where devices share the sources, one vector would have to be gathered from all of them in every epoch.
+ADAM_BY_ARRAY = optax.scale_by_adam()
+
+
+def adam() -> optax.GradientTransformation:
+    """The optimiser, of the same numbers either way."""
+    return ADAM if n_shares() == 1 else ADAM_BY_ARRAY
 
 
 def moved(model: Model, direction: Model, rate: Array | float, settings: TrainSettings) -> Model:
@@ -60,7 +68,7 @@ def moved(model: Model, direction: Model, rate: Array | float, settings: TrainSe
 
 def init(model: Model, key: PRNGKeyArray) -> TrainState:
     """The state before the first epoch."""
-    return TrainState(model, ADAM.init(model), key, jnp.zeros((), jnp.int32))
+    return TrainState(model, adam().init(model), key, jnp.zeros((), jnp.int32))
 
 
 def step(
@@ -80,7 +88,7 @@ def step(
 
     (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
     rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
-    direction, optimiser = ADAM.update(gradient, state.optimiser)
+    direction, optimiser = adam().update(gradient, state.optimiser)
     model = moved(state.model, direction, rate, settings)
     model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
     info = TrainInfo(value, every, mse, state.model.priors.length_scales)

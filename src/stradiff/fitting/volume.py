@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.model import Model
+from stradiff.model.split import on_every_device
 
 FREQUENCIES = 32  # nodes of the integral; 64 changed no digit that mattered
 BUDGET = 1 << 17  # numbers in the stack of n x n matrices: above, a random part of the times stands for all
@@ -45,6 +46,7 @@ def affordable_times(n_sources: int, n_samples: int) -> int:
 
 def log_det_at(model: Model, visited: Float[Array, "n t"], n_samples: int, nu_y: float) -> Float[Array, " t"]:
     """The integral of V at every one of the ``visited`` source vectors, of a record of ``n_samples``."""
+    visited = on_every_device(visited)
     spectra = 1.0 / model.priors.precisions(jnp.asarray(quadrature()[0]), n_samples)
     return log_det_of_precision(_gram(model, visited) / nu_y, spectra)
 

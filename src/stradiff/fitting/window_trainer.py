@@ -11,6 +11,9 @@ terms (``fitting.windows``):
 * **Starts.** A sample's mean and sigma move in the epochs that see it, with averages and a count of their own.
 
 An epoch takes memory for one window, beside the starts themselves.
+
+With several devices an epoch sees a window on each of them, spaced evenly over the record. What windows share moves by
+the mean of what they ask for, the starts of every window as if it had been seen alone.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from stradiff.fitting.objective import Terms, draw_noise, total
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainSettings, TrainState, moved
@@ -34,6 +38,7 @@ from stradiff.model.visible import Seen
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # Kingma & Ba 2015
 HOLD = 1.0  # nats per sample, of the pull: for a mean of one, or a variance e times too large
 SHARED_ADAM = optax.flatten(optax.scale_by_adam(**ADAM))
+WINDOWS = "windows"  # the mesh axis
 
 
 class Told(NamedTuple):
@@ -85,6 +90,17 @@ class WindowState(NamedTuple):
 State = TrainState | WindowState
 
 
+class Look(NamedTuple):
+    """What one window says: the objective there, and where it asks to go."""
+
+    info: TrainInfo
+    sums: tuple[Array, Array]
+    """Of its sources and of their squares."""
+    slopes: Moments
+    start: Start
+    """Gradient in the starts of its samples."""
+
+
 def init(model: Model, key: PRNGKeyArray, windows: Windows) -> WindowState:
     """The state before the first epoch."""
     raw = over_sources(Branch.at, model.branches, jnp.zeros_like(model.branches.start.mean))
@@ -109,46 +125,92 @@ def step(
     windows: Windows,
     seen: Seen = None,
 ) -> tuple[WindowState, TrainInfo]:
-    """One epoch: a window, a draw, and a step of all that it depends on."""
-    turn = jax.random.permutation(jax.random.fold_in(state.key, -1 - state.epoch // windows.count), windows.count)
-    index = turn[state.epoch % windows.count]
+    """One epoch: a window on each device, a draw, and a step of all that it depends on."""
+    shared = _without_start(state.model)
+    indices = _turn(state, windows)
+    looks, gradient = _looks(state, indices, observed, settings, windows, seen)
+    rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
+    direction, optimiser = SHARED_ADAM.update(gradient, state.optimiser)
+    shared = moved(shared, direction, rate, settings)
+    whole, starts, told = state.model.branches.start, state.starts, state.told
+    for index, look in zip(indices, looks, strict=True):
+        place = Place.of(index, windows)
+        now = _window_of(whole, place, windows)
+        starts, changed = _step_of_starts(starts, now, look.start, place, windows, learning_rate, settings.halving)
+        whole = _put(whole, changed, place)
+        latest = Told(look.sums[0], look.sums[1], look.slopes, jnp.ones((), jnp.float32))
+        told = jax.tree.map(lambda every, one, index=index: every.at[index].set(one), told, latest)
+    model = eqx.tree_at(
+        lambda m: (m.branches.start, m.mixing), shared, (whole, shared.mixing.normalised()), is_leaf=lambda x: x is None
+    )
+    info = _mean([look.info for look in looks])
+    return WindowState(model, optimiser, starts, told, state.key, state.epoch + 1), info
+
+
+def _turn(state: WindowState, windows: Windows) -> list[Array]:
+    """The windows whose turn it is, as far from one another as they can be."""
+    apart = windows.epochs_a_pass
+    turn = jax.random.permutation(jax.random.fold_in(state.key, -1 - state.epoch // apart), apart)
+    first = turn[state.epoch % apart]
+    return [first + apart * k if k else first for k in range(windows.at_once)]
+
+
+def _looks(
+    state: WindowState,
+    indices: list[Array],
+    observed: Float[Array, "T m"],
+    settings: TrainSettings,
+    windows: Windows,
+    seen: Seen,
+) -> tuple[list[Look], Model]:
+    """What every window says, and the mean gradient of what they share; each on a device of its own."""
+    if len(indices) == 1:
+        look, gradient = _look(state, indices[0], state.epoch, observed, settings, windows, seen)
+        return [look], gradient
+
+    def on_one(
+        state: WindowState, observed: Float[Array, "T m"], seen: Seen, index: Int[Array, " 1"], draw: Int[Array, " 1"]
+    ) -> tuple[Look, Model]:
+        look, gradient = _look(state, index[0], draw[0], observed, settings, windows, seen)
+        return jax.lax.all_gather(look, WINDOWS), jax.lax.pmean(gradient, WINDOWS)
+
+    whole, own = PartitionSpec(), PartitionSpec(WINDOWS)
+    divided = jax.shard_map(on_one, in_specs=(whole, whole, whole, own, own), out_specs=whole, check_vma=False)
+    draws = state.epoch * len(indices) + jnp.arange(len(indices), dtype=state.epoch.dtype)
+    looks, gradient = divided(state, observed, seen, jnp.stack(indices), draws)
+    return [jax.tree.map(lambda rows, k=k: rows[k], looks) for k in range(len(indices))], gradient
+
+
+def _look(
+    state: WindowState,
+    index: Array,
+    draw: Array,
+    observed: Float[Array, "T m"],
+    settings: TrainSettings,
+    windows: Windows,
+    seen: Seen,
+) -> tuple[Look, Model]:
+    """What window ``index`` says with the random numbers of ``draw``, and its gradient in all but the starts."""
     place = Place.of(index, windows)
-
-    def now(rows: Array, axis: int) -> Array:
-        return jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length, axis)
-
-    start = jax.tree.map(lambda rows: now(rows, 1), state.model.branches.start)
-    rows, there = now(observed, 0), None if seen is None else now(seen, 0)
+    start = _window_of(state.model.branches.start, place, windows)
+    rows, there = _rows_of(observed, place, windows), None if seen is None else _rows_of(seen, place, windows)
     share = (windows.length - 1) / (windows.n_samples - 1)
-
     moments = state.told.moments(windows.n_samples)
     first_gain, second_gain = state.told.gains(moments, windows.n_samples)
 
     def loss(learned: tuple[Model, Start], moments: Moments) -> tuple[Array, tuple[Array, Terms, Array, Any]]:
         here = learned[0].of_part(learned[1], share)
-        noise = draw_noise(here, jax.random.fold_in(state.key, state.epoch))
+        noise = draw_noise(here, jax.random.fold_in(state.key, draw))
         every, mse, sums = window_terms(here, rows, place, windows, moments, noise, settings.weights, there)
         value = total(every, settings.weights)
         through_moments = first_gain @ sums[0] + second_gain @ sums[1] if here.standardise else 0.0
         return value + windows.count * through_moments, (value, every, mse, sums)
 
-    shared = _without_start(state.model)
     differentiate = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
-    (_, (value, every, mse, sums)), (gradient, slope) = differentiate((shared, start), moments)
-    rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
-    direction, optimiser = SHARED_ADAM.update(gradient[0], state.optimiser)
-    shared = moved(shared, direction, rate, settings)
-    starts, changed = _step_of_starts(state.starts, start, gradient[1], place, windows, learning_rate, settings.halving)
-    model = eqx.tree_at(
-        lambda m: (m.branches.start, m.mixing),
-        shared,
-        (_put(state.model.branches.start, changed, place), shared.mixing.normalised()),
-        is_leaf=lambda x: x is None,
-    )
-    latest = Told(sums[0], sums[1], slope, jnp.ones((), jnp.float32))
-    told = jax.tree.map(lambda every, one: every.at[index].set(one), state.told, latest)
+    learned = _without_start(state.model), start
+    (_, (value, every, mse, sums)), (gradient, slopes) = differentiate(learned, moments)
     info = TrainInfo(value, every, mse, state.model.priors.length_scales)
-    return WindowState(model, optimiser, starts, told, state.key, state.epoch + 1), info
+    return Look(info, sums, slopes, gradient[1]), gradient[0]
 
 
 def _step_of_starts(
@@ -179,6 +241,20 @@ def _step_of_starts(
     changed = jax.tree.map(further, start, first, second)
     counted = jax.lax.dynamic_update_slice_in_dim(starts.seen, seen, place.first, 0)
     return StartMoments(_put(starts.first, first, place), _put(starts.second, second, place), counted), changed
+
+
+def _rows_of(rows: Float[Array, "T m"], place: Place, windows: Windows) -> Float[Array, "length m"]:
+    return jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length)
+
+
+def _window_of(whole: Start, place: Place, windows: Windows) -> Start:
+    return jax.tree.map(lambda rows: jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length, 1), whole)
+
+
+def _mean(infos: list[TrainInfo]) -> TrainInfo:
+    if len(infos) == 1:
+        return infos[0]
+    return jax.tree.map(lambda *each: jnp.mean(jnp.stack(each), axis=0), *infos)
 
 
 def _put(whole: Start, part: Start, place: Place) -> Start:

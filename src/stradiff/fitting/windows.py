@@ -35,14 +35,26 @@ class Windows:
     size: int
     past: int
     margin: int
+    at_once: int = 1
 
     @classmethod
-    def of(cls, n_samples: int, size: int) -> Windows:
-        """Windows of about ``size`` samples, an eighth of that before and after each; they tile the record."""
+    def of(cls, n_samples: int, size: int, n_devices: int = 1) -> Windows:
+        """Windows of about ``size`` samples, an eighth of that before and after each; they tile the record.
+
+        An epoch sees one on each of ``n_devices``, as far as there are two for each: with one left out between those
+        of an epoch, not even their surroundings meet. Where they do not divide evenly, there are a few more windows.
+        """
         around = max(size // 8, 1)
         count = max((n_samples - around) // size, 1)
+        at_once = max(min(n_devices, count // 2), 1)
+        count = -(-count // at_once) * at_once
         size = (n_samples - around) // count
-        return cls(n_samples, count, size, n_samples - count * size, around if count > 1 else 0)
+        return cls(n_samples, count, size, n_samples - count * size, around if count > 1 else 0, at_once)
+
+    @property
+    def epochs_a_pass(self) -> int:
+        """Epochs in which every window is seen once."""
+        return self.count // self.at_once
 
     @property
     def piece(self) -> int:

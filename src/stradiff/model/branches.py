@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.networks import Network
 from stradiff.model.reverse import generate, reverse_path
 from stradiff.model.schedule import Schedule
+from stradiff.model.split import split_by_source
 from stradiff.model.start import Start
 
 
@@ -69,8 +70,12 @@ def over_sources(function: Callable[..., Array], branches: Branch, *arrays: Arra
     """``function(branch, *arrays)`` for every source at once, over the leading axis of all but a shared network."""
     network, schedule, shared = branches.network, branches.schedule, branches.shared
 
-    def one(start: Start, own: Network | None, *arrays: Array) -> Array:
-        return function(Branch(start, network if shared else own, schedule), *arrays)
+    def every(common: Network | None, start: Start, own: Network | None, *arrays: Array) -> Array:
+        def one(start: Start, own: Network | None, *arrays: Array) -> Array:
+            return function(Branch(start, common if shared else own, schedule), *arrays)
 
-    result: Array = eqx.filter_vmap(one)(branches.start, None if shared else network, *arrays)
-    return result
+        result: Array = eqx.filter_vmap(one)(start, own, *arrays)
+        return result
+
+    of_all, of_each = (network, None) if shared else (None, network)
+    return split_by_source(every, of_all, branches.start, of_each, *arrays)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.branches import Branch, over_sources
 from stradiff.model.mixing import Mixing
 from stradiff.model.priors import PriorBank
+from stradiff.model.split import on_every_device
 from stradiff.model.start import Start
 
 LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
@@ -57,7 +58,7 @@ class Model(eqx.Module):
 
     def mix(self, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
         """Y^ = g_phi(S) (Eqs. 5, 22)."""
-        return jax.vmap(self.mixing, in_axes=1)(sources)
+        return jax.vmap(self.mixing, in_axes=1)(on_every_device(sources))  # a sample needs all of its sources
 
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""

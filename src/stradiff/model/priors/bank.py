@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from stradiff.model.priors.base import Prior
+from stradiff.model.split import n_shares, split_by_source
 
 
 class PriorBank(eqx.Module):
@@ -51,7 +52,7 @@ class PriorBank(eqx.Module):
 
     def log_prob(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, " n"]:
         """Log-density of every source (Eq. 20)."""
-        return self.per_source(lambda prior, source: prior.log_prob(source, times), sources)
+        return self._in_order(self._mapped(lambda prior, source, times: prior.log_prob(source, times), sources, times))
 
     def spectra(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "n F"]:
         """Power spectrum of every source at ``omega``; see ``Prior.spectrum``."""
@@ -78,26 +79,36 @@ class PriorBank(eqx.Module):
 
     def tuned(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> PriorBank:
         """Every prior with its parameters where its source is likeliest; see ``Prior.tuned``."""
-        tuned = self._mapped(lambda prior, source: prior.tuned(source, times), sources)
+        tuned = self._mapped(lambda prior, source, times: prior.tuned(source, times), sources, times)
         return PriorBank(tuple(tuned), self.places, self.names)
 
     def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n T"]) -> Array:
         """``function(prior, source)`` for every source, in the order of the sources."""
-        return self._in_order(self._mapped(function, sources))
+        return self._in_order(self._mapped(lambda prior, source, _: function(prior, source), sources, None))
 
-    def _mapped(self, function: Callable[[Prior, Array], Any], sources: Float[Array, "n T"]) -> list[Any]:
-        """Group by group, and within a group one after the other.
+    def _mapped(self, function: Callable[..., Any], sources: Float[Array, "n T"], common: Array | None) -> list[Any]:
+        """``function(prior, source, common)`` group by group, and within a group one after the other.
 
         A loop, not a vmap: under vmap a prior that chooses between two computations would do both.
         """
+
+        def group_after(common: Array | None, group: Prior, sources: Float[Array, "k T"]) -> Any:
+            return jax.lax.map(lambda pair: function(*pair, common), (group, sources))
+
         return [
-            jax.lax.map(lambda pair: function(*pair), (group, sources[np.asarray(place)]))
+            split_by_source(group_after, common, group, _rows(sources, place))
             for group, place in zip(self.groups, self.places, strict=True)
         ]
 
     def _in_order(self, rows: list[Array]) -> Array:
         """Rows of all groups, in the order of the sources."""
         return jnp.concatenate(rows)[np.argsort(np.concatenate(self.places))]
+
+
+def _rows(sources: Float[Array, "n T"], place: tuple[int, ...]) -> Float[Array, "k T"]:
+    if n_shares() > 1 and place == tuple(range(len(sources))):
+        return sources  # picking rows from shared ones would gather them
+    return sources[np.asarray(place)]
 
 
 def _stacked(priors: list[Prior]) -> Prior:

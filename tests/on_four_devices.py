@@ -1,0 +1,157 @@
+"""Fits on four devices beside the same on one: a program, because JAX is told how many there are before it starts.
+
+Prints one JSON object, which ``test_devices`` judges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from quick_compile import quick_compile
+
+from stradiff import StrADiff, matched_correlation, simulate
+from stradiff.errors import OptionError
+from stradiff.fitting import Settings, trainer, window_trainer
+from stradiff.fitting.fit import _Loop
+from stradiff.fitting.sharing import Sharing, devices_for
+from stradiff.fitting.warm_start import random_model
+from stradiff.fitting.windows import Place, Windows
+from stradiff.model import numerics
+
+N, T, M, EPOCHS = 4, 120, 5, 20
+SMALL = Settings(
+    n_sources=N, n_diffusion_steps=2, network_width=4, standardise=True, lambda_volume=1.0, mixing="mlp",
+    mixing_width=4, n_devices=4,
+)  # fmt: skip
+OBSERVED = np.random.default_rng(0).standard_normal((700, M)).astype(np.float32)
+
+
+def distance(found, wanted):
+    """Largest difference of two trees, in units of float32's rounding of the largest number of an array."""
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True)
+    plain = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs]
+    eps = float(np.finfo(np.float32).eps)
+    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-3)) for a, b in plain) / eps
+
+
+def loop(settings):
+    model = random_model(T, M, settings, jax.random.key(0))
+    return _Loop(OBSERVED[:T], None, settings, model, jax.random.key(1), None)
+
+
+def run_of(fit, epochs):
+    """State and history after some epochs, and the compiled program."""
+    how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._seen)
+    with fit.sharing.in_force():
+        program = trainer.run.lower(fit.state, fit._observed, None, *how).compile()
+        return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()
+
+
+def whole_record(settings, epochs):
+    """Epochs on four devices: how far from those on one, what is where, and what is collected from all devices."""
+    fit = loop(settings)
+    state, info, program = run_of(fit, epochs)
+    alone, wanted, _ = run_of(loop(dataclasses.replace(settings, n_devices=1)), epochs)
+    model, moments = state.model, state.optimiser.mu
+    spread = {"start": model.branches.start.mean, "moment of it": moments.branches.start.mean}
+    spread |= {"network": model.branches.network.weight_in, "prior": jax.tree.leaves(model.priors.groups[0])[0]}
+    sizes = [line.split("=")[1].split("[")[1].split("]")[0] for line in program.splitlines() if " all-gather(" in line]
+    return {
+        "objective": distance(info.total[:epochs], wanted.total[:epochs]),
+        "model": distance(fit.sharing.collected(model), alone.model),
+        "share": {name: array.addressable_shards[0].data.size / array.size for name, array in spread.items()},
+        "devices": [len(array.sharding.device_set) for array in spread.values()],
+        "gathered": max(int(np.prod([int(length) for length in size.split(",")])) for size in sizes),
+    }
+
+
+def uneven():
+    """How far gradients are where one family of priors does not divide, and one network is for all; and its share."""
+    priors = ("matern12", "matern12", "ar", "matern12")
+    model = random_model(T, M, dataclasses.replace(SMALL, prior=priors, branch="shared"), jax.random.key(0))
+    noise = jax.random.normal(jax.random.key(1), (N, T), jnp.float32)
+    gradient = jax.jit(jax.value_and_grad(lambda model: model.log_prior(model.at(noise), None)))
+    sharing = Sharing.of_sources(jax.devices(), N)
+    with sharing.in_force():
+        placed = sharing.placed(trainer.init(model, jax.random.key(0))).model
+        found = gradient(placed)
+    kept = placed.branches.start.mean, placed.branches.network.weight_in, jax.tree.leaves(placed.priors.groups[0])[0]
+    share = [array.addressable_shards[0].data.size / array.size for array in kept]
+    return {"gradient": distance(found, gradient(model)), "share": share}
+
+
+def windows():
+    """What four windows at once say beside what each says alone, and where a step moves the starts."""
+    settings = dataclasses.replace(SMALL, mixing="linear", network="convolutional", prior="matern12", lambda_volume=0.0)
+    plan, observed = Windows.of(len(OBSERVED), 60, 4), jnp.asarray(OBSERVED)
+    model = random_model(len(OBSERVED), M, settings, jax.random.key(0))
+    state = window_trainer.init(model, jax.random.key(1), plan)
+    indices = window_trainer._turn(state, plan)
+    alone = jax.jit(lambda k, i: window_trainer._look(state, i, k, observed, settings.training, plan, None))
+    each = [alone(jnp.asarray(k, jnp.int32), index) for k, index in enumerate(indices)]
+    mean = jax.tree.map(lambda *gradients: np.mean([np.asarray(g) for g in gradients], axis=0), *[g for _, g in each])
+    sharing = Sharing.of_windows(jax.devices(), plan.at_once)
+    with sharing.in_force():
+        there = sharing.placed(state), sharing.on_all(observed)
+        (looks, gradient), (after, _) = jax.jit(
+            lambda s, rows: (
+                window_trainer._looks(s, window_trainer._turn(s, plan), rows, settings.training, plan, None),
+                window_trainer.step(s, rows, settings.training, 1e-3, plan),
+            )
+        )(*there)
+    first = [int(Place.of(index, plan).first) for index in indices]
+    apart = np.concatenate([np.arange(place, place + plan.length) for place in first])
+    return {
+        "plan": [plan.at_once, plan.count % plan.at_once, len(set(map(int, indices)))],
+        "gradient": distance(gradient, mean),
+        "looks": distance(looks, [look for look, _ in each]),
+        "seen once": bool((np.bincount(apart) <= 1).all()),
+        "moved there alone": np.flatnonzero(np.asarray(after.starts.seen)).tolist() == sorted(apart.tolist()),
+        "told": float(after.told.seen.sum()),
+    }
+
+
+def public(folder):
+    """Fits by the estimator: correlations with the truth on one device and on four, and whether a stop matters."""
+    problem = simulate("linear", n_samples=2500, seed=100)
+    how = {"window": 256, "max_epochs": 200, "tol": 0.0, "random_state": 0, "n_draws": 2, "verbose": False}
+    how |= {"n_diffusion_steps": 1, "uncertainty": "monte-carlo", "network_width": 4}
+    how |= {"prior": "matern12", "length_scale_init": 0.02, "lambda_volume": 0.0}  # these are quick to compile
+
+    def stop(report):
+        if report.epoch == 100:
+            raise KeyboardInterrupt
+
+    fits = {k: StrADiff(3, n_devices=k, **how).fit(problem.recording.values) for k in (1, 4)}
+    kept = {"checkpoint": folder / "training.checkpoint", "n_devices": "all"}
+    StrADiff(3, **how, **kept, callbacks=[stop]).fit(problem.recording.values)
+    resumed = StrADiff(3, **how, **kept).fit(problem.recording.values)
+    return {
+        "correlation": [float(matched_correlation(fit.sources_, problem.sources).min()) for fit in fits.values()],
+        "n_devices": [fit.fit_info_["n_devices"] for fit in fits.values()],
+        "resumed": bool((resumed.sources_ == fits[4].sources_).all()),
+    }
+
+
+def refusal():
+    try:
+        devices_for(5)
+    except OptionError as error:
+        return str(error)
+    return ""
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    found = {"shares": {n: Sharing.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)}, "refusal": refusal()}
+    with quick_compile(), numerics():
+        found |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
+        found |= {"windows": windows(), "public": public(Path(sys.argv[1]))}
+    print(json.dumps(found))

@@ -1,0 +1,158 @@
+"""Where a fit is computed, and one fit on several devices: four that are simulated, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from as_users_call import as_users_call
+from quick_compile import quick_compile
+
+from stradiff import StrADiff, simulate
+from stradiff.errors import OptionError
+from stradiff.fitting.windows import Windows
+from stradiff.model.devices import computing_on, devices_here
+
+PROGRAM = Path(__file__).with_name("on_four_devices.py")
+Y = simulate("linear", n_samples=150, seed=0).recording.values
+SHORT = {
+    "max_epochs": 2, "tol": 0.0, "n_draws": 2, "verbose": False, "random_state": 0, "uncertainty": "monte-carlo",
+    "n_diffusion_steps": 2, "network_width": 4, "init": "random", "length_scale_init": 0.1, "prior": "matern12",
+}  # fmt: skip
+GRADIENT_ROUNDINGS = 120  # of float32: a gradient is a sum over so many samples, here and there in another order
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """What ``on_four_devices`` found."""
+    more = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(PROGRAM), str(tmp_path_factory.mktemp("four"))]
+    done = subprocess.run(command, env=os.environ | more, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A short fit for each name of a device."""
+    with quick_compile():
+        return {name: StrADiff(3, device=name, **SHORT).fit(Y) for name in ("cpu", "auto")}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_without_a_gpu_auto_is_the_processor(fitted):
+    assert (fitted["auto"].sources_ == fitted["cpu"].sources_).all()
+    for fit in fitted.values():
+        assert fit.fit_info_["device"] == "cpu" and fit.fit_info_["n_devices"] == 1 and fit.fit_info_["device_kind"]
+
+
+@as_users_call()
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", r"finds cpu here; pip install \"stradiff\[cuda\]\" brings"),
+        ("cuda", r"stradiff\[cuda\]"),
+        ("abacus", r"device='abacus' is not there: JAX finds cpu here; device='auto' takes what there is\.$"),
+        ("", "must be 'auto', 'cpu', 'gpu' or another name"),
+        (None, "must be 'auto'"),
+        (0, "must be 'auto'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(device, message):
+    with pytest.raises(OptionError, match=message):
+        StrADiff(3, device=device, **SHORT).fit(Y)
+
+
+def test_a_fitted_estimator_computes_on_its_device(fitted, tmp_path):
+    fit = fitted["cpu"]
+    fit.save(tmp_path / "fit.stradiff")
+    fit.device = "gpu"
+    try:
+        for call in (fit.transform, lambda _: fit.inverse_transform(fit.sources_), lambda _: fit.sample_sources(1)):
+            with pytest.raises(OptionError, match="is not there"):
+                call(Y)
+    finally:
+        fit.device = "cpu"
+    assert StrADiff.load(tmp_path / "fit.stradiff").device == "auto"  # another machine may have less
+
+
+def test_what_a_user_told_jax_holds_under_auto():
+    with jax.default_device(jax.devices("cpu")[0]), computing_on("auto"):
+        assert devices_here()[0] == jax.devices("cpu")[0]
+    with jax.default_device("cpu"):
+        assert devices_here() == jax.local_devices(backend="cpu")
+
+
+@pytest.mark.parametrize("n_devices", [0, -1, 1.5, "many", True])
+def test_a_number_of_devices_that_cannot_be_is_refused(n_devices):
+    with as_users_call(), pytest.raises(OptionError, match="whole number of at least 1, or 'all'"):
+        StrADiff(3, n_devices=n_devices, **SHORT).fit(Y)
+
+
+def test_more_devices_than_there_are_are_refused(four):
+    assert "n_devices=5 is more than there are: 4 of platform cpu" in four["refusal"]
+
+
+def test_sources_are_dealt_out_evenly(four):
+    assert four["shares"] == {"3": 3, "4": 4, "5": 1, "6": 3}
+
+
+def test_by_sources_four_devices_say_what_one_says(four):
+    found = four["whole"]
+    assert found["objective"] <= GRADIENT_ROUNDINGS and found["model"] <= GRADIENT_ROUNDINGS
+    assert found["devices"] == [4, 4, 4, 4]
+    assert found["share"] == {"start": 0.25, "moment of it": 0.25, "network": 0.25, "prior": 0.25}
+
+
+def test_what_does_not_divide_is_on_every_device(four):
+    """A family of three among four sources, and a network for all of them."""
+    assert four["uneven"]["gradient"] <= GRADIENT_ROUNDINGS
+    assert four["uneven"]["share"] == [0.25, 1.0, 1.0]
+
+
+def test_by_sources_nothing_larger_than_the_sources_is_collected(four):
+    assert four["whole"]["gathered"] <= 4 * 120
+
+
+def test_by_windows_a_step_is_the_mean_of_what_each_window_says(four):
+    found = four["windows"]
+    assert found["plan"] == [4, 0, 4]
+    assert found["gradient"] <= GRADIENT_ROUNDINGS and found["looks"] <= GRADIENT_ROUNDINGS
+    assert found["told"] == 4.0
+
+
+def test_windows_seen_at_once_do_not_meet(four):
+    assert four["windows"]["seen once"] and four["windows"]["moved there alone"]
+
+
+@pytest.mark.parametrize(("n_samples", "size"), [(1001, 256), (2500, 256), (60_000, 8192), (999_983, 8192)])
+@pytest.mark.parametrize("n_devices", [1, 2, 3, 8])
+def test_windows_for_several_devices_lie_apart(n_samples, size, n_devices):
+    plan = Windows.of(n_samples, size, n_devices)
+    assert plan.at_once <= n_devices and plan.count % plan.at_once == 0 and plan.count >= 2 * plan.at_once - 1
+    assert plan.at_once == 1 or plan.epochs_a_pass * plan.size >= plan.length + plan.margin  # the last stands earlier
+    assert plan.past + plan.count * plan.size == n_samples
+
+
+def test_by_windows_a_fit_on_four_devices_separates_as_well(four):
+    """And goes on from its checkpoint to the same bits."""
+    one, several = four["public"]["correlation"]
+    assert several >= one - 0.002  # as between a fit by windows and SOBI, in test_windows
+    assert four["public"]["n_devices"] == [1, 4] and four["public"]["resumed"]
+
+
+@pytest.mark.parametrize("option", ["--devices", "--device"])
+def test_the_command_line_passes_on_what_it_is_told(tmp_path, option, capsys):
+    from stradiff.cli.app import main
+
+    np.savetxt(tmp_path / "recording.csv", Y, delimiter=",", header="a,b,c", comments="")
+    words = ["separate", str(tmp_path / "recording.csv"), "-n", "3", "-o", str(tmp_path / "out")]
+    assert main([*words, option, "64" if option == "--devices" else "gpu"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"stradiff: {option} ") and len(said.splitlines()) == 1
