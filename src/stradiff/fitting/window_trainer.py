@@ -134,10 +134,7 @@ def step(
     shared = moved(shared, direction, rate, settings)
     whole, starts, told = state.model.branches.start, state.starts, state.told
     for index, look in zip(indices, looks, strict=True):
-        place = Place.of(index, windows)
-        now = _window_of(whole, place, windows)
-        starts, changed = _step_of_starts(starts, now, look.start, place, windows, learning_rate, settings.halving)
-        whole = _put(whole, changed, place)
+        whole, starts = _step_of_starts(whole, starts, look, Place.of(index, windows), windows, learning_rate, settings)
         latest = Told(look.sums[0], look.sums[1], look.slopes, jnp.ones((), jnp.float32))
         told = jax.tree.map(lambda every, one, index=index: every.at[index].set(one), told, latest)
     model = eqx.tree_at(
@@ -192,8 +189,9 @@ def _look(
 ) -> tuple[Look, Model]:
     """What window ``index`` says with the random numbers of ``draw``, and its gradient in all but the starts."""
     place = Place.of(index, windows)
-    start = _window_of(state.model.branches.start, place, windows)
-    rows, there = _rows_of(observed, place, windows), None if seen is None else _rows_of(seen, place, windows)
+    start = jax.tree.map(lambda rows: _samples_of(rows, place, windows, 1), state.model.branches.start)
+    rows = _samples_of(observed, place, windows, 0)
+    there = None if seen is None else _samples_of(seen, place, windows, 0)
     share = (windows.length - 1) / (windows.n_samples - 1)
     moments = state.told.moments(windows.n_samples)
     first_gain, second_gain = state.told.gains(moments, windows.n_samples)
@@ -214,51 +212,53 @@ def _look(
 
 
 def _step_of_starts(
+    whole: Start,
     starts: StartMoments,
-    start: Start,
-    gradient: Start,
+    look: Look,
     place: Place,
     windows: Windows,
     learning_rate: Array | float,
-    halving: float,
-) -> tuple[StartMoments, Start]:
-    """Adam for the samples that were seen, each with a learning rate by how often that was."""
-    seen = jax.lax.dynamic_slice_in_dim(starts.seen, place.first, windows.length) + 1.0
+    settings: TrainSettings,
+) -> tuple[Start, StartMoments]:
+    """Adam for the samples that were seen, each with a learning rate by how often that was.
 
-    def averaged(old: Array, new: Array, decay: float) -> Array:
-        before = jax.lax.dynamic_slice_in_dim(old, place.first, windows.length, 1)
-        return decay * before + (1.0 - decay) * new
+    In a loop of one turn, whose turns XLA cannot count (none, where the objective is no number): else it computes parts
+    of the step over and over from the whole arrays, and needs two copies of each of these in every epoch.
+    """
 
-    first = jax.tree.map(lambda old, g: averaged(old, g, ADAM["b1"]), starts.first, gradient)
-    second = jax.tree.map(lambda old, g: averaged(old, g**2, ADAM["b2"]), starts.second, gradient)
-    rate = learning_rate / (1.0 + seen / halving) if halving else learning_rate * jnp.ones_like(seen)
-    step = rate / (1.0 - ADAM["b1"] ** seen)
+    def adam(_: Array, here: tuple[Start, StartMoments]) -> tuple[Start, StartMoments]:
+        start, moments = here
+        seen, halving = moments.seen + 1.0, settings.halving
+        first = jax.tree.map(lambda old, g: ADAM["b1"] * old + (1.0 - ADAM["b1"]) * g, moments.first, look.start)
+        second = jax.tree.map(lambda old, g: ADAM["b2"] * old + (1.0 - ADAM["b2"]) * g**2, moments.second, look.start)
+        rate = learning_rate / (1.0 + seen / halving) if halving else learning_rate * jnp.ones_like(seen)
+        step = rate / (1.0 - ADAM["b1"] ** seen)
 
-    def further(value: Array, mean: Array, square: Array) -> Array:
-        size = jnp.sqrt(square / (1.0 - ADAM["b2"] ** seen)[None]) + ADAM["eps"]
-        return value - step[None] * mean / size
+        def further(value: Array, mean: Array, square: Array) -> Array:
+            size = jnp.sqrt(square / (1.0 - ADAM["b2"] ** seen)[None]) + ADAM["eps"]
+            return value - step[None] * mean / size
 
-    changed = jax.tree.map(further, start, first, second)
-    counted = jax.lax.dynamic_update_slice_in_dim(starts.seen, seen, place.first, 0)
-    return StartMoments(_put(starts.first, first, place), _put(starts.second, second, place), counted), changed
+        return jax.tree.map(further, start, first, second), StartMoments(first, second, seen)
+
+    every = whole, starts
+    here = jax.tree.map(lambda rows: _samples_of(rows, place, windows, rows.ndim - 1), every)
+    changed = jax.lax.fori_loop(0, jnp.isfinite(look.info.total).astype(jnp.int32), adam, here)
+
+    def put(rows: Array, new: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(rows, new, place.first, rows.ndim - 1)
+
+    result: tuple[Start, StartMoments] = jax.tree.map(put, every, changed)
+    return result
 
 
-def _rows_of(rows: Float[Array, "T m"], place: Place, windows: Windows) -> Float[Array, "length m"]:
-    return jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length)
-
-
-def _window_of(whole: Start, place: Place, windows: Windows) -> Start:
-    return jax.tree.map(lambda rows: jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length, 1), whole)
+def _samples_of(rows: Array, place: Place, windows: Windows, axis: int) -> Array:
+    return jax.lax.dynamic_slice_in_dim(rows, place.first, windows.length, axis)
 
 
 def _mean(infos: list[TrainInfo]) -> TrainInfo:
     if len(infos) == 1:
         return infos[0]
     return jax.tree.map(lambda *each: jnp.mean(jnp.stack(each), axis=0), *infos)
-
-
-def _put(whole: Start, part: Start, place: Place) -> Start:
-    return jax.tree.map(lambda rows, new: jax.lax.dynamic_update_slice_in_dim(rows, new, place.first, 1), whole, part)
 
 
 def _without_start(model: Model) -> Model:
