@@ -26,6 +26,7 @@ from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
 from stradiff.inference.laplace import Posterior
 from stradiff.model import Model, numerics
+from stradiff.model.model import Moments
 from stradiff.model.networks import Convolutional, Reach
 from stradiff.model.priors import check_known
 from stradiff.model.priors.choice import AUTO
@@ -210,6 +211,9 @@ def _separation(
         skeleton = eqx.filter_eval_shape(
             lambda key: random_model(n_samples, normaliser.matrix.shape[1], picked, key, reach), jax.random.key(0)
         )
+        if any(name.startswith("model.moments") for name in arrays):  # a recording that was one of several
+            row = jax.ShapeDtypeStruct((n_sources,), jnp.float32)
+            skeleton = dataclasses.replace(skeleton, moments=Moments(row, row))
     model = _filled(skeleton, arrays)
     readout = Readout(arrays["readout.order"], arrays["readout.gain"])
     if readout.order.dtype.kind != "i" or sorted(readout.order.tolist()) != list(range(n_sources)):

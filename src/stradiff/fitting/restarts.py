@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import expm
 
 from stradiff.fitting.checkpoint import Checkpoint
-from stradiff.fitting.fit import Fit, Restart, fit
+from stradiff.fitting.fit import Fit, Restart, fit, present_sources
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.warm_start import starting_sources
+from stradiff.model.parts import Parts
 
 LAST = 100  # epochs whose mean is the objective at the end: one draw of its noise varies
 TURN = 0.3  # radians: a correlation of 0.95 with the warm start, as far as SOBI is off on bent mixtures
@@ -31,6 +31,7 @@ def fit_best(
     guess: np.ndarray | None = None,
     seed: int = 0,
     checkpoint: Checkpoint | None = None,
+    parts: Parts | None = None,
     **how: Any,
 ) -> Fit:
     """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
@@ -38,9 +39,9 @@ def fit_best(
     Its ``restarts`` tell of all of them, the chosen one first. Stopped by hand, it chooses among the fits so far.
     """
     if settings.n_restarts == 1:
-        return fit(observed, times, settings, guess=guess, seed=seed, checkpoint=checkpoint, **how)
+        return fit(observed, times, settings, guess=guess, seed=seed, checkpoint=checkpoint, parts=parts, **how)
     if settings.init != "random":
-        guess = starting_sources(observed, settings, guess)
+        guess = starting_sources(observed if parts is None else parts.bare(observed), settings, guess)
         settings = dataclasses.replace(settings, init="given")
     best: Fit | None = None
     told: list[Restart] = []
@@ -48,7 +49,7 @@ def fit_best(
         own = restart_seed(seed, number)
         start = turned(guess, own) if guess is not None and number else guess
         file = checkpoint and checkpoint.of_restart(number)
-        found = fit(observed, times, settings, guess=start, seed=own, checkpoint=file, **how)
+        found = fit(observed, times, settings, guess=start, seed=own, checkpoint=file, parts=parts, **how)
         told.append(_tell(found, own))
         if best is None or told[-1].objective < told[0].objective:
             best = found
@@ -77,5 +78,4 @@ def turned(guess: np.ndarray, seed: int) -> np.ndarray:
 def _tell(found: Fit, seed: int) -> Restart:
     total = found.history["total"][-LAST:]
     objective = float(total.mean()) if len(total) and not found.diverged else float("inf")
-    mean = found.model.branches.start.mean
-    return Restart(seed, objective, np.asarray(found.model.at(jnp.zeros_like(mean)), np.float64).T)
+    return Restart(seed, objective, present_sources(found.model).astype(np.float64))

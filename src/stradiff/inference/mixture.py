@@ -14,10 +14,13 @@ counts in the slope, and the inverse of the expected information, pair by pair, 
 The estimate does not move there. Of sources that the prior describes it would gain; of others (a chirp, a square wave)
 it would lose what the warm start and the early end of training spare it, and the evidence cannot tell the two apart:
 docs/uncertainty.md has the figures. So the distance counts as not known, on top of what the record leaves open of M.
+
+Several recordings with one map share one M, and what they say of it adds up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -67,27 +70,66 @@ class Evidence(NamedTuple):
     nu: Float[Array, ""]
 
 
+class Joint(NamedTuple):
+    """Several recordings with one map, at one M: what they say of it adds up."""
+
+    each: tuple[Mixture, ...]
+    leakage: np.ndarray
+    cost: float
+    slope: np.ndarray
+
+    @classmethod
+    def of(cls, each: tuple[Mixture, ...]) -> Joint:
+        """Information, F and its slope are sums, but for |M - I|^2 / 2, which counts once."""
+        excess = each[0].matrix - np.eye(len(each[0].matrix))
+        cost = sum(one.cost for one in each) - 0.5 * (len(each) - 1) * float(np.sum(excess**2))
+        slope = np.sum([one.slope for one in each], axis=0) - (len(each) - 1) * each[0].matrix.T @ excess
+        return cls(each, together([one.leakage for one in each]), cost, slope)
+
+
 def leakage_left(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
     """``(n, n, 2, 2)``: second moments of the leaks (w_kj, w_jk) between the given sources. Inside ``numerics()``.
 
     Their covariance, as far as spectra tell sources apart, and of a linear map the square of what is likeliest.
     """
-    if not isinstance(model.mixing, Linear):
-        about = tangent_at(model, sources, evidence.observed, evidence.seen)
-        return leakage_about(about, evidence.covariance, float(evidence.nu))
-    found = likeliest_mixture(model, sources, evidence)
-    leaks = np.linalg.inv(found.matrix)
+    return leakage_of_several([model], [sources], [evidence])
+
+
+def leakage_of_several(
+    models: Sequence[Model], sources: Sequence[Trajectories], evidence: Sequence[Evidence]
+) -> np.ndarray:
+    """The same of recordings with one map, each with a model, sources and evidence of its own."""
+    every = list(zip(models, sources, evidence, strict=True))
+    if not isinstance(models[0].mixing, Linear):
+        return together([_leakage_of_bent(*one) for one in every])
+    found = _likeliest(Joint.of(tuple(_at(model, np.eye(model.n_sources), *one) for model, *one in every)), evidence)
+    leaks = np.linalg.inv(found.each[0].matrix)
     pairs = np.stack([leaks, leaks.T], -1) * (1.0 - np.eye(len(leaks)))[:, :, None]
     return found.leakage + pairs[:, :, :, None] * pairs[:, :, None, :]
 
 
+def together(leakages: Sequence[np.ndarray]) -> np.ndarray:
+    """Covariances of the same leaks ``(n, n, 2, 2)`` by several recordings as one: (J_1 + .. + J_R + I)^-1."""
+    if len(leakages) == 1:
+        return leakages[0]
+    off, one = ~np.eye(len(leakages[0]), dtype=bool), np.eye(2)
+    joint = np.zeros_like(leakages[0])
+    joint[off] = np.linalg.inv(np.sum([np.linalg.inv(each[off]) - one for each in leakages], axis=0) + one)
+    return joint
+
+
 def likeliest_mixture(model: Model, start: Trajectories, evidence: Evidence) -> Mixture:
     """The model with A M for its matrix at the likeliest M; never less likely than M = I. Inside ``numerics()``."""
-    here = _at(model, np.eye(model.n_sources), start, evidence)
+    here = Joint.of((_at(model, np.eye(model.n_sources), start, evidence),))
+    return _likeliest(here, [evidence]).each[0]
+
+
+def _likeliest(here: Joint, evidence: Sequence[Evidence]) -> Joint:
     for _ in range(STEPS):
         step = _scoring_step(here)
         for share in SHARES:
-            there = _moved(here, share * step, evidence)
+            pairs = zip(here.each, evidence, strict=True)
+            there = Joint.of(tuple(_moved(one, share * step, known) for one, known in pairs))
             if there.cost < here.cost:
                 break
         else:
@@ -96,6 +138,11 @@ def likeliest_mixture(model: Model, start: Trajectories, evidence: Evidence) -> 
         if gain < ENOUGH:
             return here
     return here
+
+
+def _leakage_of_bent(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
+    about = tangent_at(model, sources, evidence.observed, evidence.seen)
+    return leakage_about(about, evidence.covariance, float(evidence.nu))
 
 
 def leakage_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
@@ -126,7 +173,7 @@ def _moved(here: Mixture, step: np.ndarray, evidence: Evidence) -> Mixture:
     return _at(model, here.matrix @ change, jnp.linalg.solve(jnp.asarray(change), here.sources), evidence)
 
 
-def _scoring_step(here: Mixture) -> np.ndarray:
+def _scoring_step(here: Joint) -> np.ndarray:
     """W by pairs: less the covariance of (w_kj, w_jk) times their slopes; nothing on the diagonal."""
     return -(here.leakage[:, :, 0, 0] * here.slope + here.leakage[:, :, 0, 1] * here.slope.T)
 

@@ -212,7 +212,7 @@ _deviation = jax.jit(deviation)
 def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Piece) -> float:
     here, rows = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64)
     about = tangent_at(here, piece.of(start.T).T, rows, _seen(seen, piece))
-    return likeliest_noise(about, covariance_of(here, None))
+    return likeliest_noise((about, covariance_of(here, None)))
 
 
 def _variance(

@@ -11,7 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stradiff.model.priors.ascent import best_row
 from stradiff.model.priors.base import Prior
+
+TRIED = 5  # trajectories a prior is tuned to before the best is taken: one of them is seldom of its own kind
 
 
 class PriorBank(eqx.Module):
@@ -53,6 +56,10 @@ class PriorBank(eqx.Module):
         """Log-density of every source (Eq. 20)."""
         return self.per_source(lambda prior, source: prior.log_prob(source, times), sources)
 
+    def log_prob_of_parts(self, sources: Float[Array, "n R T"]) -> Float[Array, " n"]:
+        """Log-density of every source, summed over its R independent trajectories on a regular grid."""
+        return self.per_source(_log_prob_of_all, sources)
+
     def spectra(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "n F"]:
         """Power spectrum of every source at ``omega``; see ``Prior.spectrum``."""
         return self._in_order([eqx.filter_vmap(lambda p: p.spectrum(omega, n_samples))(group) for group in self.groups])
@@ -81,11 +88,22 @@ class PriorBank(eqx.Module):
         tuned = self._mapped(lambda prior, source: prior.tuned(source, times), sources)
         return PriorBank(tuple(tuned), self.places, self.names)
 
-    def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n T"]) -> Array:
+    def tuned_to_parts(self, sources: Float[Array, "n R T"]) -> PriorBank:
+        """Every prior tuned to one of the trajectories, that with which all of them are likeliest."""
+        tried = np.unique(np.linspace(0, sources.shape[1] - 1, TRIED).round().astype(int))
+
+        def tuned(prior: Prior, source: Float[Array, "R T"]) -> Prior:
+            rows = jax.lax.map(lambda part: prior.tuned(part, None), source[tried])
+            best: Prior = best_row(rows, lambda prior: _log_prob_of_all(prior, source))
+            return best
+
+        return PriorBank(tuple(self._mapped(tuned, sources)), self.places, self.names)
+
+    def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n ..."]) -> Array:
         """``function(prior, source)`` for every source, in the order of the sources."""
         return self._in_order(self._mapped(function, sources))
 
-    def _mapped(self, function: Callable[[Prior, Array], Any], sources: Float[Array, "n T"]) -> list[Any]:
+    def _mapped(self, function: Callable[[Prior, Array], Any], sources: Float[Array, "n ..."]) -> list[Any]:
         """Group by group, and within a group one after the other.
 
         A loop, not a vmap: under vmap a prior that chooses between two computations would do both.
@@ -98,6 +116,10 @@ class PriorBank(eqx.Module):
     def _in_order(self, rows: list[Array]) -> Array:
         """Rows of all groups, in the order of the sources."""
         return jnp.concatenate(rows)[np.argsort(np.concatenate(self.places))]
+
+
+def _log_prob_of_all(prior: Prior, parts: Float[Array, "R T"]) -> Float[Array, ""]:
+    return jnp.sum(jax.lax.map(lambda part: prior.log_prob(part, None), parts))
 
 
 def _stacked(priors: list[Prior]) -> Prior:
