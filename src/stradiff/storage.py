@@ -207,13 +207,16 @@ def _separation(
         raise StorageError("the priors contradict the settings")
     normaliser = Normaliser(*(arrays[f"normaliser.{name}"] for name in ("mean", "matrix", "inverse_matrix")))
     picked = dataclasses.replace(settings, prior=priors)
+
+    def like(key: jax.Array) -> Model:
+        model = random_model(n_samples, normaliser.matrix.shape[1], picked, key, reach)
+        if not any(name.startswith("model.moments") for name in arrays):
+            return model
+        row = jnp.zeros(n_sources, jnp.float32)  # the recording was one of several
+        return dataclasses.replace(model, moments=Moments(row, row))
+
     with numerics():
-        skeleton = eqx.filter_eval_shape(
-            lambda key: random_model(n_samples, normaliser.matrix.shape[1], picked, key, reach), jax.random.key(0)
-        )
-        if any(name.startswith("model.moments") for name in arrays):  # a recording that was one of several
-            row = jax.ShapeDtypeStruct((n_sources,), jnp.float32)
-            skeleton = dataclasses.replace(skeleton, moments=Moments(row, row))
+        skeleton = eqx.filter_eval_shape(like, jax.random.key(0))
     model = _filled(skeleton, arrays)
     readout = Readout(arrays["readout.order"], arrays["readout.gain"])
     if readout.order.dtype.kind != "i" or sorted(readout.order.tolist()) != list(range(n_sources)):

@@ -110,6 +110,13 @@ Scheduler = Annotated[
         metavar="ADDRESS", help="For a folder: a dask scheduler whose cluster works instead.", show_default=""
     ),
 ]
+SharedMixing = Annotated[
+    bool,
+    typer.Option(
+        "--shared-mixing",
+        help="For a folder: all recordings have the same sensors and one mixing, and are fitted together.",
+    ),
+]
 SamplingRate = Annotated[
     float | None,
     typer.Option(

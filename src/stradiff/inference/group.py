@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
 from stradiff.errors import OptionError
 from stradiff.fitting import Fit, Settings, fit_best
 from stradiff.fitting.warm_start import priors_of
 from stradiff.inference.covariance import covariance_of
-from stradiff.inference.laplace import Posterior, in_double, likeliest_noise
+from stradiff.inference.laplace import Posterior, in_double, laplace_spread, likeliest_noise
 from stradiff.inference.mixture import Evidence, leakage_of_several
-from stradiff.inference.mode import find_mode
 from stradiff.inference.needs import needed_memory
 from stradiff.inference.posterior import moments
 from stradiff.inference.readout import choose_readout
@@ -32,47 +33,54 @@ from stradiff.model.parts import Parts
 from stradiff.observations import check_memory, fit_normaliser, interpolated, seen_values
 
 
+class Found(NamedTuple):
+    """What one recording of a group leaves behind."""
+
+    separation: Separation
+    fit: Fit
+    """That of the group, with the model, the paths and the length-scales of this recording."""
+    mean: np.ndarray
+    """(T_r, n), as shown"""
+    spread: np.ndarray
+
+
 def separate_group(
     recordings: Sequence[np.ndarray], settings: Settings, *, seed: int = 0, n_draws: int = 100, **how: Any
-) -> tuple[list[Separation], list[Fit]]:
-    """A separation and a fit for each recording, in order; ``settings`` are those of ``group_settings``.
+) -> list[Found]:
+    """Every recording separated, in order; ``settings`` are those of ``group_settings``.
 
     ``recordings`` are checked values ``(T_r, m)`` on regular grids, NaN where nothing was seen. ``how`` holds what
-    ``fit_best`` takes; a guess has the sources of all recordings one after the other. The fits are one and the same,
-    with paths and length-scales as each recording has them.
+    ``fit_best`` takes; a guess has the sources of all recordings one after the other.
     """
     parts = Parts(tuple(map(len, recordings)))
-    size, longest = parts.count * parts.length, parts.length
     check_memory(
-        needed_memory(size, recordings[0].shape[1], settings, longest=longest),
-        f"Fitting {parts.count} recordings of up to {longest} samples",
+        needed_memory(parts.count * parts.length, recordings[0].shape[1], settings, longest=parts.length),
+        f"Fitting {parts.count} recordings of up to {parts.length} samples",
     )
     gappy = np.concatenate(recordings)
     filled = np.concatenate([interpolated(one, seen_values(one)) for one in recordings])
     normaliser = normaliser_for(gappy, filled, settings, parts.lengths)
-    observed = normaliser.forward(filled).astype(np.float32)
-    missing = seen_values(gappy) is not None
-    visible = normaliser.visible(~np.isnan(gappy)) if missing else None
+    bare = normaliser.forward(filled).astype(np.float32)
+    seen = visible_of_all(parts, None if seen_values(gappy) is None else normaliser.visible(~np.isnan(gappy)), bare)
+    observed = parts.padded(bare)
     with numerics():
-        shown = visible_of_all(parts, visible, observed.shape)
-        result = fit_best(parts.padded(observed), None, settings, seen=shown, seed=seed, parts=parts, **how)
-        models, posteriors = result.model.recordings(), [None] * parts.count
-        ends = np.cumsum(parts.lengths)[:-1]
+        result = fit_best(observed, None, settings, seen=seen, seed=seed, parts=parts, **how)
+        models, key = result.model.recordings(), moment_key(seed)
+        posteriors: Sequence[Posterior | None] = [None] * parts.count
         if settings.uncertainty == "laplace":
-            rows = np.split(observed, ends)
-            posteriors = posteriors_of(models, rows, [None] * parts.count if visible is None else np.split(visible, ends))
-            mean = np.concatenate([np.asarray(one.mode).T for one in posteriors])
+            posteriors, raw, spread = posteriors_of(result.model, observed, seen, jax.random.split(key, n_draws))
         else:
-            mean = parts.bare(np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T)
-    check_finite_sources(mean)
-    regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
+            raw, spread = (parts.bare(np.asarray(rows).T) for rows in moments(result.model, key, n_draws))
+    check_finite_sources(raw)
+    regression = np.linalg.lstsq(bare, raw, rcond=None)[0].T
     # Where two recordings meet every source jumps, by as much on average: that makes none of them the slower one.
-    readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
+    readout = choose_readout(raw, fit_normaliser(gappy, "standardise").forward(filled))
     separations = [
         Separation(settings, normaliser, model, readout, regression, seed, seen_values(one), None, posterior)
         for model, one, posterior in zip(models, recordings, posteriors, strict=True)
     ]
-    return separations, fits_of(result, models, parts)
+    shown = (np.split(rows, np.cumsum(parts.lengths)[:-1]) for rows in (readout.show(raw), readout.spread(spread)))
+    return list(map(Found, separations, fits_of(result, models, parts), *shown))
 
 
 def group_settings(settings: Settings, lengths: Sequence[int]) -> Settings:
@@ -105,31 +113,49 @@ def group_settings(settings: Settings, lengths: Sequence[int]) -> Settings:
     return settings
 
 
-def visible_of_all(parts: Parts, visible: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    """``seen`` of all recordings with their padding, which nobody saw; None where there is neither padding nor gap."""
+def visible_of_all(parts: Parts, visible: np.ndarray | None, bare: np.ndarray) -> np.ndarray | None:
+    """``seen`` of all recordings with their padding, which nobody saw; None where there is neither padding nor gap.
+
+    ``visible`` is that of the bare rows, None where no value is missing.
+    """
     if parts.equal:
         return visible
-    bare = np.ones(shape) if visible is None else visible
-    every = np.zeros((parts.count * parts.length, *bare.shape[1:]))
-    every[parts.inside.ravel()] = bare
+    there = np.ones(bare.shape) if visible is None else visible
+    every = np.zeros((parts.count * parts.length, *there.shape[1:]))
+    every[parts.inside.ravel()] = there
     return every
 
 
 def posteriors_of(
-    models: Sequence[Model], observed: Sequence[np.ndarray], seen: Sequence[np.ndarray | None]
-) -> list[Posterior]:
-    """The posterior of every recording ``(T_r, m)``, normalised, with one noise and one leakage; in ``numerics()``."""
-    models = [in_double(model) for model in models]
-    rows = [jnp.asarray(one, jnp.float64) for one in observed]
-    there = [None if one is None else jnp.asarray(one) for one in seen]
-    starts = [model.at(jnp.zeros(model.branches.start.mean.shape)) for model in models]
-    covariances = [covariance_of(model, None) for model in models]
+    model: Model, observed: np.ndarray, seen: np.ndarray | None, keys: Key[Array, " R"]
+) -> tuple[list[Posterior], np.ndarray, np.ndarray]:
+    """The posterior of every recording, and all means and deviations ``(sum of T_r, n)``; inside ``numerics()``.
+
+    ``observed (R * T, m)`` normalised and padded. Padding was not seen and changes nothing; with it all recordings are
+    as long, and compiled once.
+    """
+    parts = model.parts
+    assert parts is not None
+    model = in_double(model)
+    starts = jnp.moveaxis(parts.divided(model.at(jnp.zeros(model.branches.start.mean.shape))), 1, 0)
+    models = model.recordings(padded=True)
+    covariance = covariance_of(models[0], None)
+    firsts = [parts.rows(number).start for number in range(parts.count)]
+    rows = [jnp.asarray(observed[first : first + parts.length], jnp.float64) for first in firsts]
+    there = [None if seen is None else jnp.asarray(seen[first : first + parts.length]) for first in firsts]
     abouts = [tangent_at(*one) for one in zip(models, starts, rows, there, strict=True)]
-    nu = jnp.float64(likeliest_noise(*zip(abouts, covariances, strict=True)))
-    evidence = [Evidence(*one, None, covariance, nu) for *one, covariance in zip(rows, there, covariances, strict=True)]
-    modes = [find_mode(model, start, *known) for model, start, known in zip(models, starts, evidence, strict=True)]
+    nu = jnp.float64(likeliest_noise(*((about, covariance) for about in abouts)))
+    evidence = [
+        Evidence(row, where, None, covariance, nu, length)
+        for row, where, length in zip(rows, there, parts.lengths, strict=True)
+    ]
+    modes = [known.mode(one, start) for one, start, known in zip(models, starts, evidence, strict=True)]
     leakage = jnp.asarray(leakage_of_several(models, modes, evidence))
-    return [Posterior(mode, nu, leakage) for mode in modes]
+    whole = [Posterior(mode, nu, leakage) for mode in modes]
+    spread = [laplace_spread(*one, None, keys) for one in zip(models, whole, there, strict=True)]
+    cut = [Posterior(mode[:, :length], nu, leakage) for mode, length in zip(modes, parts.lengths, strict=True)]
+    mean, deviation = (parts.bare(np.concatenate([np.asarray(one).T for one in every])) for every in (modes, spread))
+    return cut, mean, deviation
 
 
 def fits_of(result: Fit, models: Sequence[Model], parts: Parts) -> list[Fit]:

@@ -21,7 +21,6 @@ from scipy.optimize import minimize_scalar
 from stradiff.fitting.volume import log_det_of_precision
 from stradiff.inference.covariance import Covariance, covariance_of
 from stradiff.inference.mixture import Evidence, leakage_left
-from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent_at
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen
@@ -56,7 +55,7 @@ def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | Non
     start = model.at(jnp.zeros(model.branches.start.mean.shape))
     nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), covariance)))
     evidence = Evidence(observed, seen, times, covariance, nu)
-    mode = find_mode(model, start, *evidence)
+    mode = evidence.mode(model, start)
     return Posterior(mode, nu, jnp.asarray(leakage_left(model, mode, evidence)))
 
 
@@ -66,7 +65,7 @@ def in_double(model: Model) -> Model:
 
 
 def likeliest_noise(*records: tuple[Tangent, Covariance]) -> float:
-    """nu of highest marginal likelihood of the tangent data of all records (type-II maximum likelihood, MacKay 1992)."""
+    """nu of highest marginal likelihood of all records' tangent data (type-II maximum likelihood, MacKay 1992)."""
 
     def cost(log_nu: float) -> float:
         return sum(float(_cost_of_noise(*record, jnp.exp(jnp.float64(log_nu)))) for record in records)

@@ -68,6 +68,12 @@ class Evidence(NamedTuple):
     times: Float[Array, " T"] | None
     covariance: Covariance
     nu: Float[Array, ""]
+    n_samples: int | None = None
+    """Of the recording, where padding follows it that was not seen; else it is as long as its arrays."""
+
+    def mode(self, model: Model, start: Trajectories) -> Trajectories:
+        """The likeliest sources, from ``start`` on."""
+        return find_mode(model, start, self.observed, self.seen, self.times, self.covariance, self.nu)
 
 
 class Joint(NamedTuple):
@@ -100,9 +106,10 @@ def leakage_of_several(
 ) -> np.ndarray:
     """The same of recordings with one map, each with a model, sources and evidence of its own."""
     every = list(zip(models, sources, evidence, strict=True))
+    unmoved = np.eye(models[0].n_sources)
     if not isinstance(models[0].mixing, Linear):
         return together([_leakage_of_bent(*one) for one in every])
-    found = _likeliest(Joint.of(tuple(_at(model, np.eye(model.n_sources), *one) for model, *one in every)), evidence)
+    found = _likeliest(Joint.of(tuple(_at(model, unmoved, start, known) for model, start, known in every)), evidence)
     leaks = np.linalg.inv(found.each[0].matrix)
     pairs = np.stack([leaks, leaks.T], -1) * (1.0 - np.eye(len(leaks)))[:, :, None]
     return found.leakage + pairs[:, :, :, None] * pairs[:, :, None, :]
@@ -142,28 +149,29 @@ def _likeliest(here: Joint, evidence: Sequence[Evidence]) -> Joint:
 
 def _leakage_of_bent(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
     about = tangent_at(model, sources, evidence.observed, evidence.seen)
-    return leakage_about(about, evidence.covariance, float(evidence.nu))
+    return leakage_about(about, evidence.covariance, float(evidence.nu), evidence.n_samples)
 
 
-def leakage_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
+def leakage_about(about: Tangent, covariance: Covariance, nu: float, n_samples: int | None = None) -> np.ndarray:
     """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
     gram = _grams(about)
     whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
     noise = nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
-    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], about.gram.shape[2], noise)
+    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], n_samples or about.gram.shape[2], noise)
 
 
 def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidence) -> Mixture:
     """A model with its mode and F; ``matrix`` is what its map holds of M."""
-    sources = find_mode(model, start, *evidence)
+    sources = evidence.mode(model, start)
     about = tangent_at(model, sources, evidence.observed, evidence.seen)
-    misfit, pull = _misfit(model, sources, about, evidence)
+    misfit, pull = _misfit(model, sources, about, evidence._replace(n_samples=None))  # compiled once for all
     log_det, volume_slope = _volume(about, evidence)
     nu = float(evidence.nu)
     excess = matrix - np.eye(len(matrix))
     cost = float(misfit) + log_det + 0.5 * float(np.sum(excess**2))
     slope = volume_slope - np.asarray(pull) + matrix.T @ excess
-    return Mixture(model, matrix, sources, leakage_about(about, evidence.covariance, nu), cost, slope)
+    leakage = leakage_about(about, evidence.covariance, nu, evidence.n_samples)
+    return Mixture(model, matrix, sources, leakage, cost, slope)
 
 
 def _moved(here: Mixture, step: np.ndarray, evidence: Evidence) -> Mixture:

@@ -17,13 +17,11 @@ from stradiff.errors import InputError, SeparationWarning
 from stradiff.estimator import OWN, StrADiff
 from stradiff.evaluation.diagnostics import examine
 from stradiff.evaluation.stability import stability_of
-from stradiff.fitting import Fit
 from stradiff.fitting.callbacks import check_callbacks
 from stradiff.fitting.checkpoint import check_checkpoint
 from stradiff.fitting.recorder import check_epochs
 from stradiff.fitting.settings import check_count, check_seed
-from stradiff.inference import Separation
-from stradiff.inference.group import group_settings, separate_group
+from stradiff.inference.group import Found, group_settings, separate_group
 from stradiff.many.recordings import by_name
 from stradiff.observations.checks import check_channel_names
 from stradiff.observations.readers import read_recording
@@ -98,7 +96,7 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
         np.concatenate(values), estimator.n_components, estimator.preset, estimator.init, overrides
     )
     checkpoint = check_checkpoint(estimator.checkpoint, estimator.checkpoint_seconds, estimator.random_state)
-    separations, fits = separate_group(
+    found = separate_group(
         values,
         group_settings(settings, list(map(len, values))),
         guess=guess,
@@ -110,10 +108,10 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
         checkpoint=checkpoint,
     )
     names = [member.name for member in members]
-    for member, separation, fit in zip(members, separations, fits, strict=True):
-        _keep(member, separation, fit, sum(map(len, values)), names)
+    for member, answer in zip(members, found, strict=True):
+        _keep(member, answer, sum(map(len, values)), names)
         member.estimator.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
-    if checkpoint and not fits[0].interrupted:
+    if checkpoint and not found[0].fit.interrupted:
         checkpoint.remove()
     _warn(members)
     return [member.estimator for member in members]
@@ -136,7 +134,8 @@ def _members(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff)
 def _member(name: str, what: Any, estimator: StrADiff) -> Member:
     if isinstance(what, str | Path):
         what = read_recording(Path(what), missing=estimator.missing)
-    times, rate, channels, given = None, None, (), what
+    times, rate, given = None, None, what
+    channels: tuple[str, ...] = ()
     if isinstance(what, Recording):
         times, rate, given = what.times, what.sampling_rate, what.values
         channels = what.channel_names if what.channel_names != check_channel_names(None, what.n_channels) else ()
@@ -177,18 +176,18 @@ def _check_alike(member: Member, first: Member) -> None:
         )
 
 
-def _keep(member: Member, separation: Separation, fit: Fit, n_together: int, names: list[str]) -> None:
+def _keep(member: Member, found: Found, n_together: int, names: list[str]) -> None:
     """Everything that ``StrADiff.fit`` leaves on an estimator, of one recording of the group."""
-    model, values = member.estimator, member.values
+    model, values, separation, fit = member.estimator, member.values, found.separation, found.fit
     _, model.times_, model.span_ = time_axis(member.times, len(values))
-    model._store(separation, fit, values)
+    model._store(*found[:2], values, *found[2:])
     shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": model.n_draws}
     model.fit_info_ = describe(separation, preset=model.preset, **shape, seconds=0.0)
     model.fit_info_ |= stability_of(fit, separation.readout)
     model.fit_info_["group"] = {"recording": member.name, "recordings": names}
     known = (model.sources_, model.sources_std_, model.fit_info_.get("stability"))
-    found = examine(separation, fit, values, *known, n_together=n_together)
-    model.warnings_, model.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]
+    findings = examine(separation, fit, values, *known, n_together=n_together)
+    model.warnings_, model.diagnostics_ = [one.sentence for one in findings], [one.plain() for one in findings]
 
 
 def _warn(members: Sequence[Member]) -> None:

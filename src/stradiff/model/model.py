@@ -66,9 +66,9 @@ class Model(eqx.Module):
     def sample(self, key: PRNGKeyArray) -> Float[Array, "n T"]:
         """S = f_Theta(Z), Z ~ q(Z) (Eqs. 8, 9, 16, 33)."""
         keys = jax.random.split(key, self.n_sources)
-        if self.parts is not None:
-            keys = jax.vmap(lambda key: jax.random.split(key, self.parts.count))(keys)
-            return self._scaled(self._joined(over_parts(Branch.sample, self.branches, self.parts, keys)))
+        if (parts := self.parts) is not None:
+            keys = jax.vmap(lambda key: jax.random.split(key, parts.count))(keys)
+            return self._scaled(self._joined(over_parts(Branch.sample, self.branches, parts, keys)))
         return self._scaled(over_sources(Branch.sample, self.branches, keys))
 
     def at(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
@@ -108,19 +108,20 @@ class Model(eqx.Module):
         priors = self.priors.of_part(share)
         return eqx.tree_at(lambda m: (m.branches.start, m.priors), self, (start, priors), is_leaf=lambda x: x is None)
 
-    def recordings(self) -> list[Model]:
-        """The model of every recording alone, of its own length.
+    def recordings(self, *, padded: bool = False) -> list[Model]:
+        """The model of every recording alone, of its own length, or ``padded``: of the longest.
 
-        What standardised all of them together, at the mean start, standardises each.
+        What standardises all of them together, at the mean start, standardises each.
         """
         parts = self.parts
-        if parts is None:
-            return [self]
+        assert parts is not None, "one recording has no others beside it"
         moments = moments_of(self.raw(jnp.zeros_like(self.branches.start.mean)), parts) if self.standardise else None
         every = []
         for number, share in enumerate(parts.shares().tolist()):
-            start = jax.tree.map(lambda rows, where=parts.rows(number): rows[:, where], self.branches.start)
-            alone = self.of_part(start, share) if share < 1.0 else self._with_start(start)
+            first = parts.rows(number).start
+            where = slice(first, first + parts.length) if padded else parts.rows(number)
+            start = jax.tree.map(lambda rows, where=where: rows[:, where], self.branches.start)
+            alone = self._with_start(start) if padded or share == 1.0 else self.of_part(start, share)
             every.append(Model(alone.branches, alone.priors, alone.mixing, self.standardise, None, moments))
         return every
 
@@ -130,9 +131,9 @@ class Model(eqx.Module):
     def _scaled(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
         if not self.standardise:
             return sources
-        if self.parts is None and self.moments is None:
+        moments = self.moments if self.parts is None else moments_of(sources, self.parts)
+        if moments is None:
             return standardised(sources)
-        moments = self.moments if self.moments is not None else moments_of(sources, self.parts)
         return (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + LEAST_SCALE**2)[:, None]
 
 

@@ -24,7 +24,8 @@ def tuned_and_judged(
 ) -> tuple[PriorBank, Float[Array, " n"]]:
     """Every prior where its source is likeliest, and Schwarz's (1978) criterion there: k log T - 2 log p(s).
 
-    Of several ``parts`` the likelihood is that of all of them. k counts all parameters, also those that settings hold fixed: these are the same for every prior of this module.
+    Of several ``parts`` the likelihood is that of all of them. k counts all parameters, also those that settings hold
+    fixed: these are the same for every prior of this module.
     """
     size = sum(leaf.size for leaf in jax.tree.leaves(priors)) / priors.n_sources
     if parts is not None:
