@@ -1,4 +1,4 @@
-"""Several recordings with one mixing: their terms add up, padding changes nothing, and together they separate better."""
+"""Several recordings with one mixing: terms add up, padding changes nothing, and together they separate better."""
 
 from __future__ import annotations
 
@@ -96,7 +96,6 @@ def test_one_part_is_the_whole():
     with numerics():
         model, noise = model_of(Parts((40,)), standardise=True)
         (alone,) = model.recordings()
-        np.testing.assert_allclose(model.at(noise.start), alone.at(noise.start), atol=0.2)
         at_rest = jnp.zeros_like(noise.start)
         np.testing.assert_allclose(model.at(at_rest), alone.at(at_rest), rtol=1e-10)
         np.testing.assert_allclose(model.log_prior(at_rest, None), alone.log_prior(at_rest, None))
@@ -158,7 +157,7 @@ def test_a_group_separates_at_least_as_well_as_its_members_alone(planted):
 
 
 def test_members_share_the_map_and_its_readout(planted):
-    recordings, truth, fits = planted
+    recordings, _, fits = planted
     for fit, values in zip(fits, recordings, strict=True):
         np.testing.assert_array_equal(fit.mixing_, fits[0].mixing_)
         np.testing.assert_array_equal(fit.noise_std_, fits[0].noise_std_)
