@@ -28,6 +28,7 @@ from stradiff.observations.sources import gp_sources
 
 SETTINGS = {"n_draws": 5, "random_state": 0, "verbose": False, "tol": 0.0}
 SHORT = {"max_epochs": 3, **SETTINGS}
+PLANTED = {"max_epochs": 40, "uncertainty": "monte-carlo", **SETTINGS}
 WEIGHTS = Weights(nu_y=0.01, prior=1.0, diffusion=1.0, kl=1e-3, volume=1.0, diffusion_moves_sources=True)
 EQUAL, UNEQUAL = Parts((40, 40, 40)), Parts((40, 23, 31))
 M = 3
@@ -142,12 +143,12 @@ def test_the_posterior_with_padding_is_that_without():
 @pytest.fixture(scope="module")
 def planted():
     recordings, truth = trials(4, 250, seed=1)
-    return recordings, truth, fit_group(recordings, StrADiff(3, max_epochs=60, **SETTINGS))
+    return recordings, truth, fit_group(recordings, StrADiff(3, **PLANTED))
 
 
 def test_a_group_separates_at_least_as_well_as_its_members_alone(planted):
     recordings, truth, fits = planted
-    alone = [StrADiff(3, max_epochs=60, **SETTINGS).fit(one) for one in recordings]
+    alone = [StrADiff(3, **PLANTED).fit(one) for one in recordings]
     together_, apart = (
         np.mean([mean_correlation(fit.sources_, true) for fit, true in zip(some, truth, strict=True)])
         for some in (fits, alone)
@@ -170,13 +171,12 @@ def test_members_share_the_map_and_its_readout(planted):
     np.testing.assert_allclose(everything.std(axis=0), 1.0, rtol=1e-5)
 
 
-@pytest.mark.parametrize("uncertainty", ["laplace", "monte-carlo"])
-def test_members_of_other_lengths_are_fits_of_their_own(uncertainty, tmp_path):
+def test_members_of_other_lengths_are_fits_of_their_own(tmp_path):
     (first, second), _ = trials(2, 60)
     second = second[:45].copy()
     second[10:14, 1] = np.nan
     named = {"long": first, "short": Recording(second, sampling_rate=10.0, missing="mask")}
-    fits = fit_group(named, StrADiff(3, missing="mask", uncertainty=uncertainty, **SHORT))
+    fits = fit_group(named, StrADiff(3, missing="mask", **SHORT))
     assert [fit.sources_.shape for fit in fits] == [(60, 3), (45, 3)]
     fit = fits[1]
     np.testing.assert_allclose(fit.length_scales_ * fit.span_, fits[0].length_scales_ * fits[0].span_, rtol=1e-5)
@@ -203,7 +203,7 @@ def test_the_order_of_recordings_does_not_matter():
 
 def test_one_recording_is_a_plain_fit():
     (values,), _ = trials(1, 120)
-    how = {**SHORT, "uncertainty": "monte-carlo"}
+    how = {**SHORT, "uncertainty": "monte-carlo", "max_epochs": 0}
     (fit,) = fit_group([pd.DataFrame(values, columns=["a", "b", "c"])], StrADiff(3, **how))
     np.testing.assert_array_equal(fit.sources_, StrADiff(3, **how).fit(values).sources_)
     assert list(fit.feature_names_in_) == ["a", "b", "c"]
@@ -252,7 +252,7 @@ def test_the_command_line_fits_a_folder_together(tmp_path, capsys):
     recordings, _ = trials(2, 120)
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
-    for name, values in zip(("b", "a"), recordings, strict=True):
+    for name, values in zip(("b", "a"), (recordings[0], recordings[1][:100]), strict=True):
         pd.DataFrame(values).to_csv(folder / f"{name}.csv", index=False)
     options = ["-n", "3", "--max-epochs", "2", "--uncertainty", "monte-carlo", "--json"]
     assert main(["separate", str(folder), "--shared-mixing", "--out", str(out), *options]) == 0
