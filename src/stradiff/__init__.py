@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         si_sdr,
     )
     from stradiff.fitting import Report
-    from stradiff.many import fit_many
+    from stradiff.many import fit_group, fit_many
     from stradiff.model.priors import register_prior
     from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate
 
@@ -50,6 +50,7 @@ _HOMES = {
     "si_sdr": "evaluation",
     "StrADiff": "estimator",
     "fit_many": "many",
+    "fit_group": "many",
     "StrADiffError": "errors",
     "InputError": "errors",
 }
@@ -75,6 +76,7 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "si_sdr",
     "StrADiff",
     "fit_many",
+    "fit_group",
     "StrADiffError",
     "InputError",
 ]

@@ -280,7 +280,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             verbose=self.verbose,
             checkpoint=checkpoint,
         )
-        self._store(separation, result, values)
+        self._store(separation, result, values, *separation.moments(self.n_draws))
         self.fit_info_ = describe(
             separation,
             preset=self.preset,
@@ -337,10 +337,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
         return resolve_for(values, self.n_components, self.preset, self.init, overrides)
 
-    def _store(self, separation: Separation, result: Fit, values: np.ndarray) -> None:
+    def _store(self, separation: Separation, result: Fit, values: np.ndarray, mean: Any, spread: Any) -> None:
         self._separation = separation
         self._paths = result.paths
-        mean, spread = separation.moments(self.n_draws)
         self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)
         self.reconstruction_ = separation.mix(self.sources_)
         self.length_scales_ = separation.length_scales()

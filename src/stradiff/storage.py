@@ -26,6 +26,7 @@ from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
 from stradiff.inference.laplace import Posterior
 from stradiff.model import Model, numerics
+from stradiff.model.model import Moments
 from stradiff.model.networks import Convolutional, Reach
 from stradiff.model.priors import check_known
 from stradiff.model.priors.choice import AUTO
@@ -206,10 +207,16 @@ def _separation(
         raise StorageError("the priors contradict the settings")
     normaliser = Normaliser(*(arrays[f"normaliser.{name}"] for name in ("mean", "matrix", "inverse_matrix")))
     picked = dataclasses.replace(settings, prior=priors)
+
+    def like(key: jax.Array) -> Model:
+        model = random_model(n_samples, normaliser.matrix.shape[1], picked, key, reach)
+        if not any(name.startswith("model.moments") for name in arrays):
+            return model
+        row = jnp.zeros(n_sources, jnp.float32)  # the recording was one of several
+        return dataclasses.replace(model, moments=Moments(row, row))
+
     with numerics():
-        skeleton = eqx.filter_eval_shape(
-            lambda key: random_model(n_samples, normaliser.matrix.shape[1], picked, key, reach), jax.random.key(0)
-        )
+        skeleton = eqx.filter_eval_shape(like, jax.random.key(0))
     model = _filled(skeleton, arrays)
     readout = Readout(arrays["readout.order"], arrays["readout.gain"])
     if readout.order.dtype.kind != "i" or sorted(readout.order.tolist()) != list(range(n_sources)):

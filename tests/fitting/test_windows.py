@@ -18,7 +18,8 @@ from stradiff.fitting import Settings, window_trainer
 from stradiff.fitting.fit import windows_of
 from stradiff.fitting.objective import Noise, terms, total
 from stradiff.fitting.window_trainer import Told, _without_start
-from stradiff.fitting.windows import Moments, Place, Windows, window_terms
+from stradiff.fitting.windows import Place, Windows, window_terms
+from stradiff.model.model import Moments
 from stradiff.model.networks import Reach
 
 T, N, M = 330, 2, 3

@@ -88,7 +88,7 @@ def test_the_noise_is_found():
     for seed in range(4):
         _, observed = simulated(seed=seed)
         about = tangent(model, jnp.zeros((2, T)), jnp.asarray(observed), None)
-        ratio.append(laplace.likeliest_noise(about, covariance_of(model, None)) / NU)
+        ratio.append(laplace.likeliest_noise((about, covariance_of(model, None))) / NU)
     assert abs(np.mean(ratio) - 1.0) < 4 * np.sqrt(2 / (4 * T))
 
 

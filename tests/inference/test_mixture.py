@@ -14,7 +14,6 @@ from stradiff.fitting import Settings
 from stradiff.inference import mixture
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.mixture import Evidence, leakage_about, leakage_left, likeliest_mixture
-from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import tangent_at
 
 T, NU, JITTER = 400, 0.02, 1e-2
@@ -98,7 +97,7 @@ def test_what_is_likelier_counts_as_not_known(recording):
     for matrix, leaks in ((MATRIX, np.eye(2)), (MATRIX @ LEAKS, LEAKS)):
         model = model_of(matrix)
         evidence = evidence_of(model, observed)
-        mode = find_mode(model, jnp.zeros((2, T)), *evidence)
+        mode = evidence.mode(model, jnp.zeros((2, T)))
         about = tangent_at(model, mode, evidence.observed, None)
         known = leakage_about(about, evidence.covariance, NU)[:, :, 0, 0]
         left = leakage_left(model, mode, evidence)

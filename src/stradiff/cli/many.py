@@ -47,6 +47,18 @@ class FileSeparation:
             write_results(model, data, folder)
 
 
+def files_of(recordings: Path) -> dict[str, Path]:
+    """The recordings of a folder by name; :class:`InputError` where there is none, or a name is there twice."""
+    files = {file.stem: file for file in sorted(recordings.iterdir()) if file.suffix.lower() in READERS}
+    names = [file.stem for file in recordings.iterdir() if file.suffix.lower() in READERS]
+    if not files:
+        raise InputError(f"{recordings} holds no recording; give a folder of {', '.join(READERS)} files.")
+    if len(names) > len(files):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError(f"{recordings} holds several files called {twice[0]}; rename all but one.")
+    return files
+
+
 def separate_folder(
     recordings: Path,
     components: int | str,
@@ -59,13 +71,7 @@ def separate_folder(
     console: Console,
 ) -> list[Outcome]:
     """Separate every file of a kind that can be read; what is finished already is left as it is."""
-    files = {file.stem: file for file in sorted(recordings.iterdir()) if file.suffix.lower() in READERS}
-    names = [file.stem for file in recordings.iterdir() if file.suffix.lower() in READERS]
-    if not files:
-        raise InputError(f"{recordings} holds no recording; give a folder of {', '.join(READERS)} files.")
-    if len(names) > len(files):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise InputError(f"{recordings} holds several files called {twice[0]}; rename all but one.")
+    files = files_of(recordings)
     items = {name: FileSeparation(file.resolve(), components, reading, settings) for name, file in files.items()}
     places = {name: out / name / LAST for name in items}
     shown: bool | str = "auto" if console.for_people else False

@@ -133,6 +133,13 @@ Devices = Annotated[
         show_default="1",
     ),
 ]
+SharedMixing = Annotated[
+    bool,
+    typer.Option(
+        "--shared-mixing",
+        help="For a folder: all recordings have the same sensors and one mixing, and are fitted together.",
+    ),
+]
 SamplingRate = Annotated[
     float | None,
     typer.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -29,6 +29,7 @@ def separate(
     scheduler: o.Scheduler = None,
     device: o.Device = "auto",
     devices: o.Devices = None,
+    shared_mixing: o.SharedMixing = False,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -44,7 +45,8 @@ def separate(
     holds training.checkpoint: with --resume a run that was killed, or stopped
     by Ctrl-C, goes on from there. For a folder, DIR holds a folder for each
     recording, those that are finished are left as they are, and one that
-    cannot be separated stops no other.
+    cannot be separated stops no other. With --shared-mixing all of them are
+    one fit: source 1 of one is source 1 of every other.
     """
     from stradiff.cli.results import checkpoint_in, fit, output_folder, show_summary, write_results
 
@@ -61,15 +63,14 @@ def separate(
         "random_state": seed,
     }
     if recording.is_dir():
-        from stradiff.cli.many import separate_folder, show_outcomes
-
+        settings |= {"checkpoint_seconds": checkpoint_every} if shared_mixing else {}
         reading = o.reading(sampling_rate, time_column, columns, missing)
-        how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler, "console": console}
-        outcomes = separate_folder(recording, components, out, reading, settings, **how)
-        show_outcomes(console, outcomes)
-        raise typer.Exit(2 if any(outcome.error for outcome in outcomes) else 0)
-    if jobs > 1 or scheduler is not None:
-        raise OptionError(f"--jobs and --scheduler are for a folder of recordings, and {recording} is none.")
+        how = {"resume": resume} if shared_mixing else {"jobs": jobs, "scheduler": scheduler}
+        _check_workers(jobs, scheduler, "--shared-mixing makes one fit of them" if shared_mixing else None)
+        _separate_folder((recording, components, out, reading, settings), how, shared_mixing, console)
+    _check_workers(jobs, scheduler, f"{recording} is none")
+    if shared_mixing:
+        raise OptionError(f"--shared-mixing is for a folder of recordings, and {recording} is none.")
     data = o.read(recording, sampling_rate, time_column, columns, missing)
     settings["checkpoint_seconds"] = checkpoint_every
     with output_folder(out) as folder:
@@ -81,3 +82,18 @@ def separate(
     show_summary(console, summary)
     console.say(f"Report: {summary['files']['report']}")
     console.result(summary)
+
+
+def _check_workers(jobs: int, scheduler: str | None, objection: str | None) -> None:
+    if objection and (jobs > 1 or scheduler is not None):
+        raise OptionError(f"--jobs and --scheduler are for a folder of recordings, and {objection}.")
+
+
+def _separate_folder(task: tuple[Any, ...], how: dict[str, Any], shared_mixing: bool, console: Console) -> NoReturn:
+    """All recordings of a folder, with one mixing or each with its own."""
+    from stradiff.cli.group import separate_together
+    from stradiff.cli.many import separate_folder, show_outcomes
+
+    outcomes = (separate_together if shared_mixing else separate_folder)(*task, **how, console=console)
+    show_outcomes(console, outcomes)
+    raise typer.Exit(2 if any(outcome.error for outcome in outcomes) else 0)

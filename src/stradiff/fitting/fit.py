@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from stradiff.fitting.warm_start import initial_model
 from stradiff.fitting.window_trainer import State, WindowState
 from stradiff.fitting.windows import Windows
 from stradiff.model.model import Model
+from stradiff.model.parts import Parts
 from stradiff.model.visible import count_visible
 
 
@@ -63,6 +65,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
+    parts: Parts | None = None,
 ) -> Fit:
     """Algorithm 1 on normalised observations ``(T, m)``, ``times`` normalised to [0, 1] or None.
 
@@ -70,10 +73,11 @@ def fit(
     among the observations serves the warm start alone.
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C.
     Where ``checkpoint`` has a file of the same fit, training goes on from there.
+    ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
     model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
-    model = initial_model(observed, times, settings, model_key, guess)
+    model = initial_model(observed, times, settings, model_key, guess, parts)
     loop = _Loop(observed, times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, jnp.float32)
     if isinstance(loop.state, WindowState) and record == "auto":
@@ -82,7 +86,7 @@ def fit(
     recorder.look(model, 0)
     n_devices = loop.sharing.n_devices  # the last bits of a fit depend on it
     result = Fit(model, {}, {}, 0, n_devices=n_devices)
-    task = task_of(observed, times, settings, seen, guess, seed, record, n_devices) if checkpoint else ""
+    task = task_of(observed, times, settings, seen, guess, seed, record, n_devices, parts) if checkpoint else ""
     keeper = _Keeper(checkpoint, task, loop, recorder)
     done = keeper.restore() and stopping(loop.report())
     with ProgressBar(verbose, settings.max_epochs) as bar:
@@ -204,8 +208,11 @@ class _Loop:
     def report(self) -> Report:
         """What callbacks are told."""
         model = self.state.model
-
-        def sources() -> np.ndarray:
-            return np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
-
+        sources = functools.partial(present_sources, model)
         return Report(self.epoch, self._settings.max_epochs, self._n_values, self.history.as_dict(), sources)
+
+
+def present_sources(model: Model) -> np.ndarray:
+    """``(T, n)`` at the mean start, as the model has them; of several recordings one after the other, bare."""
+    sources = np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
+    return sources if model.parts is None else model.parts.bare(sources)

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from stradiff.fitting.volume import volume
-from stradiff.model.branches import Branch, over_sources
+from stradiff.model.branches import Branch, over_parts, over_sources
 from stradiff.model.model import Model
+from stradiff.model.parts import Parts
 from stradiff.model.visible import Seen, count_visible, visible
 
 Scalar = Float[Array, ""]
@@ -66,8 +68,18 @@ def reconstruction(error: Float[Array, "T m"], nu_y: float) -> Scalar:
 
 
 def denoising(model: Model, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
-    """Mean over sources of the noise-prediction loss (Eqs. 26, 27)."""
+    """Mean over sources of the noise-prediction loss (Eqs. 26, 27); of several recordings the sum of theirs."""
+    if model.parts is not None:
+        return _denoising_of_parts(model, model.parts, sources, noise)
     return jnp.mean(over_sources(Branch.denoising_loss, model.branches, sources, noise.tau, noise.diffusion))
+
+
+def _denoising_of_parts(model: Model, parts: Parts, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
+    tau = jnp.repeat(noise.tau[:, None], parts.count, axis=1)
+    arrays = (parts.divided(sources), tau, parts.divided(noise.diffusion))
+    errors = over_parts(Branch.denoising_error, model.branches, parts, *arrays)
+    weights = jnp.asarray(parts.inside / np.array(parts.lengths)[:, None], sources.dtype)
+    return jnp.sum(jnp.mean(errors, axis=0) * weights)
 
 
 def start_kl(model: Model) -> Scalar:
@@ -85,7 +97,8 @@ def terms(
 ) -> tuple[Terms, Scalar]:
     """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error.
 
-    The volume term is that of the whole recording, also where samples are missing.
+    The volume term is that of the whole recording, also where samples are missing; padding after a recording that is
+    one of several adds to it, and to the prior's term, what the two take from each other.
     """
     sources = model.at(noise.start)
     error = visible(observed - model.mix(sources), seen)

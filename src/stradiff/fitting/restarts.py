@@ -13,16 +13,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import expm
 
 from stradiff.fitting.callbacks import Callback, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint
-from stradiff.fitting.fit import Fit, Restart, fit
+from stradiff.fitting.fit import Fit, Restart, fit, present_sources
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.team import Team, usable_cores
 from stradiff.fitting.warm_start import starting_sources
+from stradiff.model.parts import Parts
 
 LAST = 100  # epochs whose mean is the objective at the end: one draw of its noise varies
 TURN = 0.3  # radians: a correlation of 0.95 with the warm start, as far as SOBI is off on bent mixtures
@@ -39,6 +39,7 @@ def fit_best(
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
     at_once: int | None = None,
+    parts: Parts | None = None,
     **how: Any,
 ) -> Fit:
     """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
@@ -47,11 +48,12 @@ def fit_best(
     a time, but in the threads of the fits. Its ``restarts`` tell of all fits, the chosen one first. Stopped by hand, it
     chooses among the fits so far.
     """
+    how["parts"] = parts
     if settings.n_restarts == 1:
         how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
         return fit(observed, times, settings, guess=guess, seed=seed, **how)
     if settings.init != "random":
-        guess = starting_sources(observed, settings, guess)
+        guess = starting_sources(observed if parts is None else parts.bare(observed), settings, guess)
         settings = dataclasses.replace(settings, init="given")
 
     def one(number: int, watchers: Sequence[Callback]) -> Fit:
@@ -87,5 +89,4 @@ def turned(guess: np.ndarray, seed: int) -> np.ndarray:
 def _tell(found: Fit, seed: int) -> Restart:
     total = found.history["total"][-LAST:]
     objective = float(total.mean()) if len(total) and not found.diverged else float("inf")
-    mean = found.model.branches.start.mean
-    return Restart(seed, objective, np.asarray(found.model.at(jnp.zeros_like(mean)), np.float64).T)
+    return Restart(seed, objective, present_sources(found.model).astype(np.float64))

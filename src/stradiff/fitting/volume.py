@@ -21,7 +21,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from stradiff.model.model import Model
 from stradiff.model.split import on_every_device
@@ -31,12 +31,17 @@ BUDGET = 1 << 17  # numbers in the stack of n x n matrices: above, a random part
 
 
 def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKeyArray) -> Float[Array, ""]:
-    """V above, in nats; unbiased over ``key`` when only a part of the times is visited."""
+    """V above, in nats; unbiased over ``key`` when only a part of the times is visited.
+
+    Of several recordings it is the sum; in the padding of one the map is blind, and the precision K^-1 alone.
+    """
     n_sources, n_samples = sources.shape
     n_times = affordable_times(n_sources, n_samples)
+    inside = None if model.parts is None or model.parts.equal else jnp.asarray(model.parts.inside.ravel())
     if n_times < n_samples:
-        sources = sources[:, jax.random.randint(key, (n_times,), 0, n_samples)]
-    return 0.5 * n_samples / n_times * jnp.sum(log_det_at(model, sources, n_samples, nu_y))
+        visited = jax.random.randint(key, (n_times,), 0, n_samples)
+        sources, inside = sources[:, visited], None if inside is None else inside[visited]
+    return 0.5 * n_samples / n_times * jnp.sum(log_det_at(model, sources, model.length, nu_y, inside))
 
 
 def affordable_times(n_sources: int, n_samples: int) -> int:
@@ -44,11 +49,19 @@ def affordable_times(n_sources: int, n_samples: int) -> int:
     return min(n_samples, max(1, BUDGET // (n_sources**2 * FREQUENCIES)))
 
 
-def log_det_at(model: Model, visited: Float[Array, "n t"], n_samples: int, nu_y: float) -> Float[Array, " t"]:
-    """The integral of V at every one of the ``visited`` source vectors, of a record of ``n_samples``."""
+def log_det_at(
+    model: Model, visited: Float[Array, "n t"], n_samples: int, nu_y: float, inside: Bool[Array, " t"] | None = None
+) -> Float[Array, " t"]:
+    """The integral of V at every one of the ``visited`` source vectors, of a record of ``n_samples``.
+
+    Where it is not ``inside`` a recording, the map says nothing; None: it is everywhere.
+    """
     visited = on_every_device(visited)
     spectra = 1.0 / model.priors.precisions(jnp.asarray(quadrature()[0]), n_samples)
-    return log_det_of_precision(_gram(model, visited) / nu_y, spectra)
+    gram = _gram(model, visited)
+    if inside is not None:
+        gram = jnp.where(inside[None, None, :], gram, 0.0)
+    return log_det_of_precision(gram / nu_y, spectra)
 
 
 def log_det_of_precision(gram: Float[Array, "n n t"], spectra: Float[Array, "n f"]) -> Float[Array, " t"]:

@@ -19,6 +19,7 @@ from stradiff.model.branches import Branch
 from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.networks import Convolutional, Dense, Network, Reach
+from stradiff.model.parts import Parts
 from stradiff.model.priors import PriorBank, PriorSettings, make_prior
 from stradiff.model.priors.choice import AUTO, CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.model.start import Start
@@ -34,26 +35,29 @@ def initial_model(
     settings: Settings,
     key: PRNGKeyArray,
     guess: np.ndarray | None = None,
+    parts: Parts | None = None,
 ) -> Model:
     """The model before its first epoch (Algorithm 1, line 1), for normalised observations ``(T, m)``.
 
-    ``guess (T, n)`` are the sources to start from when ``settings.init`` is ``"given"``.
+    ``guess (T, n)`` are the sources to start from when ``settings.init`` is ``"given"``. Of several recordings
+    (``parts``) the observations are padded, and a guess is bare.
     """
     structure, start = jax.random.split(key)
-    model = random_model(observed.shape[0], observed.shape[1], settings, structure)
+    model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
     if settings.init == "random":
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
-    model = _start_from(model, starting_sources(observed, settings, guess), observed)
+    bare = observed if parts is None else parts.bare(observed)
+    model = _start_from(model, starting_sources(bare, settings, guess), bare)
     if (
         settings.mixing != "linear" and observed.shape[1] > settings.n_sources
     ):  # else the linear fit leaves nothing over
-        model = _fit_map(model, jnp.asarray(observed))
+        model = _fit_map(model, jnp.asarray(bare))
     model = _with_priors(model, None if times is None else jnp.asarray(times), settings)
-    if settings.branch == "none" or not settings.convolves(model.n_samples):
+    if settings.branch == "none" or not settings.convolves(model.length):
         return model
-    n_samples, n_channels = observed.shape
-    branches, _ = _random_maps(n_samples, n_channels, settings, reach_of(model.priors, n_samples), structure)
+    reach = reach_of(model.priors, model.length)
+    branches, _ = _random_maps(model.n_samples, model.length, observed.shape[1], settings, reach, structure)
     return eqx.tree_at(lambda m: m.branches.network, model, branches.network)
 
 
@@ -67,17 +71,24 @@ def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray
 
 
 def random_model(
-    n_samples: int, n_channels: int, settings: Settings, key: PRNGKeyArray, reach: Reach | None = None
+    n_samples: int,
+    n_channels: int,
+    settings: Settings,
+    key: PRNGKeyArray,
+    reach: Reach | None = None,
+    parts: Parts | None = None,
 ) -> Model:
     """Every part at its random or plain initial value, start means at zero.
 
-    ``reach`` of convolutional branches; without, that of the priors' initial length-scales.
+    ``reach`` of convolutional branches; without, that of the priors' initial length-scales. ``parts``: the recordings
+    that share the ``n_samples``, where they are several.
     """
-    priors = priors_of(settings, n_samples)
-    if reach is None and settings.branch != "none" and settings.convolves(n_samples):
-        reach = reach_of(priors, n_samples)
-    branches, mixing = _random_maps(n_samples, n_channels, settings, reach, key)
-    return Model(branches, priors, mixing, settings.standardise)
+    length = n_samples if parts is None else parts.length
+    priors = priors_of(settings, length)
+    if reach is None and settings.branch != "none" and settings.convolves(length):
+        reach = reach_of(priors, length)
+    branches, mixing = _random_maps(n_samples, length, n_channels, settings, reach, key)
+    return Model(branches, priors, mixing, settings.standardise, parts)
 
 
 def reach_of(priors: PriorBank, n_samples: int) -> Reach:
@@ -100,33 +111,35 @@ def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Setti
     if settings.prior != AUTO:
         if settings.length_scale_init is not None:
             return model
-        return eqx.tree_at(lambda m: m.priors, model, tuned_and_judged(model.priors, sources, times)[0])
+        return eqx.tree_at(lambda m: m.priors, model, tuned_and_judged(model.priors, sources, times, model.parts)[0])
     names = CANDIDATES if times is None else ON_IRREGULAR_TIMES
-    banks = [priors_of(dataclasses.replace(settings, prior=name), model.n_samples) for name in names]
-    priors = best_of(banks, sources, times)
+    banks = [priors_of(dataclasses.replace(settings, prior=name), model.length) for name in names]
+    priors = best_of(banks, sources, times, model.parts)
     if settings.length_scale_init is not None:
-        priors = priors_of(dataclasses.replace(settings, prior=priors.names), model.n_samples)
+        priors = priors_of(dataclasses.replace(settings, prior=priors.names), model.length)
     return eqx.tree_at(lambda m: m.priors, model, priors)
 
 
 @eqx.filter_jit
 def _random_maps(
-    n_samples: int, n_channels: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray
+    n_samples: int, length: int, n_channels: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray
 ) -> tuple[Branch, Mixing]:
     branches, mixing = jax.random.split(key)
-    return _branches(n_samples, settings, reach, branches), _mixing(n_channels, settings, mixing)
+    return _branches(n_samples, length, settings, reach, branches), _mixing(n_channels, settings, mixing)
 
 
 def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
     """Start means that the untrained branch maps to ``guess``, and the map at its least-squares linear fit.
 
-    Untrained means silent: the reverse path then only multiplies its start.
+    Untrained means silent: the reverse path then only multiplies its start. Of several recordings both are bare.
     """
     unit = (guess - guess.mean(axis=0)) / guess.std(axis=0)
     matrix, *_ = np.linalg.lstsq(unit, observed, rcond=None)
     if not model.standardise:  # then the scale of a source belongs to it, and the columns of the map are of norm one
         norm = np.linalg.norm(matrix, axis=1)
         unit, matrix = unit * norm, matrix / norm[:, None]
+    if model.parts is not None:
+        unit = model.parts.padded(unit)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, jnp.asarray(unit.T / model.branches.gain, jnp.float32))
     if getattr(model.mixing, "matrix", None) is None:  # a plain MLP has no linear path to put the fit into
         return model
@@ -135,8 +148,10 @@ def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
 
 @eqx.filter_jit
 def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
-    """The model with its map nearer to explaining the recording by the sources it starts from."""
+    """The model with its map nearer to explaining the recording, bare, by the sources it starts from."""
     sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    if model.parts is not None:
+        sources = sources[:, np.flatnonzero(model.parts.inside)]
     adam = optax.adam(MAP_RATE)
 
     def misfit(mixing: Mixing) -> Float[Array, ""]:
@@ -152,12 +167,12 @@ def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     return eqx.tree_at(lambda m: m.mixing, model, fitted)
 
 
-def _branches(n_samples: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray) -> Branch:
+def _branches(n_samples: int, length: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray) -> Branch:
     def network(key: PRNGKeyArray) -> Network:
         width, scale = settings.network_width, settings.network_output_scale
         if reach is not None:
             return Convolutional(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
-        return Dense(n_samples, width, settings.network_depth, output_scale=scale, key=key)
+        return Dense(length, width, settings.network_depth, output_scale=scale, key=key)
 
     zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))

@@ -29,9 +29,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from stradiff.fitting.objective import Terms, draw_noise, total
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainSettings, TrainState, moved
-from stradiff.fitting.windows import Moments, Place, Windows, window_terms
+from stradiff.fitting.windows import Place, Windows, window_terms
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.model import Model
+from stradiff.model.model import Model, Moments
 from stradiff.model.start import Start
 from stradiff.model.visible import Seen
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.fitting.objective import Noise, Terms, Weights, reconstruction
 from stradiff.fitting.volume import affordable_times, log_det_at
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.model import LEAST_SCALE, Model
+from stradiff.model.model import LEAST_SCALE, Model, Moments
 from stradiff.model.visible import Seen, count_visible, visible
 
 
@@ -71,13 +71,6 @@ class Windows:
     def length(self) -> int:
         """All samples that an epoch sees."""
         return self.piece + self.margin
-
-
-class Moments(NamedTuple):
-    """Mean and variance of the sources over the record, before they are standardised; or what belongs to each."""
-
-    mean: Float[Array, "... n"]
-    variance: Float[Array, "... n"]
 
 
 class Place(NamedTuple):

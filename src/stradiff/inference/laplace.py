@@ -21,7 +21,6 @@ from scipy.optimize import minimize_scalar
 from stradiff.fitting.volume import log_det_of_precision
 from stradiff.inference.covariance import Covariance, covariance_of
 from stradiff.inference.mixture import Evidence, leakage_left
-from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent_at
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen
@@ -54,9 +53,9 @@ def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | Non
     model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
     covariance = covariance_of(model, times)
     start = model.at(jnp.zeros(model.branches.start.mean.shape))
-    nu = jnp.float64(likeliest_noise(tangent_at(model, start, observed, seen), covariance))
+    nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), covariance)))
     evidence = Evidence(observed, seen, times, covariance, nu)
-    mode = find_mode(model, start, *evidence)
+    mode = evidence.mode(model, start)
     return Posterior(mode, nu, jnp.asarray(leakage_left(model, mode, evidence)))
 
 
@@ -65,11 +64,11 @@ def in_double(model: Model) -> Model:
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, model)
 
 
-def likeliest_noise(about: Tangent, covariance: Covariance) -> float:
-    """nu of highest marginal likelihood of the tangent data (type-II maximum likelihood, MacKay 1992)."""
+def likeliest_noise(*records: tuple[Tangent, Covariance]) -> float:
+    """nu of highest marginal likelihood of all records' tangent data (type-II maximum likelihood, MacKay 1992)."""
 
     def cost(log_nu: float) -> float:
-        return float(_cost_of_noise(about, covariance, jnp.exp(jnp.float64(log_nu))))
+        return sum(float(_cost_of_noise(*record, jnp.exp(jnp.float64(log_nu)))) for record in records)
 
     bounds = (math.log(NOISE[0]), math.log(NOISE[1]))
     return math.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02}).x)

@@ -14,10 +14,13 @@ counts in the slope, and the inverse of the expected information, pair by pair, 
 The estimate does not move there. Of sources that the prior describes it would gain; of others (a chirp, a square wave)
 it would lose what the warm start and the early end of training spare it, and the evidence cannot tell the two apart:
 docs/uncertainty.md has the figures. So the distance counts as not known, on top of what the record leaves open of M.
+
+Several recordings with one map share one M, and what they say of it adds up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -65,6 +68,29 @@ class Evidence(NamedTuple):
     times: Float[Array, " T"] | None
     covariance: Covariance
     nu: Float[Array, ""]
+    n_samples: int | None = None
+    """Of the recording, where padding follows it that was not seen; else it is as long as its arrays."""
+
+    def mode(self, model: Model, start: Trajectories) -> Trajectories:
+        """The likeliest sources, from ``start`` on."""
+        return find_mode(model, start, self.observed, self.seen, self.times, self.covariance, self.nu)
+
+
+class Joint(NamedTuple):
+    """Several recordings with one map, at one M: what they say of it adds up."""
+
+    each: tuple[Mixture, ...]
+    leakage: np.ndarray
+    cost: float
+    slope: np.ndarray
+
+    @classmethod
+    def of(cls, each: tuple[Mixture, ...]) -> Joint:
+        """Information, F and its slope are sums, but for |M - I|^2 / 2, which counts once."""
+        excess = each[0].matrix - np.eye(len(each[0].matrix))
+        cost = sum(one.cost for one in each) - 0.5 * (len(each) - 1) * float(np.sum(excess**2))
+        slope = np.sum([one.slope for one in each], axis=0) - (len(each) - 1) * each[0].matrix.T @ excess
+        return cls(each, together([one.leakage for one in each]), cost, slope)
 
 
 def leakage_left(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
@@ -72,22 +98,45 @@ def leakage_left(model: Model, sources: Trajectories, evidence: Evidence) -> np.
 
     Their covariance, as far as spectra tell sources apart, and of a linear map the square of what is likeliest.
     """
-    if not isinstance(model.mixing, Linear):
-        about = tangent_at(model, sources, evidence.observed, evidence.seen)
-        return leakage_about(about, evidence.covariance, float(evidence.nu))
-    found = likeliest_mixture(model, sources, evidence)
-    leaks = np.linalg.inv(found.matrix)
+    return leakage_of_several([model], [sources], [evidence])
+
+
+def leakage_of_several(
+    models: Sequence[Model], sources: Sequence[Trajectories], evidence: Sequence[Evidence]
+) -> np.ndarray:
+    """The same of recordings with one map, each with a model, sources and evidence of its own."""
+    every = list(zip(models, sources, evidence, strict=True))
+    unmoved = np.eye(models[0].n_sources)
+    if not isinstance(models[0].mixing, Linear):
+        return together([_leakage_of_bent(*one) for one in every])
+    found = _likeliest(Joint.of(tuple(_at(model, unmoved, start, known) for model, start, known in every)), evidence)
+    leaks = np.linalg.inv(found.each[0].matrix)
     pairs = np.stack([leaks, leaks.T], -1) * (1.0 - np.eye(len(leaks)))[:, :, None]
     return found.leakage + pairs[:, :, :, None] * pairs[:, :, None, :]
 
 
+def together(leakages: Sequence[np.ndarray]) -> np.ndarray:
+    """Covariances of the same leaks ``(n, n, 2, 2)`` by several recordings as one: (J_1 + .. + J_R + I)^-1."""
+    if len(leakages) == 1:
+        return leakages[0]
+    off, one = ~np.eye(len(leakages[0]), dtype=bool), np.eye(2)
+    joint = np.zeros_like(leakages[0])
+    joint[off] = np.linalg.inv(np.sum([np.linalg.inv(each[off]) - one for each in leakages], axis=0) + one)
+    return joint
+
+
 def likeliest_mixture(model: Model, start: Trajectories, evidence: Evidence) -> Mixture:
     """The model with A M for its matrix at the likeliest M; never less likely than M = I. Inside ``numerics()``."""
-    here = _at(model, np.eye(model.n_sources), start, evidence)
+    here = Joint.of((_at(model, np.eye(model.n_sources), start, evidence),))
+    return _likeliest(here, [evidence]).each[0]
+
+
+def _likeliest(here: Joint, evidence: Sequence[Evidence]) -> Joint:
     for _ in range(STEPS):
         step = _scoring_step(here)
         for share in SHARES:
-            there = _moved(here, share * step, evidence)
+            pairs = zip(here.each, evidence, strict=True)
+            there = Joint.of(tuple(_moved(one, share * step, known) for one, known in pairs))
             if there.cost < here.cost:
                 break
         else:
@@ -98,25 +147,31 @@ def likeliest_mixture(model: Model, start: Trajectories, evidence: Evidence) -> 
     return here
 
 
-def leakage_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
+def _leakage_of_bent(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
+    about = tangent_at(model, sources, evidence.observed, evidence.seen)
+    return leakage_about(about, evidence.covariance, float(evidence.nu), evidence.n_samples)
+
+
+def leakage_about(about: Tangent, covariance: Covariance, nu: float, n_samples: int | None = None) -> np.ndarray:
     """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
     gram = _grams(about)
     whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
     noise = nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
-    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], about.gram.shape[2], noise)
+    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], n_samples or about.gram.shape[2], noise)
 
 
 def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidence) -> Mixture:
     """A model with its mode and F; ``matrix`` is what its map holds of M."""
-    sources = find_mode(model, start, *evidence)
+    sources = evidence.mode(model, start)
     about = tangent_at(model, sources, evidence.observed, evidence.seen)
-    misfit, pull = _misfit(model, sources, about, evidence)
+    misfit, pull = _misfit(model, sources, about, evidence._replace(n_samples=None))  # compiled once for all
     log_det, volume_slope = _volume(about, evidence)
     nu = float(evidence.nu)
     excess = matrix - np.eye(len(matrix))
     cost = float(misfit) + log_det + 0.5 * float(np.sum(excess**2))
     slope = volume_slope - np.asarray(pull) + matrix.T @ excess
-    return Mixture(model, matrix, sources, leakage_about(about, evidence.covariance, nu), cost, slope)
+    leakage = leakage_about(about, evidence.covariance, nu, evidence.n_samples)
+    return Mixture(model, matrix, sources, leakage, cost, slope)
 
 
 def _moved(here: Mixture, step: np.ndarray, evidence: Evidence) -> Mixture:
@@ -126,7 +181,7 @@ def _moved(here: Mixture, step: np.ndarray, evidence: Evidence) -> Mixture:
     return _at(model, here.matrix @ change, jnp.linalg.solve(jnp.asarray(change), here.sources), evidence)
 
 
-def _scoring_step(here: Mixture) -> np.ndarray:
+def _scoring_step(here: Joint) -> np.ndarray:
     """W by pairs: less the covariance of (w_kj, w_jk) times their slopes; nothing on the diagonal."""
     return -(here.leakage[:, :, 0, 0] * here.slope + here.leakage[:, :, 0, 1] * here.slope.T)
 

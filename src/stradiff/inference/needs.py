@@ -12,27 +12,33 @@ COMPILING = 0.5e9  # bytes the compiler takes beside, or instead where the recor
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
 
-def needed_memory(n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True) -> float:
-    """Bytes a fit takes at its peak, to a factor of about two."""
+def needed_memory(
+    n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True, longest: int | None = None
+) -> float:
+    """Bytes a fit takes at its peak, to a factor of about two.
+
+    ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples.
+    """
+    length = n_samples if longest is None else longest
     window = settings.window_size(n_samples) if regular else None
     n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
     linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
     whole_covariance = settings.solver == "dense" or not linear
-    dense = 3.0 * 8 * n_seen**2 if whole_covariance else 0.0
+    dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
     starts = settings.n_sources * COPIES * 2.0 * n_samples
-    training = 4.0 * (_branch_memory(n_seen, n_samples, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
-    posterior = _posterior_memory(n_seen, n_channels, settings, regular=regular)
+    training = 4.0 * (_branch_memory(n_seen, length, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
+    posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, regular=regular)
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     return COMPILING + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
 
 
-def _branch_memory(n_seen: float, n_samples: int, settings: Settings) -> float:
+def _branch_memory(n_seen: float, length: int, settings: Settings) -> float:
     """Numbers held for the networks and for the reverse paths of an epoch."""
     width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
     path = 4.0 * n_seen * settings.n_diffusion_steps * settings.n_sources
-    if settings.convolves(n_samples):  # frames are computed again, step by step, and held for one step alone
+    if settings.convolves(length):  # frames are computed again, step by step, and held for one step alone
         return path + CONVOLUTIONAL * n_seen * settings.n_sources
-    network = 2.0 * n_samples * (width + 1) + settings.network_depth * width**2
+    network = 2.0 * length * (width + 1) + settings.network_depth * width**2
     return path + COPIES * n_networks[settings.branch] * network
 
 

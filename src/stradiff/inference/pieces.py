@@ -28,7 +28,6 @@ from stradiff.inference.laplace import (
     variance_at_known_map,
 )
 from stradiff.inference.mixture import Evidence, leakage_left
-from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import tangent_at
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
@@ -151,7 +150,7 @@ def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, piece
     for piece in pieces:
         here, rows, there = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64), _seen(seen, piece)
         evidence = Evidence(rows, there, None, covariance_of(here, None), nu)
-        found = find_mode(here, piece.of(start.T).T, *evidence)
+        found = evidence.mode(here, piece.of(start.T).T)
         mode[:, piece.begin : piece.end] = found[:, piece.kept]
         if piece == pieces.middle:
             leakage = leakage_left(here, found, evidence)
@@ -212,7 +211,7 @@ _deviation = jax.jit(deviation)
 def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Piece) -> float:
     here, rows = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64)
     about = tangent_at(here, piece.of(start.T).T, rows, _seen(seen, piece))
-    return likeliest_noise(about, covariance_of(here, None))
+    return likeliest_noise((about, covariance_of(here, None)))
 
 
 def _variance(

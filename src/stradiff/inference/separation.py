@@ -54,9 +54,9 @@ class Separation:
         """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
         with numerics():
             if self.posterior is None:
-                mean, spread = map(np.asarray, moments(self.model, _moment_key(self.seed), n_draws))
+                mean, spread = map(np.asarray, moments(self.model, moment_key(self.seed), n_draws))
             else:
-                keys = jax.random.split(_moment_key(self.seed), n_draws)
+                keys = jax.random.split(moment_key(self.seed), n_draws)
                 mean = np.asarray(self.posterior.mode)
                 spread = spread_of(self.model, self.posterior, *self._where(), keys)
         return self.readout.show(mean.T), self.readout.spread(spread.T)
@@ -207,9 +207,8 @@ def separate(
             posterior = posterior_of(result.model, observed, visible, times, settings)
             mean = np.asarray(posterior.mode).T
         else:
-            mean = np.asarray(moments(result.model, _moment_key(seed), n_draws)[0]).T
-    if not np.isfinite(mean).all():
-        raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
+            mean = np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T
+    check_finite_sources(mean)
     regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
     # The rule names channels of the recording, which whitened ones are not.
     readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
@@ -223,6 +222,12 @@ def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if not np.isfinite(result).all():
         raise NumericsError(f"The result leaves the range of {dtype}; give values nearer to those of the fit.")
     return result
+
+
+def check_finite_sources(mean: np.ndarray) -> None:
+    """Refuse the sources of a fit that left the range of numbers."""
+    if not np.isfinite(mean).all():
+        raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
 
 
 def check_rows(seen: np.ndarray, n_sources: int) -> None:
@@ -246,19 +251,28 @@ def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
     return guess
 
 
-def normaliser_for(gappy: np.ndarray, filled: np.ndarray, settings: Settings) -> Normaliser:
+def normaliser_for(
+    gappy: np.ndarray, filled: np.ndarray, settings: Settings, lengths: Sequence[int] | None = None
+) -> Normaliser:
     """What ``settings.normalise`` asks for; "auto": white, as far as noise allows, where every direction is a source's.
 
     Elsewhere whitening would amplify noise, and so it would in weak directions: these it amplifies only until the white
     noise that the recording leaves room for is nu_y, which training takes every normalised channel to hold. Never white
-    where a map bends channel by channel: whitening would mix the channels first.
+    where a map bends channel by channel: whitening would mix the channels first. ``lengths`` of the recordings that
+    stand end to end, where they are several: where two meet, a jump would pass for noise.
     """
     if settings.normalise != "auto":
         return fit_normaliser(gappy, settings.normalise)
     if settings.mixing == "post_nonlinear" or filled.shape[1] > settings.n_sources:
         return fit_normaliser(gappy, "standardise")
-    return fit_normaliser(gappy, "whiten", floor=min(1.0, noise_floor(filled) / settings.nu_y))
+    if lengths is None:
+        floor = noise_floor(filled)
+    else:
+        each = np.split(filled, np.cumsum(lengths)[:-1])
+        floor = float(np.average([noise_floor(one) for one in each], weights=lengths))
+    return fit_normaliser(gappy, "whiten", floor=min(1.0, floor / settings.nu_y))
 
 
-def _moment_key(seed: int) -> jax.Array:
+def moment_key(seed: int) -> jax.Array:
+    """Of the draws that moments are taken of."""
     return jax.random.fold_in(jax.random.key(seed), 1)

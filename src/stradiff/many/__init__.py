@@ -1,6 +1,7 @@
-"""Many recordings: one after another, on several cores, or on a cluster."""
+"""Many recordings: one after another, on several cores, on a cluster; or together, with one mixing map."""
 
+from stradiff.many.group import fit_group
 from stradiff.many.recordings import fit_many
 from stradiff.many.work import Outcome
 
-__all__ = ["Outcome", "fit_many"]
+__all__ = ["Outcome", "fit_group", "fit_many"]

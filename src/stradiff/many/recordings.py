@@ -102,7 +102,7 @@ def fit_many(
             f"random_state={estimator.random_state!r} must be a number: the fit of a recording must not depend on how "
             "many there are and who works on them."
         )
-    named = recordings if isinstance(recordings, Mapping) else _named(recordings)
+    named = recordings if isinstance(recordings, Mapping) else by_name(recordings)
     if not named:
         raise InputError("There is no recording to separate.")
     for name in named:
@@ -124,7 +124,8 @@ def _content(recording: Any) -> tuple[Any, ...]:
         return (recording,)
 
 
-def _named(recordings: Sequence[Any]) -> dict[str, Any]:
+def by_name(recordings: Sequence[Any]) -> dict[str, Any]:
+    """Recordings with the names of their files, their own, or their numbers."""
     named: dict[str, Any] = {}
     for number, what in enumerate(recordings, start=1):
         if isinstance(what, str | Path):

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.networks import Network
+from stradiff.model.networks import Convolutional, Ending, Network
+from stradiff.model.parts import Parts
 from stradiff.model.reverse import generate, reverse_path
 from stradiff.model.schedule import Schedule
 from stradiff.model.split import split_by_source
@@ -79,3 +80,25 @@ def over_sources(function: Callable[..., Array], branches: Branch, *arrays: Arra
 
     of_all, of_each = (network, None) if shared else (None, network)
     return split_by_source(every, of_all, branches.start, of_each, *arrays)
+
+
+def over_parts(function: Callable[..., Array], branches: Branch, parts: Parts, *arrays: Array) -> Array:
+    """``function(branch, *arrays)`` for every part of every source at once: arrays ``(n, R, ..)``, and so the result.
+
+    A part has a start of its own; the network is the source's, and ends where the part's recording does.
+    """
+    inside = None if parts.equal else jnp.asarray(parts.inside)
+
+    def parts_of_one(branch: Branch, *arrays: Array) -> Array:
+        starts = jax.tree.map(lambda rows: rows.reshape(parts.count, parts.length), branch.start)
+
+        def one(start: Start, there: Array | None, *arrays: Array) -> Array:
+            network = branch.network
+            if there is not None and isinstance(network, Convolutional):
+                network = Ending(network, there)
+            return function(Branch(start, network, branch.schedule), *arrays)
+
+        result: Array = eqx.filter_vmap(one)(starts, inside, *arrays)
+        return result
+
+    return over_sources(parts_of_one, branches, *arrays)

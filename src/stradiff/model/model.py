@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.branches import Branch, over_sources
+from stradiff.model.branches import Branch, over_parts, over_sources
 from stradiff.model.mixing import Mixing
+from stradiff.model.parts import Parts
 from stradiff.model.priors import PriorBank
 from stradiff.model.split import on_every_device
 from stradiff.model.start import Start
 
 LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
+
+
+class Moments(NamedTuple):
+    """Mean and variance of the sources over the record, before they are standardised; or what belongs to each."""
+
+    mean: Float[Array, "... n"]
+    variance: Float[Array, "... n"]
 
 
 class Model(eqx.Module):
@@ -26,12 +37,17 @@ class Model(eqx.Module):
     mixing : the map g_phi.
     standardise : whether a source is centred and scaled to unit variance over time before prior and map see it.
         The paper does not; a nonlinear map leaves the scale of its sources open, and this closes it.
+    parts : the recordings whose trajectories ``(n, T)`` these are, laid end to end; None for one recording. Networks,
+        priors and the map are shared by all of them, and unit variance is that over all of them.
+    moments : with which sources are standardised, of a recording that was one of several; None: their own.
     """
 
     branches: Branch
     priors: PriorBank
     mixing: Mixing
     standardise: bool = eqx.field(static=True)
+    parts: Parts | None = eqx.field(static=True, default=None)
+    moments: Moments | None = None
 
     @property
     def n_sources(self) -> int:
@@ -40,21 +56,43 @@ class Model(eqx.Module):
 
     @property
     def n_samples(self) -> int:
-        """Number of samples T."""
+        """Number of samples T, those of all parts and their padding together."""
         return self.branches.start.mean.shape[1]
+
+    @property
+    def length(self) -> int:
+        """Number of samples that networks and priors see at once: T, or those of the longest part."""
+        return self.n_samples if self.parts is None else self.parts.length
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, "n T"]:
         """S = f_Theta(Z), Z ~ q(Z) (Eqs. 8, 9, 16, 33)."""
         keys = jax.random.split(key, self.n_sources)
+        if (parts := self.parts) is not None:
+            keys = jax.vmap(lambda key: jax.random.split(key, parts.count))(keys)
+            return self._scaled(self._joined(over_parts(Branch.sample, self.branches, parts, keys)))
         return self._scaled(over_sources(Branch.sample, self.branches, keys))
 
     def at(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
         """The sources that standard-normal ``noise`` is mapped to."""
-        return self._scaled(over_sources(Branch.at, self.branches, noise))
+        return self._scaled(self.raw(noise))
+
+    def raw(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
+        """The same before any standardisation."""
+        return self._over_trajectories(Branch.at, noise)
 
     def paths(self, noise: Float[Array, "n T"]) -> Float[Array, "n states T"]:
         """x_L .. x_0 of every source, before any standardisation."""
-        return over_sources(Branch.path, self.branches, noise)
+        return self._over_trajectories(Branch.path, noise)
+
+    def _over_trajectories(self, function: Callable[..., Array], *arrays: Float[Array, "n T"]) -> Array:
+        """``function(branch, *rows)`` of every source, part by part; trajectories along the last axis."""
+        if self.parts is None:
+            return over_sources(function, self.branches, *arrays)
+        return self._joined(over_parts(function, self.branches, self.parts, *map(self.parts.divided, arrays)))
+
+    def _joined(self, rows: Float[Array, "n R ..."]) -> Array:
+        """Parts end to end again, along the last axis."""
+        return jnp.concatenate(list(jnp.moveaxis(rows, 1, 0)), axis=-1)
 
     def mix(self, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
         """Y^ = g_phi(S) (Eqs. 5, 22)."""
@@ -62,6 +100,8 @@ class Model(eqx.Module):
 
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""
+        if self.parts is not None:
+            return jnp.sum(self.priors.log_prob_of_parts(self.parts.divided(sources)))
         return jnp.sum(self.priors.log_prob(sources, times))
 
     def of_part(self, start: Start, share: float) -> Model:
@@ -69,11 +109,43 @@ class Model(eqx.Module):
         priors = self.priors.of_part(share)
         return eqx.tree_at(lambda m: (m.branches.start, m.priors), self, (start, priors), is_leaf=lambda x: x is None)
 
+    def recordings(self, *, padded: bool = False) -> list[Model]:
+        """The model of every recording alone, of its own length, or ``padded``: of the longest.
+
+        What standardises all of them together, at the mean start, standardises each.
+        """
+        parts = self.parts
+        assert parts is not None, "one recording has no others beside it"
+        moments = moments_of(self.raw(jnp.zeros_like(self.branches.start.mean)), parts) if self.standardise else None
+        every = []
+        for number, share in enumerate(parts.shares().tolist()):
+            first = parts.rows(number).start
+            where = slice(first, first + parts.length) if padded else parts.rows(number)
+            start = jax.tree.map(lambda rows, where=where: rows[:, where], self.branches.start)
+            alone = self._with_start(start) if padded or share == 1.0 else self.of_part(start, share)
+            every.append(Model(alone.branches, alone.priors, alone.mixing, self.standardise, None, moments))
+        return every
+
+    def _with_start(self, start: Start) -> Model:
+        return eqx.tree_at(lambda m: m.branches.start, self, start, is_leaf=lambda x: x is None)
+
     def _scaled(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
-        return standardised(sources) if self.standardise else sources
+        if not self.standardise:
+            return sources
+        moments = self.moments if self.parts is None else moments_of(sources, self.parts)
+        if moments is None:
+            return standardised(sources)
+        return (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + LEAST_SCALE**2)[:, None]
 
 
 def standardised(sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
     """Every row with zero mean and unit variance."""
     centred = sources - jnp.mean(sources, axis=1, keepdims=True)
     return centred / jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True) + LEAST_SCALE**2)
+
+
+def moments_of(sources: Float[Array, "n T"], parts: Parts) -> Moments:
+    """Of every row over all parts, but for their padding."""
+    inside = jnp.asarray(parts.inside.ravel(), sources.dtype)
+    mean = sources @ inside / sum(parts.lengths)
+    return Moments(mean, (sources - mean[:, None]) ** 2 @ inside / sum(parts.lengths))

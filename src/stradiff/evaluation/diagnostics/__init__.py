@@ -34,21 +34,24 @@ def examine(
     sources: np.ndarray,
     spread: np.ndarray,
     stability: Sequence[float] | None = None,
+    n_together: int | None = None,
 ) -> list[Finding]:
     """Everything that is found about a fit to ``values (T, m)``, NaN where missing.
 
     ``sources`` and ``spread (T, n)`` are posterior means and standard deviations, ``stability (n,)`` that over
-    restarts, where there were any.
+    restarts, where there were any, ``n_together`` the samples of all recordings that were fitted together with it: they
+    are what sources are told apart by.
     """
     settings, (n_samples, n_channels) = separation.settings, values.shape
     values, sources = values.astype(np.float64), sources.astype(np.float64)
-    omega, weights = record_frequencies(n_samples)
+    n_together = n_together or n_samples
+    omega, weights = record_frequencies(n_together)
     spectra, fitted = learned_spectra(separation, omega, n_samples), separation.mix(sources)
     columns = first_order(sources, separation.normaliser.forward(fitted))
-    found = ending(fit, settings) + short_record(n_samples)
+    found = ending(fit, settings) + short_record(n_together)
     found += collapsed(sources.std(axis=0), silenced_shares(values, sources, separation.mix))
     found += duplicated(sources, columns)
-    found += alike(spectra, weights, n_samples, np.mean(spread.astype(np.float64) ** 2, axis=0))
+    found += alike(spectra, weights, n_together, np.mean(spread.astype(np.float64) ** 2, axis=0))
     found += few_excursions(spectra, weights)
     if stability is not None:
         found += unstable(np.asarray(stability), settings.n_restarts)

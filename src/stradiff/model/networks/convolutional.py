@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from stradiff.model.networks.base import Network
 from stradiff.model.networks.dense import uniform
@@ -78,15 +78,33 @@ class Convolutional(Network):
 
     def __call__(self, trajectory: Float[Array, " T"], level: Float[Array, ""]) -> Float[Array, " T"]:
         """eps_theta(x, tau / L)."""
-        n_samples = trajectory.shape[0]
-        frames = jnp.pad(trajectory, (0, -n_samples % self.stride)).reshape(-1, self.stride)
+        return self._output(self._framed(trajectory), level, None)[: trajectory.shape[0]]
+
+    def until(
+        self, trajectory: Float[Array, " T"], level: Float[Array, ""], inside: Bool[Array, " T"]
+    ) -> Float[Array, " T"]:
+        """The same of a trajectory cut off where ``inside`` ends, in an array as long as before; zero beyond."""
+        seen = jnp.where(inside, trajectory, 0.0)
+        frames = jnp.any(self._framed(inside), axis=1, keepdims=True)
+        output = self._output(self._framed(seen), level, frames)[: trajectory.shape[0]]
+        return jnp.where(inside, output, 0.0)
+
+    def _framed(self, trajectory: Array) -> Array:
+        return jnp.pad(trajectory, (0, -trajectory.shape[0] % self.stride)).reshape(-1, self.stride)
+
+    def _output(self, frames: Float[Array, "F stride"], level: Array, there: Bool[Array, "F 1"] | None) -> Array:
+        """All samples of the frames; ``there`` says which frames there are, None that all are."""
+
+        def cut(hidden: Float[Array, "F C"]) -> Float[Array, "F C"]:
+            return hidden if there is None else jnp.where(there, hidden, 0.0)
+
         both = jnp.concatenate([frames, _moved(frames, 1)], axis=1)
-        hidden = jax.nn.silu(both @ self.weight_in + (self.weight_level * level + self.bias_in)[None])
+        hidden = cut(jax.nn.silu(both @ self.weight_in + (self.weight_level * level + self.bias_in)[None]))
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             around = jnp.concatenate([_moved(hidden, -(2**layer)), hidden, _moved(hidden, 2**layer)], axis=1)
-            hidden = hidden + jax.nn.silu(around @ weight + bias[None])
+            hidden = cut(hidden + jax.nn.silu(around @ weight + bias[None]))
         both = jnp.concatenate([hidden, _moved(hidden, -1)], axis=1)
-        return (both @ self.weight_out).reshape(-1)[:n_samples] + self.bias_out
+        return (both @ self.weight_out).reshape(-1) + self.bias_out
 
 
 def _moved(rows: Float[Array, "F C"], by: int) -> Float[Array, "F C"]:

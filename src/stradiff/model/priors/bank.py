@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stradiff.model.priors.ascent import best_row
 from stradiff.model.priors.base import Prior
 from stradiff.model.split import n_shares, split_by_source
+
+TRIED = 5  # trajectories a prior is tuned to before the best is taken: one of them is seldom of its own kind
 
 
 class PriorBank(eqx.Module):
@@ -54,6 +57,10 @@ class PriorBank(eqx.Module):
         """Log-density of every source (Eq. 20)."""
         return self._in_order(self._mapped(lambda prior, source, times: prior.log_prob(source, times), sources, times))
 
+    def log_prob_of_parts(self, sources: Float[Array, "n R T"]) -> Float[Array, " n"]:
+        """Log-density of every source, summed over its R independent trajectories on a regular grid."""
+        return self.per_source(_log_prob_of_all, sources)
+
     def spectra(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "n F"]:
         """Power spectrum of every source at ``omega``; see ``Prior.spectrum``."""
         return self._in_order([eqx.filter_vmap(lambda p: p.spectrum(omega, n_samples))(group) for group in self.groups])
@@ -82,17 +89,28 @@ class PriorBank(eqx.Module):
         tuned = self._mapped(lambda prior, source, times: prior.tuned(source, times), sources, times)
         return PriorBank(tuple(tuned), self.places, self.names)
 
-    def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n T"]) -> Array:
+    def tuned_to_parts(self, sources: Float[Array, "n R T"]) -> PriorBank:
+        """Every prior tuned to one of the trajectories, that with which all of them are likeliest."""
+        tried = np.unique(np.linspace(0, sources.shape[1] - 1, TRIED).round().astype(int))
+
+        def tuned(prior: Prior, source: Float[Array, "R T"], _: None) -> Prior:
+            rows = jax.lax.map(lambda part: prior.tuned(part, None), source[tried])
+            best: Prior = best_row(rows, lambda prior: _log_prob_of_all(prior, source))
+            return best
+
+        return PriorBank(tuple(self._mapped(tuned, sources, None)), self.places, self.names)
+
+    def per_source(self, function: Callable[[Prior, Array], Array], sources: Float[Array, "n ..."]) -> Array:
         """``function(prior, source)`` for every source, in the order of the sources."""
         return self._in_order(self._mapped(lambda prior, source, _: function(prior, source), sources, None))
 
-    def _mapped(self, function: Callable[..., Any], sources: Float[Array, "n T"], common: Array | None) -> list[Any]:
+    def _mapped(self, function: Callable[..., Any], sources: Float[Array, "n ..."], common: Array | None) -> list[Any]:
         """``function(prior, source, common)`` group by group, and within a group one after the other.
 
         A loop, not a vmap: under vmap a prior that chooses between two computations would do both.
         """
 
-        def group_after(common: Array | None, group: Prior, sources: Float[Array, "k T"]) -> Any:
+        def group_after(common: Array | None, group: Prior, sources: Float[Array, "k ..."]) -> Any:
             return jax.lax.map(lambda pair: function(*pair, common), (group, sources))
 
         return [
@@ -105,10 +123,14 @@ class PriorBank(eqx.Module):
         return jnp.concatenate(rows)[np.argsort(np.concatenate(self.places))]
 
 
-def _rows(sources: Float[Array, "n T"], place: tuple[int, ...]) -> Float[Array, "k T"]:
+def _rows(sources: Float[Array, "n ..."], place: tuple[int, ...]) -> Float[Array, "k ..."]:
     if n_shares() > 1 and place == tuple(range(len(sources))):
         return sources  # picking rows from shared ones would gather them
     return sources[np.asarray(place)]
+
+
+def _log_prob_of_all(prior: Prior, parts: Float[Array, "R T"]) -> Float[Array, ""]:
+    return jnp.sum(jax.lax.map(lambda part: prior.log_prob(part, None), parts))
 
 
 def _stacked(priors: list[Prior]) -> Prior:

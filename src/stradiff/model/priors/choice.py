@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stradiff.model.parts import Parts
 from stradiff.model.priors.bank import PriorBank
 
 AUTO = "auto"
@@ -19,20 +20,30 @@ ON_IRREGULAR_TIMES = ("rbf", "matern32", "matern12")
 
 @eqx.filter_jit
 def tuned_and_judged(
-    priors: PriorBank, sources: Float[Array, "n T"], times: Float[Array, " T"] | None
+    priors: PriorBank, sources: Float[Array, "n T"], times: Float[Array, " T"] | None, parts: Parts | None = None
 ) -> tuple[PriorBank, Float[Array, " n"]]:
     """Every prior where its source is likeliest, and Schwarz's (1978) criterion there: k log T - 2 log p(s).
 
-    k counts all parameters, also those that settings hold fixed: these are the same for every prior of this module.
+    Of several ``parts`` the likelihood is that of all of them. k counts all parameters, also those that settings hold
+    fixed: these are the same for every prior of this module.
     """
-    tuned = priors.tuned(sources, times)
     size = sum(leaf.size for leaf in jax.tree.leaves(priors)) / priors.n_sources
+    if parts is not None:
+        several = parts.divided(sources)
+        tuned = priors.tuned_to_parts(several)
+        return tuned, size * jnp.log(sources.shape[1]) - 2.0 * tuned.log_prob_of_parts(several)
+    tuned = priors.tuned(sources, times)
     return tuned, size * jnp.log(sources.shape[1]) - 2.0 * tuned.log_prob(sources, times)
 
 
-def best_of(banks: Sequence[PriorBank], sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> PriorBank:
+def best_of(
+    banks: Sequence[PriorBank],
+    sources: Float[Array, "n T"],
+    times: Float[Array, " T"] | None,
+    parts: Parts | None = None,
+) -> PriorBank:
     """For every source the tuned prior with the least criterion; each bank holds one family for all sources."""
-    tuned, criteria = zip(*(tuned_and_judged(bank, sources, times) for bank in banks), strict=True)
+    tuned, criteria = zip(*(tuned_and_judged(bank, sources, times, parts) for bank in banks), strict=True)
     rows = np.asarray(criteria)
     picks = np.argmin(np.where(np.isfinite(rows), rows, np.inf), axis=0)
     names = [banks[pick].names[k] for k, pick in enumerate(picks)]

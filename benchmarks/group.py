@@ -1,0 +1,112 @@
+"""What is one mixing map for several short recordings worth? Together, each alone, and SOBI on all of them.
+
+    python benchmarks/group.py                      # what is not in the results yet; ten minutes on one core
+    python benchmarks/group.py --print --publish    # the tables of the results, and into docs/group.md
+
+Four trials of T = 250 have one mixing, and each has three Gaussian processes of its own (RBF, length-scales of 50, 15
+and 5 samples): behind a matrix with 10 % noise, or behind a leaky-ReLU network with 2 %. Settings are the defaults but
+for training, which ends after 1,000 epochs at the latest to keep the run short, for a group and for a single trial.
+Rows are kept in ``benchmarks/results/group.json`` as they come. Seeds from 100 on were looked at while this was
+written; the tables use 0 to 4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pages import filled
+from sklearn.exceptions import ConvergenceWarning
+
+from stradiff import SOBI, StrADiff, fit_group, matched_correlation, simulate
+from stradiff.errors import SeparationWarning
+from stradiff.observations.sources import gp_sources
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "group.json"
+TRIALS, T, MOST_EPOCHS = 4, 250, 1000
+CASES: dict[str, dict[str, Any]] = {
+    "linear": {"kind": "linear", "noise": 0.1},
+    "leaky-ReLU": {"kind": "leaky_relu", "noise": 0.02},
+}
+WAYS = ("together", "each alone", "SOBI on all")
+
+
+def main() -> None:
+    """Run what is asked for and is not there yet; print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
+    parser.add_argument("--publish", action="store_true", help="put the table into docs/group.md as well")
+    arguments = parser.parse_args()
+    rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
+    there = {(row["case"], row["seed"]) for row in rows}
+    asked = [(case, seed) for seed in arguments.seeds for case in arguments.cases]
+    for one in [] if arguments.print else [one for one in asked if one not in there]:
+        rows.append(measure(*one))
+        arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+        print(rows[-1], flush=True)
+    print(table(rows))
+    arguments.results.with_suffix(".md").write_text(f"# Several recordings, one mixing\n\n{table(rows)}\n")
+    if arguments.publish:
+        page = ROOT / "docs" / "group.md"
+        page.write_text(filled(page.read_text(), "table", lambda _: table(rows)))
+
+
+def trials(case: str, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Recordings ``(T, m)`` and true sources ``(T, n)`` of all trials."""
+    sources = np.vstack([gp_sources(T, seed=1000 * seed + number) for number in range(TRIALS)])
+    simulation = simulate(sources=sources, seed=seed, **CASES[case])
+    return np.split(simulation.recording.values, TRIALS), np.split(simulation.sources, TRIALS)
+
+
+def measure(case: str, seed: int) -> dict[str, Any]:
+    """Matched correlations ``(trials, n)`` by every way, and the seconds of processor time it took."""
+    recordings, truth = trials(case, seed)
+    mixing = "linear" if case == "linear" else "mlp"
+    model = StrADiff(3, mixing=mixing, max_epochs=MOST_EPOCHS, random_state=seed, verbose=False)
+
+    def alone() -> list[np.ndarray]:
+        return [model.fit(one).sources_ for one in recordings]
+
+    def sobi() -> list[np.ndarray]:
+        return np.split(SOBI(3).fit(np.vstack(recordings)).transform(np.vstack(recordings)), TRIALS)
+
+    row: dict[str, Any] = {"case": case, "seed": seed}
+    for way, run in zip(
+        WAYS, (lambda: [one.sources_ for one in fit_group(recordings, model)], alone, sobi), strict=True
+    ):
+        began = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", SeparationWarning)
+            found = run()
+        every = [matched_correlation(mine, true).tolist() for mine, true in zip(found, truth, strict=True)]
+        row[way] = {"correlation": every, "seconds": round(time.process_time() - began, 1)}
+    return row
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: a line for each kind of recording and each way."""
+    lines = ["| recording | separated | seeds | MCC, median | worst trial | worst source | seconds, median |"]
+    lines.append("|" + "---|" * 7)
+    for case in CASES:
+        mine = [row for row in rows if row["case"] == case]
+        for way in WAYS if mine else ():
+            every = np.array([row[way]["correlation"] for row in mine])  # (seeds, trials, n)
+            means = every.mean(axis=2)
+            cells = [f"{np.median(means.mean(axis=1)):.3f}", f"{means.min():.3f}", f"{every.min():.3f}"]
+            cells.append(f"{np.median([row[way]['seconds'] for row in mine]):.0f}")
+            lines.append("| " + " | ".join([case, way, str(len(mine)), *cells]) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
