@@ -25,7 +25,7 @@ T, N_SOURCES = 500, 3
 
 def cases(quick: bool) -> list[Row]:
     """Clusters that differ in nothing but their workers."""
-    size = {"recordings": 6, "epochs": 100} if quick else {"recordings": 40, "epochs": 1500}
+    size = {"recordings": 6, "epochs": 100} if quick else {"recordings": 40, "epochs": 500}
     return [{"cluster": name, **size} for name in (ONE, TWO, KILLED)]
 
 

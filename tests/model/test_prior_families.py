@@ -319,3 +319,21 @@ def test_a_prior_that_knows_no_parts_says_so():
 
     with pytest.raises(OptionError, match="window='whole'"):
         Whole().of_part(0.5)
+
+
+@pytest.mark.parametrize("log_shape", [-3.0, 0.0, 1.0])
+@pytest.mark.parametrize("frequency", [0.7, 3.3, 31.7])
+def test_the_harmonics_of_a_periodic_prior_say_what_its_whole_covariance_says(frequency, log_shape):
+    """Value and gradients, from less than one period in the record, at length-scales from a wiggle to a cosine."""
+    place, values = (jnp.float64(frequency), jnp.float64(log_shape)), jnp.asarray(source(1, 200))
+
+    def both(solver):
+        told = PriorSettings(200, 0.1, jitter=1e-3, learn_sigma_f=True, learn_jitter=True, solver=solver)
+        prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), make_prior("periodic", told))
+        prior = eqx.tree_at(lambda one: (one.correlation.frequency, one.correlation.log_shape), prior, place)
+        return jax.value_and_grad(lambda prior, values: prior.log_prob(values, None), argnums=(0, 1))(prior, values)
+
+    (value, slopes), (right, right_slopes) = both("auto"), both("dense")
+    assert value == pytest.approx(float(right), rel=1e-10)
+    for one, other in zip(jax.tree.leaves(slopes), jax.tree.leaves(right_slopes), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8 * float(jnp.abs(other).max()))

@@ -22,7 +22,7 @@ from stradiff.fitting.warm_start import priors_of
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.laplace import Posterior, in_double, laplace_spread, likeliest_noise
 from stradiff.inference.mixture import Evidence, leakage_of_several
-from stradiff.inference.needs import needed_memory
+from stradiff.inference.needs import ask_memory, needed_memory
 from stradiff.inference.posterior import moments
 from stradiff.inference.readout import choose_readout
 from stradiff.inference.separation import Separation, check_finite_sources, moment_key, normaliser_for
@@ -30,7 +30,7 @@ from stradiff.inference.tangent import tangent_at
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.model.parts import Parts
-from stradiff.observations import check_memory, fit_normaliser, interpolated, seen_values
+from stradiff.observations import fit_normaliser, interpolated, seen_values
 
 
 class Found(NamedTuple):
@@ -53,10 +53,9 @@ def separate_group(
     ``fit_best`` takes; a guess has the sources of all recordings one after the other.
     """
     parts = Parts(tuple(map(len, recordings)))
-    check_memory(
-        needed_memory(parts.count * parts.length, recordings[0].shape[1], settings, longest=parts.length),
-        f"Fitting {parts.count} recordings of up to {parts.length} samples",
-    )
+    needed = needed_memory(parts.count * parts.length, recordings[0].shape[1], settings, longest=parts.length)
+    what = f"Fitting {parts.count} recordings of up to {parts.length} samples"
+    how["at_once"] = ask_memory(needed, what, how.get("verbose", False))
     gappy = np.concatenate(recordings)
     filled = np.concatenate([interpolated(one, seen_values(one)) for one in recordings])
     normaliser = normaliser_for(gappy, filled, settings, parts.lengths)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+
 from stradiff.fitting import Settings
+from stradiff.fitting.callbacks import is_shown
 from stradiff.inference.covariance import RING
 from stradiff.model.priors import state_space
+from stradiff.observations import available_memory, check_memory
 
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 0.5e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.5 to 0.6)
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
+
+
+def ask_memory(needed: float, what: str, verbose: bool | str) -> int | None:
+    """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
+
+    :class:`MemoryNeedError` where not even one does; ``what`` is the subject of its sentence.
+    """
+    check_memory(needed, what)
+    if is_shown(verbose):
+        print(f"Needs about {needed / 2**30:.2g} GiB of memory.", file=sys.stderr)
+    available = available_memory()
+    return None if available is None else max(1, int(available / needed))
 
 
 def needed_memory(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,10 @@ import numpy as np
 
 from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
-from stradiff.fitting.callbacks import is_shown
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.warm_start import priors_of
 from stradiff.inference.laplace import Posterior
-from stradiff.inference.needs import needed_memory
+from stradiff.inference.needs import ask_memory, needed_memory
 from stradiff.inference.pieces import draws_of, posterior_of, spread_of
 from stradiff.inference.posterior import draws, moments, reconstruct
 from stradiff.inference.readout import Readout, choose_readout
@@ -27,7 +25,7 @@ from stradiff.model.mixing import Linear, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.model.priors.choice import AUTO
-from stradiff.observations import Normaliser, available_memory, check_memory, fit_normaliser, interpolated
+from stradiff.observations import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.observations.checks import as_float_array
 from stradiff.observations.noise_floor import noise_floor
 
@@ -176,10 +174,7 @@ def separate(
     where nothing was ``seen`` does not matter: there the warm start sees straight lines, and training sees nothing.
     """
     needed = needed_memory(len(values), values.shape[1], settings, regular=times is None)
-    check_memory(needed, f"Fitting {len(values)} samples")
-    room = available_memory()
-    if is_shown(verbose):  # before it is taken
-        print(f"Needs about {needed / 2**30:.2g} GiB of memory.", file=sys.stderr)
+    at_once = ask_memory(needed, f"Fitting {len(values)} samples", verbose)
     gappy = values if seen is None else np.where(seen, values, np.nan)
     filled = interpolated(gappy, seen, times)
     normaliser = normaliser_for(gappy, filled, settings)
@@ -200,7 +195,7 @@ def separate(
             callbacks=callbacks,
             verbose=verbose,
             checkpoint=checkpoint,
-            at_once=None if room is None else max(1, int(room / needed)),
+            at_once=at_once,
         )
         posterior = None
         if settings.uncertainty == "laplace":

@@ -23,6 +23,7 @@ from stradiff.fitting.recorder import check_epochs
 from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference.group import Found, group_settings, separate_group
 from stradiff.many.recordings import by_name
+from stradiff.model.devices import computing_on
 from stradiff.observations.checks import check_channel_names
 from stradiff.observations.readers import read_recording
 from stradiff.observations.recording import Recording
@@ -96,21 +97,22 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
         np.concatenate(values), estimator.n_components, estimator.preset, estimator.init, overrides
     )
     checkpoint = check_checkpoint(estimator.checkpoint, estimator.checkpoint_seconds, estimator.random_state)
-    found = separate_group(
-        values,
-        group_settings(settings, list(map(len, values))),
-        guess=guess,
-        seed=check_seed(estimator.random_state),
-        n_draws=check_count("n_draws", estimator.n_draws, least=2),
-        record=check_epochs(estimator.record_epochs),
-        callbacks=check_callbacks(estimator.callbacks),
-        verbose=estimator.verbose,
-        checkpoint=checkpoint,
-    )
     names = [member.name for member in members]
-    for member, answer in zip(members, found, strict=True):
-        _keep(member, answer, sum(map(len, values)), names)
-        member.estimator.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
+    with computing_on(estimator.device):
+        found = separate_group(
+            values,
+            group_settings(settings, list(map(len, values))),
+            guess=guess,
+            seed=check_seed(estimator.random_state),
+            n_draws=check_count("n_draws", estimator.n_draws, least=2),
+            record=check_epochs(estimator.record_epochs),
+            callbacks=check_callbacks(estimator.callbacks),
+            verbose=estimator.verbose,
+            checkpoint=checkpoint,
+        )
+        for member, answer in zip(members, found, strict=True):
+            _keep(member, answer, sum(map(len, values)), names)
+            member.estimator.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
     if checkpoint and not found[0].fit.interrupted:
         checkpoint.remove()
     _warn(members)
@@ -182,7 +184,7 @@ def _keep(member: Member, found: Found, n_together: int, names: list[str]) -> No
     _, model.times_, model.span_ = time_axis(member.times, len(values))
     model._store(*found[:2], values, *found[2:])
     shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": model.n_draws}
-    model.fit_info_ = describe(separation, preset=model.preset, **shape, seconds=0.0)
+    model.fit_info_ = describe(separation, preset=model.preset, **shape, n_devices=fit.n_devices, seconds=0.0)
     model.fit_info_ |= stability_of(fit, separation.readout)
     model.fit_info_["group"] = {"recording": member.name, "recordings": names}
     known = (model.sources_, model.sources_std_, model.fit_info_.get("stability"))

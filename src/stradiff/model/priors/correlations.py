@@ -22,7 +22,7 @@ from stradiff.model.priors.periodogram import mixture_of_peaks, strongest_freque
 
 Scalar = Float[Array, ""]
 
-HARMONICS = 15  # of a periodic correlation: what LEAST_SHAPE leaves of the next one is below rounding
+HARMONICS = 20  # of a periodic correlation: what LEAST_SHAPE leaves of the next one is below double rounding
 SCALES = 16  # length-scales to start from, one sample to the whole record: a factor of 1.6 apart at T = 1000
 LEAST_SHAPE = 0.5  # of the exp-sine-squared kernel; below, its period holds more than HARMONICS can draw
 
@@ -115,6 +115,12 @@ class Periodic(Correlation):
         angle = 2.0 * np.pi * np.arange(2 * (HARMONICS + 1)) / (2 * (HARMONICS + 1))
         values = jnp.exp((jnp.cos(jnp.asarray(angle)) - 1.0) / self.shape**2)
         return jnp.fft.rfft(values, norm="forward").real[: HARMONICS + 1]
+
+    def modes(self, n_samples: int) -> tuple[Float[Array, " h"], Scalar]:
+        """Variance of the cosine of every harmonic, the constant first, and the angle of the first one per sample."""
+        step = 2.0 * jnp.pi * self.frequency.astype(jnp.float64) / (n_samples - 1)
+        weight = self.harmonics() * jnp.where(jnp.arange(HARMONICS + 1) == 0, 1.0, 2.0)
+        return jnp.maximum(weight, 1e-200), step  # rounding can leave less than nothing of the highest
 
     def lines(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "F lines"]:
         """How far every ``omega`` is from every line, -HARMONICS .. HARMONICS, by the shorter way around."""

@@ -54,15 +54,21 @@ def log_det_and_quadratic(
 
 
 def _long(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar) -> tuple[Scalar, Scalar]:
-    n_samples = source.shape[0]
     # The circle is a choice of basis: the result does not depend on it, so no gradient goes through it.
-    step = jax.lax.stop_gradient(2.0 * jnp.pi / (n_samples + CIRCLE * length_scale))
-    weight = _mode_weights(length_scale, variance, step)
+    step = jax.lax.stop_gradient(2.0 * jnp.pi / (source.shape[0] + CIRCLE * length_scale))
+    return of_modes(source, _mode_weights(length_scale, variance, step), step, jitter)
+
+
+def of_modes(
+    source: Float[Array, " T"], weight: Float[Array, " h"], step: Scalar, jitter: Scalar
+) -> tuple[Scalar, Scalar]:
+    """log|K| and s' K^-1 s of K_ij = sum_h weight_h cos(h step (i - j)) + xi delta_ij, h = 0 .. up to some hundred."""
+    n_samples, n_modes = source.shape[0], weight.shape[0]
     matrices = _capacitances(jnp.sqrt(weight / jitter), step, n_samples)
     factors = [jax.lax.stop_gradient(jnp.linalg.cholesky(matrix)) for matrix in matrices]
     log_det = n_samples * jnp.log(jitter)
     log_det += sum(_log_det(matrix, factor) for matrix, factor in zip(matrices, factors, strict=True))
-    chirp = _chirp(step, n_samples)
+    chirp = _chirp(step, n_samples, n_modes)
     solution = jax.lax.stop_gradient(_solve(source, weight, jitter, chirp, factors))
     # 2 s'u - u'Ku is s'K^-1 s at u = K^-1 s, is stationary there (errors of u enter squared) and carries the
     # exact gradient, 2 u for s and -u' dK u for the parameters, without differentiating the solve.
@@ -80,11 +86,11 @@ def _mode_weights(length_scale: Scalar, variance: Scalar, step: Scalar) -> Float
 
 def _capacitances(scale: Float[Array, " h"], step: Scalar, n_samples: int) -> tuple[Array, Array]:
     """I + D G D of the cosines and of the sines (without the zeroth), G their Gram matrix on the grid."""
-    order = np.arange(HARMONICS + 1)
-    overlap = _dirichlet(step * jnp.arange(2 * HARMONICS + 1), n_samples)
+    order = np.arange(scale.shape[0])
+    overlap = _dirichlet(step * jnp.arange(2 * scale.shape[0] - 1), n_samples)
     difference, total = overlap[np.abs(order[:, None] - order)], overlap[order[:, None] + order]
     scaled = 0.5 * scale[:, None] * scale[None, :]
-    identity = jnp.eye(HARMONICS + 1)
+    identity = jnp.eye(scale.shape[0])
     cosines, sines = identity + scaled * (difference + total), identity + scaled * (difference - total)
     return cosines, sines[1:, 1:]
 
@@ -128,10 +134,10 @@ def _dirichlet(angle: Float[Array, " a"], n_samples: int) -> Float[Array, " a"]:
 
 
 def _modes(source: Float[Array, " T"], chirp: Chirp) -> tuple[Float[Array, " h"], Float[Array, " h"]]:
-    """sum_t s_t cos(j step t) and sum_t s_t sin(j step t), j = 0..HARMONICS, t centred on zero."""
-    n_samples = source.shape[0]
+    """sum_t s_t cos(j step t) and sum_t s_t sin(j step t) of every mode j, t centred on zero."""
+    n_samples, n_modes = source.shape[0], chirp.outer.shape[0]
     transformed = jnp.fft.fft(source * chirp.inner, chirp.kernel.shape[0])
-    modes = chirp.outer * jnp.fft.ifft(transformed * chirp.kernel)[n_samples - 1 : n_samples + HARMONICS]
+    modes = chirp.outer * jnp.fft.ifft(transformed * chirp.kernel)[n_samples - 1 : n_samples - 1 + n_modes]
     return modes.real, modes.imag
 
 
@@ -143,11 +149,11 @@ class Chirp(NamedTuple):
     outer: Complex[Array, " h"]
 
 
-def _chirp(step: Scalar, n_samples: int) -> Chirp:
-    size = power_of_two(n_samples + HARMONICS + 1)
+def _chirp(step: Scalar, n_samples: int, n_modes: int) -> Chirp:
+    size = power_of_two(n_samples + n_modes)
     phases = jnp.exp(0.5j * step * jnp.arange(n_samples) ** 2)
-    order = jnp.arange(HARMONICS + 1)
-    # The kernel at lag j - t, from -(T - 1) to HARMONICS, is even in the lag: the inner phases serve again.
+    order = jnp.arange(n_modes)
+    # The kernel at lag j - t, from -(T - 1) to the last j, is even in the lag: the inner phases serve again.
     kernel = jnp.concatenate([phases[::-1], jnp.exp(0.5j * step * order[1:] ** 2)]).conj()
     centre = jnp.exp(-0.5j * step * order * (n_samples - 1))
     outer = jnp.exp(0.5j * step * order**2) * centre

@@ -12,10 +12,10 @@ from jax.scipy.linalg import solve_triangular, toeplitz
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.errors import NumericsError, OptionError
-from stradiff.model.priors import cepstral, levinson
+from stradiff.model.priors import cepstral, levinson, regular_grid
 from stradiff.model.priors.ascent import ascended, best_row, likeliest
 from stradiff.model.priors.base import Prior
-from stradiff.model.priors.correlations import Correlation
+from stradiff.model.priors.correlations import Correlation, Periodic
 from stradiff.model.priors.periodogram import whittle
 from stradiff.model.priors.regular_grid import SMALLEST_NUGGET
 
@@ -40,8 +40,8 @@ class StationaryProcess(Prior):
     sigma_f, jitter : sigma_f and xi; learned when the flags say so.
     solver : {"auto", "fast", "dense"}
         ``"dense"``: T x T Cholesky factorisation, the only way on irregular times. Otherwise O(T log T) from the
-        spectrum where the process forgets well inside the record (``cepstral``), O(T^2) by Durbin's recursion where it
-        does not (``levinson``).
+        spectrum where the process forgets well inside the record (``cepstral``) and from the harmonics of one that is
+        periodic (``regular_grid``); O(T^2) by Durbin's recursion elsewhere (``levinson``).
     """
 
     correlation: Correlation
@@ -89,6 +89,10 @@ class StationaryProcess(Prior):
         source, n_samples = source.astype(jnp.float64), source.shape[0]
         if times is not None or self.solver == "dense" or n_samples < SMALLEST_REGULAR:
             log_det, quadratic = _dense(source, self._covariance(n_samples, times))
+        elif isinstance(self.correlation, Periodic):
+            variance, jitter = self.level
+            weight, step = self.correlation.modes(n_samples)
+            log_det, quadratic = regular_grid.of_modes(source, variance * weight, step, jitter)
         elif not self.correlation.forgets:
             log_det, quadratic = levinson.log_det_and_quadratic(source, self._autocovariance(n_samples))
         else:
