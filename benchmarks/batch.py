@@ -1,7 +1,7 @@
 """What do restarts cost? Several fits mapped into one program, and several beside each other, in single fits.
 
     python benchmarks/batch.py              # about ten minutes on two cores, much of it compiling
-    python benchmarks/batch.py --print      # the table of the results that are there
+    python benchmarks/batch.py --print --publish    # the table of the results that are there, also in the docs
 
 Leaky-ReLU mixing, T = 1000, n = 3, default settings with an MLP map, development seed 100. One fit and several of one
 kind are timed in turn in one process, and their ratio is taken round by round; it counts, not the seconds. "Beside
@@ -22,7 +22,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+import pages
+
+RESULTS, PAGE = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs" / "speed.md"
 SIZES, ROUNDS, SEED, EPOCHS = (2, 4, 8), 5, 100, 500
 MAPPED, BESIDE = "one program", "beside each other"
 # Mapped over fits, factorisations become batches of them. Two such batches that XLA runs side by side wait for each
@@ -34,6 +36,7 @@ def main() -> None:
     """Measure, each way in a process of its own, or read what was measured; print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
+    parser.add_argument("--publish", action="store_true", help="put the table into docs/speed.md as well")
     parser.add_argument("--way", choices=THREADS, help="measure one way in this process, and print its rows as JSON")
     arguments = parser.parse_args()
     if arguments.way:
@@ -45,6 +48,9 @@ def main() -> None:
     printed = table(json.loads(path.read_text()))
     path.with_suffix(".md").write_text(printed + "\n")
     print(printed)
+    if arguments.publish:
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(pages.filled(page, "batch", lambda _: printed), encoding="utf-8")
 
 
 def in_a_process(way: str) -> list[dict[str, Any]]:
