@@ -32,7 +32,7 @@ def test_pieces_tile_the_record_and_are_all_as_long(n_samples, size):
 def test_mode_and_bands_are_those_of_the_whole_record(gaps):
     model, (_, observed) = model_of(n_samples=T), simulated_long(T)
     seen = (np.random.default_rng(3).random(observed.shape) > 0.1).astype(float) if gaps else None
-    keys = jax.random.split(jax.random.key(0), 400)
+    keys = jax.random.split(jax.random.key(0), 150)  # a deviation to 6 per cent
     whole = laplace.find_posterior(model, jnp.asarray(observed), None if seen is None else jnp.asarray(seen), None)
     cut = pieces.find_posterior(model, jnp.asarray(observed), seen, CUT)
     np.testing.assert_allclose(cut.nu, whole.nu, rtol=0.25)
