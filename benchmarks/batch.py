@@ -25,7 +25,7 @@ from typing import Any
 import pages
 
 RESULTS, PAGE = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs" / "speed.md"
-SIZES, ROUNDS, SEED, EPOCHS = (2, 4, 8), 5, 100, 500
+SIZES, ROUNDS, SEED, EPOCHS = (2, 4, 8), 3, 100, 500
 MAPPED, BESIDE = "one program", "beside each other"
 # Mapped over fits, factorisations become batches of them. Two such batches that XLA runs side by side wait for each
 # other for ever when its pool has as many threads as the machine has cores, two: so it gets more there.

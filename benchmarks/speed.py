@@ -5,12 +5,13 @@
     python benchmarks/speed.py --quick              # few epochs, only to see that everything runs
     python benchmarks/speed.py --print --publish    # what is there already, as tables and as a page of the docs
 
-Three parts, all on T = 1000, n = 3, L = 20. ``epochs``: the same epoch of preset "paper" in PyTorch as the paper is
+Four parts, all on T = 1000, n = 3, L = 20. ``epochs``: the same epoch of preset "paper" in PyTorch as the paper is
 written, in JAX without the library's optimisations, and in the library, in turn (``pace/rounds.py``); PyTorch comes
 with ``pip install '.[benchmarks]'``. ``fits``: whole fits of the default preset from a process that never compiled
 anything, again, and from a new process (``pace/fits.py``). ``roofline``: what memory and arithmetic allow
-(``pace/roofline.py``). Results go to ``benchmarks/results/speed.json`` as they come, so a run can be stopped and
-resumed. The machine should have nothing else to do.
+(``pace/roofline.py``). ``parts``: where an epoch goes (``pace/parts.py``). Results go to
+``benchmarks/results/speed.json`` as they come, so a run can be stopped and resumed. The machine should have nothing
+else to do.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pace import fits, machine, roofline, rounds, tables
+from pace import fits, machine, parts, roofline, rounds, tables
 from pace.problem import MAPS
 from pace.publish import publish
 from pace.tables import Results
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("epochs", "fits", "roofline")
+PARTS = ("epochs", "fits", "roofline", "parts")
 ROUNDS, QUICK_ROUNDS, QUICK_SHARE, QUICK_EPOCHS = 7, 1, 0.2, 300
 BUSY = 0.5  # load average from which a warning is due
 LIBRARIES = ("stradiff", "jax", "torch", "numpy")
@@ -86,6 +87,8 @@ def missing(name: str, problem: str, n_there: int, arguments: argparse.Namespace
             yield from rounds.rounds(problem, wanted - n_there, QUICK_SHARE if arguments.quick else 1.0)
     elif not n_there and name == "fits":
         yield from fits.fits(problem, QUICK_EPOCHS if arguments.quick else None)
+    elif not n_there and name == "parts":
+        yield parts.measured(problem, **({"turns": 5, "runs": 2} if arguments.quick else {}))
     elif not n_there:
         yield roofline.measured(problem, **({"n_epochs": 10, "runs": 2} if arguments.quick else {}))
 

@@ -20,18 +20,16 @@ Row = dict[str, Any]
 
 def page(results: Results) -> str:
     """Everything there is."""
-    titles = {"machine": "Machine", "epochs": "An epoch", "fits": "A whole fit", "roofline": "What the machine allows"}
+    titles = {"machine": "Machine", "epochs": "An epoch", "fits": "A whole fit"}
+    titles |= {"roofline": "What the machine allows", "parts": "Where an epoch goes"}
     return "\n\n".join(f"## {title}\n\n{part(name, results)}" for name, title in titles.items())
 
 
 def part(name: str, results: Results) -> str:
     """One part by its name."""
+    tables = {"machine": machine, "epochs": epochs, "fits": whole_fits, "roofline": allowed, "parts": profile}
     found = results.get(name)
-    return (
-        {"machine": machine, "epochs": epochs, "fits": whole_fits, "roofline": allowed}[name](found)
-        if found
-        else NOT_RUN
-    )
+    return tables[name](found) if found else NOT_RUN
 
 
 def machine(facts: Row) -> str:
@@ -124,6 +122,14 @@ def _allowed(row: Row) -> dict[str, str]:
         "an epoch takes": f"{1e3 * row['epoch']:.2f} ms",
         "share of the speed that the bound allows": f"{roofline.share(row):.0%}",
     }
+
+
+def profile(rows: Sequence[Row]) -> str:
+    """Milliseconds of every part of an epoch, a column for each problem."""
+    lines = ["| ms | " + " | ".join(MIXINGS[row["problem"]] for row in rows) + " |", "|---" * (len(rows) + 1) + "|"]
+    for name in sorted(rows[0]["seconds"], key=lambda name: -rows[0]["seconds"][name]):
+        lines.append(f"| {name} | " + " | ".join(f"{1e3 * row['seconds'][name]:.2f}" for row in rows) + " |")
+    return "\n".join(lines)
 
 
 def by_problem(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:

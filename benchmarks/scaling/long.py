@@ -5,7 +5,7 @@ from __future__ import annotations
 from scaling import fits
 from scaling.one_process import Row
 
-LIMIT = 7200.0
+LIMIT = 2400.0
 
 
 def cases(quick: bool) -> list[Row]:

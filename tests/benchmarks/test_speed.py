@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from pace import fits, machine, one_process, plain, problem, publish, roofline, rounds, tables
+from pace import fits, machine, one_process, parts, plain, problem, publish, roofline, rounds, tables
 from quick_compile import quick_compile
 
 from stradiff.fitting import Settings, trainer
@@ -247,6 +247,13 @@ def test_looking_costs_nothing_on_the_clock():
     assert looks.seconds() < 0.3 and looks.kept[1][1] < 0.3
 
 
+def test_every_part_of_an_epoch_is_timed():
+    with quick_compile():
+        row = parts.measured("linear", turns=2, runs=1)
+    assert {"Adam", parts.EPOCH} < set(row["seconds"]) and len(row["seconds"]) == 6
+    assert all(seconds > 0 for seconds in row["seconds"].values())
+
+
 # --- the page ------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +270,7 @@ def made_up():
                 **{"least": {"bytes": 1e6, "flops": 4e6}, "xla": {"bytes": 3e6, "flops": 5e6}},
             }
         ],
+        "parts": [{"problem": "linear", "seconds": {"Adam": 1e-3, parts.EPOCH: 5e-3}}],
     }
 
 
@@ -272,7 +280,8 @@ def test_tables_say_what_was_measured(made_up):
     assert "| first fit on a machine | 1.5 | 2.0 | 4.0 | 200 | 5.0 | 300 | 8.0 | 0.9810 |" in text
     assert "| again in the same process |  | 2.0 |" in text
     assert "| share of the speed that the bound allows | 25% |" in text
-    assert tables.page({}).count(tables.NOT_RUN) == 4
+    assert tables.page({}).count(tables.NOT_RUN) == 5
+    assert text.endswith("| the whole epoch | 5.00 |\n| Adam | 1.00 |")
     nothing_kept = [{**row, "files_kept": 0} for row in made_up["fits"]]
     assert "would not take them back" in tables.whole_fits(nothing_kept)
 
@@ -294,7 +303,7 @@ def test_the_page_and_the_printed_tables_are_those_of_the_results():
     results = json.loads(path.read_text()) if path.exists() else {}
     page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert publish.filled(page, results) == page
-    for name in ("machine", "epochs", "fits", "roofline"):
+    for name in ("machine", "epochs", "fits", "roofline", "parts"):
         assert f"<!-- speed: {name} -->" in page
     if results:
         assert path.with_suffix(".md").read_text(encoding="utf-8") == tables.page(results) + "\n"

@@ -23,7 +23,8 @@ from stradiff.errors import OptionError, StorageError
 from stradiff.observations.writers import atomic_path, check_writable_folder
 
 MANIFEST = "done.json"
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+# One thread for each worker, XLA's pool (NPROC) among them: the other cores have workers of their own.
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
 
 
 @dataclass(frozen=True)
