@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from contest.plots import ACCENT, GIVEN, PLAIN
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from scaling.epochs import LINES, per_pass
 from scaling.one_process import Row
@@ -67,6 +68,7 @@ def draw_epochs(rows: Sequence[Row]) -> Figure:
         below.set_xlabel(line)
         for panel in (above, below):
             panel.set(xscale="log", yscale="log")
+            panel.xaxis.set_minor_formatter(NullFormatter())  # else the names of a short axis run into each other
             _plain(panel)
     panels[0, 0].set_ylabel("milliseconds")
     panels[1, 0].set_ylabel("GiB")
