@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,6 +88,12 @@ class Pieces:
         return [every[k] for k in sorted({round(k) for k in np.linspace(0, len(every) - 1, count)})]
 
     @property
+    def ends(self) -> list[Piece]:
+        """The first and the last samples, as many as stand around a piece, each with as many beside them."""
+        last, length = self.n_samples - self.around, 2 * self.around
+        return [Piece(0, length, 0, self.around), Piece(self.n_samples - length, length, last, self.n_samples)]
+
+    @property
     def middle(self) -> Piece:
         """The one in the middle."""
         every = list(self)
@@ -162,19 +169,18 @@ def spread(
 ) -> np.ndarray:
     """Posterior standard deviation ``(n, T)``, as ``laplace_spread`` has it.
 
-    Under a linear map of which everything is seen it is the same at all times far from the ends of the record, and
-    computed once.
+    Under a linear map of which everything is seen it is the same at all times far from the ends of the record: there
+    it is known without draws, and only what stands at the ends is drawn.
     """
     model, variance = in_double(model), np.empty(posterior.mode.shape)
-    same = isinstance(model.mixing, Linear) and seen is None
-    every, inner = list(pieces), None
-    for piece in every:
-        if same and piece not in (every[0], every[-1]):
-            if inner is None:
-                inner = _variance(model, posterior, seen, piece, keys).mean(axis=1, keepdims=True)
-            variance[:, piece.begin : piece.end] = inner
-        else:
-            variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
+    drawn = list(pieces)
+    if isinstance(model.mixing, Linear) and seen is None:
+        variance[:] = np.asarray(_inner_variance(pieces.middle.model(model), model.mixing.matrix, posterior.nu))[
+            :, None
+        ]
+        drawn = pieces.ends
+    for piece in drawn:
+        variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
     return np.sqrt(variance + np.asarray(posterior.leaked()))
 
 
@@ -219,6 +225,16 @@ def _variance(
 ) -> np.ndarray:
     here = system_about(*_about(model, posterior, seen, piece), None)
     return np.asarray(variance_at_known_map(here, keys))[:, piece.kept]
+
+
+@eqx.filter_jit
+def _inner_variance(model: Model, matrix: Array, nu: Array) -> Array:
+    """``(n,)``: variance under a linear map far from the ends, mean_f diag (S_f^-1 + A' A / nu)^-1."""
+    root, n_samples = jnp.sqrt(covariance_of(model, None).record.T), model.n_samples
+    precision = jnp.eye(root.shape[1])[None] + jnp.einsum("fi,ij,fj->fij", root, matrix.T @ matrix / nu, root)
+    variance = root**2 * jnp.diagonal(jnp.linalg.inv(precision), axis1=1, axis2=2)
+    counted = jnp.full(len(variance), 2.0).at[0].set(1.0).at[n_samples // 2].set(1.0 if n_samples % 2 == 0 else 2.0)
+    return counted @ variance / n_samples
 
 
 def _about(
