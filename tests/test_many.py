@@ -114,8 +114,10 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
         through({"a": Note("one")}, tmp_path, scheduler="tcp://127.0.0.1:1")
 
 
-def test_a_killed_worker_loses_nothing(tmp_path):
+def test_a_killed_worker_loses_nothing(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
     items = {f"{k}": Deadly(f"text {k}") if k == 2 else Note(f"text {k}") for k in range(6)} | {"bad": Note("bad")}
     outcomes = through(items, tmp_path, n_jobs=2)
     assert [one.name for one in outcomes] == list(items)
@@ -124,6 +126,7 @@ def test_a_killed_worker_loses_nothing(tmp_path):
     for name in "012345":
         text = (tmp_path / f"{name}.txt").read_text()
         assert text.startswith(f"text {name} ") and not text.endswith(f" {os.getpid()}")
+    assert "OMP_NUM_THREADS" not in os.environ and os.environ["MKL_NUM_THREADS"] == "3"  # as they were before
     assert all(not one.fresh for one in through(items, tmp_path) if one.name != "bad")
 
 

@@ -10,7 +10,7 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff.evaluation import matched_correlation
-from stradiff.fitting import Settings, fit, fit_best, team, trainer
+from stradiff.fitting import Settings, fit, fit_best, restarts, team, trainer
 from stradiff.fitting.restarts import restart_seed, turned
 from stradiff.observations.simulate import gp_sources
 
@@ -81,7 +81,7 @@ def test_the_bits_do_not_depend_on_how_many_run_beside_each_other(observed, monk
 
 
 def test_callbacks_hear_of_every_fit_one_at_a_time(observed, monkeypatch):
-    monkeypatch.setattr(team, "cpu_count", lambda: 3)
+    monkeypatch.setattr(restarts, "usable_cores", lambda: 3)
     busy, heard = threading.Lock(), []
 
     def listen(report):
@@ -103,7 +103,7 @@ def _ctrl_c_is_heard():
 
 @pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_ctrl_c_ends_all_that_run_and_keeps_them(observed, monkeypatch):
-    monkeypatch.setattr(team, "cpu_count", lambda: 2)
+    monkeypatch.setattr(restarts, "usable_cores", lambda: 2)
     settings = Settings(**{**SETTINGS, "max_epochs": 1_000_000}, init="sobi", n_restarts=3)
     heard, raised = set(), []
 

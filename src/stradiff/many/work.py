@@ -8,10 +8,11 @@ and the work on it would be the same.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -136,6 +137,7 @@ def _worked(
         if scheduler is None:
             import dask
 
+            stack.enter_context(_threads_as_before())
             stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": THREADS}))
             workers = {"n_workers": min(n_jobs, len(items)), "threads_per_worker": 1, "processes": True}
             cluster = stack.enter_context(distributed.LocalCluster(**workers, dashboard_address=None))
@@ -149,6 +151,20 @@ def _worked(
             failure = future.exception()
             error, seconds = (f"{type(failure).__name__}: {failure}", 0.0) if failure else future.result()
             yield futures[future], error, seconds
+
+
+@contextmanager
+def _threads_as_before() -> Iterator[None]:
+    """Dask tells workers about threads by what it writes into the environment of this process, and leaves there."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _client(distributed: Any, scheduler: str) -> Any:
