@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from quick_compile import quick_compile
 from random_models import random_double_model, random_noise
 
 from stradiff import Recording, StrADiff, fit_group, mean_correlation, simulate
@@ -32,6 +33,12 @@ PLANTED = {"max_epochs": 40, "uncertainty": "monte-carlo", **SETTINGS}
 WEIGHTS = Weights(nu_y=0.01, prior=1.0, diffusion=1.0, kl=1e-3, volume=1.0, diffusion_moves_sources=True)
 EQUAL, UNEQUAL = Parts((40, 40, 40)), Parts((40, 23, 31))
 M = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
 
 
 def model_of(parts, *, standardise=False):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from as_users_call import as_users_call
+from quick_compile import quick_compile
 from random_models import random_double_model, random_noise
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
@@ -29,6 +30,12 @@ SILENT = Settings(
 )
 OBSERVED = np.random.default_rng(5).standard_normal((T, M))
 SEEN = (np.random.default_rng(6).random((T, M)) > 0.2).astype(float)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
 
 
 @pytest.mark.parametrize(("n_samples", "size"), [(330, 60), (1000, 256), (1001, 256), (60_000, 8192), (999_983, 8192)])
