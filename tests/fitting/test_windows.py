@@ -62,6 +62,14 @@ def as_windows_have_it(model, settings, noise, seen=None):
     raw = jax.vmap(lambda start, eps: start.at(eps))(model.branches.start, noise.start) * model.branches.gain
     told = Told(PLAN.sums(raw), PLAN.sums(raw**2), None, None)
     moments = told.moments(T)
+
+    def loss(learned, moments, place, rows, there, eps, gains):
+        here = learned[0].of_part(learned[1], (PLAN.length - 1) / (T - 1))
+        every, _, sums = window_terms(here, rows, place, PLAN, moments, eps, settings.training.weights, there)
+        through = PLAN.count * (gains[0] @ sums[0] + gains[1] @ sums[1])
+        return total(every, settings.training.weights) + through, every
+
+    evaluate = eqx.filter_jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
     slopes = []
     for gains in ((jnp.zeros(N), jnp.zeros(N)), None):
         if gains is None:
@@ -71,19 +79,10 @@ def as_windows_have_it(model, settings, noise, seen=None):
         for index in range(PLAN.count):
             place = Place.of(jnp.asarray(index), PLAN)
             now = slice(int(place.first), int(place.first) + PLAN.length)
-
-            def loss(learned, moments, place=place, now=now, gains=gains):
-                here = learned[0].of_part(learned[1], (PLAN.length - 1) / (T - 1))
-                rows, there = jnp.asarray(OBSERVED[now]), None if seen is None else jnp.asarray(seen[now])
-                every, _, sums = window_terms(
-                    here, rows, place, PLAN, moments, part(noise, place), settings.training.weights, there
-                )
-                through = PLAN.count * (gains[0] @ sums[0] + gains[1] @ sums[1])
-                return total(every, settings.training.weights) + through, every
-
             start = jax.tree.map(lambda rows, now=now: rows[:, now], model.branches.start)
-            learned = (_without_start(model), start)
-            (_, every), (gradient, slope) = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(learned, moments)
+            rows, there = jnp.asarray(OBSERVED[now]), None if seen is None else jnp.asarray(seen[now])
+            learned, eps = (_without_start(model), start), part(noise, place)
+            (_, every), (gradient, slope) = evaluate(learned, moments, place, rows, there, eps, gains)
             whole = jax.tree.map(lambda rows, g, now=now: jnp.zeros_like(rows).at[:, now].set(g),
                                  model.branches.start, gradient[1])  # fmt: skip
             found.append(every)
