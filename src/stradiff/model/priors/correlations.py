@@ -122,11 +122,10 @@ class Periodic(Correlation):
         weight = self.harmonics() * jnp.where(jnp.arange(HARMONICS + 1) == 0, 1.0, 2.0)
         return jnp.maximum(weight, 1e-200), step  # rounding can leave less than nothing of the highest
 
-    def lines(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, "F lines"]:
-        """How far every ``omega`` is from every line, -HARMONICS .. HARMONICS, by the shorter way around."""
+    def places(self, n_samples: int) -> Float[Array, " lines"]:
+        """Where the lines -HARMONICS .. HARMONICS are, in radians per sample."""
         order = jnp.arange(-HARMONICS, HARMONICS + 1)
-        line = 2.0 * jnp.pi * self.frequency.astype(jnp.float64) * order / (n_samples - 1)
-        return jnp.remainder(omega[:, None] - line[None, :] + jnp.pi, 2.0 * jnp.pi) - jnp.pi
+        return 2.0 * jnp.pi * self.frequency.astype(jnp.float64) * order / (n_samples - 1)
 
     def heights(self) -> Float[Array, " lines"]:
         """Weight of every line."""
@@ -135,7 +134,7 @@ class Periodic(Correlation):
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """The mean periodogram of T samples: lines as Fejer's kernel, sin^2(T x / 2) / (T sin^2(x / 2))."""
-        half = 0.5 * self.lines(omega, n_samples)
+        half = 0.5 * shorter_way(omega[:, None] - self.places(n_samples)[None, :])
         flat = jnp.abs(half) < 1e-9
         safe = jnp.where(flat, 1.0, half)
         fejer = jnp.where(flat, float(n_samples), jnp.sin(n_samples * safe) ** 2 / (n_samples * jnp.sin(safe) ** 2))
@@ -173,10 +172,14 @@ class LocallyPeriodic(Correlation):
         )
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
-        """Every line widened to the spectrum of the fading."""
-        distance = self.period.lines(omega, n_samples)
-        widened = self.fading.spectrum(jnp.ravel(distance), n_samples).reshape(distance.shape)
-        return widened @ self.period.heights()
+        """Every line widened to the spectrum of the fading, line by line: all at once would be forty records long."""
+
+        def add(total: Array, line: tuple[Scalar, Scalar]) -> tuple[Array, None]:
+            place, height = line
+            return total + height * self.fading.spectrum(shorter_way(omega - place), n_samples), None
+
+        lines = self.period.places(n_samples), self.period.heights()
+        return jax.lax.scan(jax.checkpoint(add), jnp.zeros_like(omega), lines)[0]
 
     def of_part(self, share: float) -> LocallyPeriodic:
         """Both in units of the part."""
@@ -219,8 +222,8 @@ class SpectralMixture(Correlation):
 
         def peak(frequency: Scalar, length_scale: Scalar) -> Float[Array, " F"]:
             centre = 2.0 * jnp.pi * frequency / to_samples
-            both = [jnp.remainder(omega + sign * centre + jnp.pi, 2.0 * jnp.pi) - jnp.pi for sign in (-1.0, 1.0)]
-            return 0.5 * sum((rbf_spectrum(x, length_scale * to_samples) for x in both), jnp.zeros_like(omega))
+            both = [rbf_spectrum(shorter_way(omega + sign * centre), length_scale * to_samples) for sign in (-1.0, 1.0)]
+            return 0.5 * (both[0] + both[1])
 
         peaks = jax.vmap(peak)(self.frequency.astype(jnp.float64), _exp(self.log_length_scale))
         return self.weight @ peaks
@@ -273,6 +276,11 @@ class Sum(Correlation):
     def forgets(self) -> bool:
         """Whether ``spectrum`` is that of an endless record."""
         return all(part.forgets for part in self.parts)
+
+
+def shorter_way(angle: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The same angle between -pi and pi."""
+    return jnp.remainder(angle + jnp.pi, 2.0 * jnp.pi) - jnp.pi
 
 
 def product(parts: Sequence[Correlation]) -> list[Any]:

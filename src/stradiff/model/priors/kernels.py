@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -53,12 +54,18 @@ def rbf_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> F
 
     Below SHORT samples the cosine sum over the few lags that still correlate takes fewer terms.
     """
-    long = jnp.maximum(length_scale, SHORT)
-    aliased = jnp.sum(jnp.exp(-0.5 * (long * _aliases(omega, 2)) ** 2), axis=1)
-    lag = jnp.arange(1, 7)
-    near = jnp.exp(-0.5 * (lag / jnp.clip(length_scale, 1e-3, SHORT)) ** 2)
-    summed = 1.0 + 2.0 * jnp.sum(jnp.cos(omega[:, None] * lag[None, :]) * near[None, :], axis=1)
-    return jnp.where(length_scale < SHORT, summed, math.sqrt(2.0 * math.pi) * long * aliased)
+
+    def from_aliases() -> Float[Array, " F"]:
+        long = jnp.maximum(length_scale, SHORT)
+        aliased = jnp.sum(jnp.exp(-0.5 * (long * _aliases(omega, 2)) ** 2), axis=1)
+        return math.sqrt(2.0 * math.pi) * long * aliased
+
+    def from_lags() -> Float[Array, " F"]:
+        lag = jnp.arange(1, 7)
+        near = jnp.exp(-0.5 * (lag / jnp.clip(length_scale, 1e-3, SHORT)) ** 2)
+        return 1.0 + 2.0 * jnp.sum(jnp.cos(omega[:, None] * lag[None, :]) * near[None, :], axis=1)
+
+    return jax.lax.cond(length_scale < SHORT, from_lags, from_aliases)
 
 
 def matern12_spectrum(omega: Float[Array, " F"], length_scale: Float[Array, ""]) -> Float[Array, " F"]:
