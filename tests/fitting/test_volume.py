@@ -14,7 +14,7 @@ from sklearn.gaussian_process.kernels import RBF, Matern
 
 from stradiff.fitting import Settings
 from stradiff.fitting import volume as volume_module
-from stradiff.fitting.volume import volume
+from stradiff.fitting.volume import UNROLLED, _log_det, volume
 
 NU_Y = 0.05
 IN_SAMPLES = np.array([1.5, 6.0])
@@ -99,3 +99,17 @@ def test_a_source_without_power_has_no_volume_to_lose():
     sources = jnp.zeros((2, 40))
     one, other = (float(volume(m, sources, NU_Y, jax.random.key(0))) for m in (silent, stretched))
     np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_sources", [1, UNROLLED, UNROLLED + 1, 24])
+def test_many_determinants_at_once_and_their_slopes(n_sources):
+    """Written out or as a loop: value and derivative are those of NumPy, one matrix at a time."""
+    wide = np.random.default_rng(2).standard_normal((n_sources, 3 * n_sources, 3, 4))
+    matrices = np.einsum("iatf,jatf->ijtf", wide, wide)
+    ours = jnp.asarray(matrices, jnp.float32)
+    found, slope = jax.value_and_grad(lambda every: jnp.sum(_log_det(every) @ jnp.arange(1.0, 5.0)))(ours)
+    stacked = np.moveaxis(matrices, (0, 1), (2, 3))
+    assert found == pytest.approx((np.linalg.slogdet(stacked)[1] @ np.arange(1.0, 5.0)).sum(), rel=1e-5)
+    inverse = np.arange(1.0, 5.0)[None, :, None, None] * np.linalg.inv(stacked)
+    symmetric = 0.5 * np.asarray(slope + jnp.swapaxes(slope, 0, 1))  # one half may carry what belongs to both
+    np.testing.assert_allclose(np.moveaxis(symmetric, (0, 1), (2, 3)), inverse, rtol=2e-3, atol=1e-5)

@@ -26,7 +26,8 @@ from stradiff.model.model import Model
 from stradiff.model.visible import Seen
 
 NOISE = (1e-6, 1.0)  # where nu is looked for, in variances of a normalised channel
-VISITED = 2000  # times whose determinants stand for all when nu is looked for
+VISITED = 2000  # times whose determinants stand for all when nu is looked for, ..
+BUDGET = 1 << 24  # .. fewer where their n x n matrices, one for every frequency, would be more numbers than this
 
 
 class Posterior(eqx.Module):
@@ -79,8 +80,9 @@ def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""])
     """- log p(tangent data | nu), but for a constant."""
     data = about.data / jnp.sqrt(nu)
     quadratic = jnp.sum(data * system(about.root, covariance, nu).solve(data)) + about.unexplained / nu
-    n_samples = about.gram.shape[2]
-    visited = about.gram[:, :, :: max(1, n_samples // VISITED)]
+    n_sources, _, n_samples = about.gram.shape
+    n_visited = max(1, min(VISITED, BUDGET // (n_sources**2 * covariance.nodes.shape[1])))
+    visited = about.gram[:, :, :: max(1, n_samples // n_visited)]
     log_det = n_samples * jnp.mean(log_det_of_precision(visited / nu, covariance.nodes))
     return 0.5 * (about.n_seen * jnp.log(nu) + log_det + quadratic)
 
