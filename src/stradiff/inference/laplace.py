@@ -27,7 +27,7 @@ from stradiff.model.visible import Seen
 
 NOISE = (1e-6, 1.0)  # where nu is looked for, in variances of a normalised channel
 VISITED = 2000  # times whose determinants stand for all when nu is looked for, ..
-BUDGET = 1 << 24  # .. fewer where their n x n matrices, one for every frequency, would be more numbers than this
+BUDGET = 1 << 22  # .. fewer where their n x n matrices, one for every frequency, would be more numbers than this
 
 
 class Posterior(eqx.Module):
