@@ -19,6 +19,7 @@ SHELLS = (
     "provenance",
     "storage",
     "fitted",
+    "bending",
     "estimator",
     "many",
     "cli",

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pages import filled
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -43,3 +44,13 @@ def test_default_preset_meets_the_study():
     for problem in ("leaky_relu", "tanh"):
         won = sum(sum(by[problem, "StrADiff default", seed]) > sum(by[problem, "SOBI", seed]) for seed in seeds)
         assert won >= 0.8 * len(seeds)
+
+
+@pytest.mark.parametrize(
+    ("script", "page", "kind"), [("group", "group.md", "table"), ("bending", "accuracy.md", "bending")]
+)
+def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
+    rows = json.loads((RESULTS / f"{script}.json").read_text())
+    text = (ROOT / "docs" / page).read_text()
+    table = importlib.import_module(script).table(rows)
+    assert filled(text, kind, lambda _: table) == text and table in text

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from stradiff.bending import as_bent_as_needed
 from stradiff.evaluation.diagnostics import examine, warn_of
 from stradiff.evaluation.stability import stability_of
 from stradiff.fitted import Fitted, on_its_device
@@ -45,9 +46,10 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     n_components : int or "auto", optional
         Number of sources n, from 1 to the number of channels; as many as channels by default. ``"auto"`` counts what
         can be predicted from its own past (``stradiff.observations.count_sources``), taking the rest for white noise.
-    mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible"}
+    mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible", "auto"}
         The map from sources to channels (Eq. 5): a matrix; a matrix and one increasing curve per channel; a matrix plus
-        a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings.
+        a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings; or the
+        network, and the matrix alone where the network explains less beyond it than the noise assumed.
     prior : str, or n of them, optional
         What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
         (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), "periodic", "locally_periodic" or
@@ -207,8 +209,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | str = "auto",
     ):
-        self.n_components = n_components
-        self.mixing = mixing
+        self.n_components, self.mixing = n_components, mixing
         self.prior = prior
         self.preset = preset
         self.init = init
@@ -235,15 +236,14 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.mixing_width, self.mixing_depth, self.mixing_knots = mixing_width, mixing_depth, mixing_knots
         self.branch, self.network, self.window = branch, network, window
         self.deterministic_start = deterministic_start
-        self.uncertainty = uncertainty
-        self.n_draws = n_draws
-        self.record_epochs = record_epochs
-        self.n_restarts = n_restarts
+        self.uncertainty, self.n_draws = uncertainty, n_draws
+        self.record_epochs, self.n_restarts = record_epochs, n_restarts
         self.callbacks = callbacks
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.device, self.n_devices = device, n_devices
         self.random_state, self.verbose = random_state, verbose
 
+    @as_bent_as_needed
     @on_its_device
     def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
         """Learn sources and mixing of a recording.

@@ -92,6 +92,12 @@ class Fitted:
         return storage.load(Path(path))
 
     @property
+    def map_(self) -> str:
+        """Name of the map that was fitted: ``mixing``, or what ``mixing="auto"`` took."""
+        check_is_fitted(self)
+        return self._separation.settings.mixing
+
+    @property
     def mixing_(self) -> np.ndarray:
         """Mixing matrix ``(m, n)`` in the recording's units; linear maps only."""
         check_is_fitted(self)

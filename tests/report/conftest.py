@@ -39,7 +39,7 @@ def linear_fit(recording: Recording, truth: np.ndarray, matrix: np.ndarray) -> S
     mixing = matrix[:, order] * sign
     mean = recording.values.mean(axis=0)
     fit = _fit(recording, truth[:, order] * sign, lambda S: np.asarray(S) @ mixing.T + mean)
-    fit.mixing_, fit.mixing = mixing, "linear"
+    fit.mixing_, fit.map_ = mixing, "linear"
     return fit
 
 
@@ -60,7 +60,7 @@ def _fit(recording: Recording, sources: np.ndarray, mixing_map) -> SimpleNamespa
         return (1 - share) * sources + share * noise
 
     return SimpleNamespace(
-        mixing="mlp",
+        map_="mlp",
         prior="rbf",
         priors_=("rbf", "rbf", "rbf"),
         n_components=sources.shape[1],

@@ -70,7 +70,8 @@ Mixing = Annotated[
     str,
     typer.Option(
         help="How sources reach the channels: linear (weighted sums), post_nonlinear (weighted sums, then a curve for "
-        "each channel), residual or mlp (bent by a small neural network), or invertible (bent, nothing lost)."
+        "each channel), residual or mlp (bent by a small neural network), invertible (bent, nothing lost), or auto "
+        "(mlp, or linear where that explains as much)."
     ),
 ]
 Prior = Annotated[

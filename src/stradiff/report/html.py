@@ -107,7 +107,7 @@ def draw_pictures(fit: Fit, recording: Recording, truth: np.ndarray | None = Non
         "sources": _sources(fit, recording, truth),
         "mixing": _mixing(fit, recording),
     }
-    if fit.mixing == "post_nonlinear":
+    if fit.map_ == "post_nonlinear":
         pictures["curves"] = _curves(fit, recording)
     if fit.n_epochs_:  # a fit stopped before its first epoch has no history
         pictures |= {"losses": _losses(fit), "error": _error(fit)}
@@ -219,7 +219,7 @@ def _path(fit: Fit, recording: Recording, epoch: int) -> Picture:
 
 def _mixing(fit: Fit, recording: Recording) -> Picture:
     names, channels = source_labels(fit.sources_.shape[1]), recording.channel_names
-    if fit.mixing == "linear":
+    if fit.map_ == "linear":
         axes = plots.plot_mixing(getattr(fit, "mixing_"), channels, names, units=recording.units)  # noqa: B009
         caption = "What one standard deviation of a source (column) adds to a channel (row)."
         return _picture(axes, "Mixing matrix: weight of every source in every channel", caption)

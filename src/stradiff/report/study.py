@@ -51,7 +51,7 @@ def draw_study(fit: Fit, recording: Recording, truth: np.ndarray) -> dict[str, F
         Figure by file name without suffix: "figure2_sources" ... for a linear map,
         "figure7_sources" ... for another.
     """
-    names = LINEAR if fit.mixing == "linear" else NONLINEAR
+    names = LINEAR if fit.map_ == "linear" else NONLINEAR
     times, unit = recording.time_axis, recording.time_unit
     truth = like_estimates(truth, fit.sources_)
     sources = plots.plot_sources(fit.sources_, fit.sources_std_, times, truth, time_unit=unit)

@@ -20,7 +20,7 @@ Z95 = 1.959963984540054  # a Gaussian variable lies within this many standard de
 class Fit(Protocol):
     """What the report needs to know of a fitted model; ``StrADiff`` has it all after ``fit``."""
 
-    mixing: str
+    map_: str
     prior: str | Sequence[str] | None
     random_state: Any
     sources_: np.ndarray
@@ -157,7 +157,7 @@ def describe_fit(fit: Fit) -> dict[str, Any]:
     return {
         "model": {
             "n_components": int(np.shape(fit.sources_)[1]),
-            "mixing": fit.mixing,
+            "mixing": fit.map_,
             "prior": plain(fit.prior if fit.prior is not None else info.get("settings", {}).get("prior")),
             "preset": info.get("preset"),
             "seed": plain(fit.random_state) if isinstance(fit.random_state, int | np.integer) else None,
