@@ -70,7 +70,7 @@ def nonlinear_page(nonlinear_fit, recording):
 def test_a_post_nonlinear_fit_shows_its_curves(nonlinear_fit, recording):
     """One picture more, and words of its own in the sentence."""
     levels = np.linspace(-3.0, 3.0, 61)
-    fit = SimpleNamespace(**{**vars(nonlinear_fit), "mixing": "post_nonlinear"})
+    fit = SimpleNamespace(**{**vars(nonlinear_fit), "map_": "post_nonlinear"})
     fit.curves_ = (levels, np.tanh(levels)[:, None] * np.ones((1, 4)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(html, "_picture", _undrawn)
