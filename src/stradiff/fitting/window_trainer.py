@@ -8,8 +8,8 @@ terms (``fitting.windows``):
   mean of those gains over all windows, not with the window's own: a window with much power gains more by a larger
   variance and adds more to it, and sources would grow. The objective does not know the moments themselves, as they are
   divided out; a pull towards zero and one keeps estimates of its gains from carrying them away.
-* **Networks.** What they do to the variance of a source is known a pass late. Of a record of many windows they would run
-  ahead of it, and take the sources with them (55 windows: within 400 epochs), so there they move more slowly.
+* **Networks.** What they do to the variance of a source is known a pass late. With many windows they would run ahead of
+  it, and take the sources with them (55 windows: within 400 epochs), so there they move more slowly.
 * **Starts.** A sample's mean and sigma move in the epochs that see it, with averages and a count of their own.
 
 An epoch takes memory for one window, beside the starts themselves.
