@@ -11,14 +11,11 @@ those of the finding, and were not tuned here.
 
 from __future__ import annotations
 
-import argparse
-import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pages import filled
+from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
@@ -26,8 +23,6 @@ from stradiff.bending import BENT, KIND, STRAIGHT
 from stradiff.errors import SeparationWarning
 from stradiff.evaluation import best_linear_unmixing
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "bending.json"
 T, N_SOURCES = 1000, 3
 CASES: dict[str, dict[str, Any]] = {
     "linear": {"kind": "linear"},
@@ -36,29 +31,6 @@ CASES: dict[str, dict[str, Any]] = {
     "tanh": {"kind": "tanh"},
 }
 WAYS = ("auto", "matrix", "network", "SOBI", "best linear map")
-
-
-def main() -> None:
-    """Run what is asked for and is not there yet; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
-    parser.add_argument("--publish", action="store_true", help="put the table into docs/accuracy.md as well")
-    arguments = parser.parse_args()
-    rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
-    there = {(row["case"], row["seed"]) for row in rows}
-    asked = [(case, seed) for seed in arguments.seeds for case in arguments.cases]
-    for one in [] if arguments.print else [one for one in asked if one not in there]:
-        rows.append(measure(*one))
-        arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-        print(rows[-1], flush=True)
-    print(table(rows))
-    arguments.results.with_suffix(".md").write_text(f"# A network or a matrix\n\n{table(rows)}\n")
-    if arguments.publish:
-        page = ROOT / "docs" / "accuracy.md"
-        page.write_text(filled(page.read_text(), "bending", lambda _: table(rows)))
 
 
 def measure(case: str, seed: int) -> dict[str, Any]:
@@ -99,4 +71,4 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "bending", CASES, measure, table, title="A network or a matrix", page="accuracy.md", kind="bending")

@@ -12,52 +12,24 @@ written; the tables use 0 to 4.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pages import filled
+from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, fit_group, matched_correlation, simulate
 from stradiff.errors import SeparationWarning
 from stradiff.observations.sources import gp_sources
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "group.json"
 TRIALS, T, MOST_EPOCHS = 4, 250, 1000
 CASES: dict[str, dict[str, Any]] = {
     "linear": {"kind": "linear", "noise": 0.1},
     "leaky-ReLU": {"kind": "leaky_relu", "noise": 0.02},
 }
 WAYS = ("together", "each alone", "SOBI on all")
-
-
-def main() -> None:
-    """Run what is asked for and is not there yet; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
-    parser.add_argument("--publish", action="store_true", help="put the table into docs/group.md as well")
-    arguments = parser.parse_args()
-    rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
-    there = {(row["case"], row["seed"]) for row in rows}
-    asked = [(case, seed) for seed in arguments.seeds for case in arguments.cases]
-    for one in [] if arguments.print else [one for one in asked if one not in there]:
-        rows.append(measure(*one))
-        arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-        print(rows[-1], flush=True)
-    print(table(rows))
-    arguments.results.with_suffix(".md").write_text(f"# Several recordings, one mixing\n\n{table(rows)}\n")
-    if arguments.publish:
-        page = ROOT / "docs" / "group.md"
-        page.write_text(filled(page.read_text(), "table", lambda _: table(rows)))
 
 
 def trials(case: str, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -80,14 +52,14 @@ def measure(case: str, seed: int) -> dict[str, Any]:
         return np.split(SOBI(3).fit(np.vstack(recordings)).transform(np.vstack(recordings)), TRIALS)
 
     row: dict[str, Any] = {"case": case, "seed": seed}
-    for way, run in zip(
+    for way, separated in zip(
         WAYS, (lambda: [one.sources_ for one in fit_group(recordings, model)], alone, sobi), strict=True
     ):
         began = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", SeparationWarning)
-            found = run()
+            found = separated()
         every = [matched_correlation(mine, true).tolist() for mine, true in zip(found, truth, strict=True)]
         row[way] = {"correlation": every, "seconds": round(time.process_time() - began, 1)}
     return row
@@ -109,4 +81,4 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "group", CASES, measure, table, title="Several recordings, one mixing", page="group.md", kind="table")

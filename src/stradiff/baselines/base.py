@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from stradiff.observations.normalise import fit_normaliser
 from stradiff.observations.rank import check_rank
 
 
-class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
     """Linear separation in two steps: ``Z = whitening (Y - mean)``, then ``S = unmixing Z``.
 
     A subclass is one method, ``_unmixing_of``. Sources come out with variance 1, the one that explains most
@@ -45,9 +46,9 @@ class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def __init__(self, n_components: int | None = None) -> None:
         self.n_components = n_components
 
+    @abc.abstractmethod
     def _unmixing_of(self, Z: np.ndarray) -> np.ndarray:
         """Unmixing ``(n, n)`` of the whitened recording ``Z (T, n)``; sets ``converged_`` if it iterates."""
-        raise NotImplementedError
 
     def fit(self, X: Any, y: object = None) -> LinearSeparator:
         """Learn the unmixing of the recording ``X (T, m)``.

@@ -175,9 +175,8 @@ def spread(
     model, variance = in_double(model), np.empty(posterior.mode.shape)
     drawn = list(pieces)
     if isinstance(model.mixing, Linear) and seen is None:
-        variance[:] = np.asarray(_inner_variance(pieces.middle.model(model), model.mixing.matrix, posterior.nu))[
-            :, None
-        ]
+        inner = _inner_variance(pieces.middle.model(model), model.mixing.matrix, posterior.nu)
+        variance[:] = np.asarray(inner)[:, None]
         drawn = pieces.ends
     for piece in drawn:
         variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
