@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+NOT_RUN = "*Not measured yet.*"
+
 
 def filled(page: str, kind: str, text_of: Callable[[str], str]) -> str:
     """``page`` with ``text_of(NAME)`` between ``<!-- kind: NAME -->`` and ``<!-- end of kind -->``, wherever it is."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pages
 
 from contest import plots
-from contest.tables import NOT_RUN, tier_table
+from contest.tables import tier_table
 from contest.targets import Row
 from contest.tiers import TIERS
 
@@ -28,5 +28,7 @@ def filled(page: str, rows: Sequence[Row]) -> str:
 def block(name: str, rows: Sequence[Row]) -> str:
     """One tier as it stands in the page: picture, then tables."""
     text = tier_table(TIERS[name], rows)
-    picture = f"![Correlation of every source by method](images/accuracy-{name}.png)\n\n" if text != NOT_RUN else ""
+    picture = (
+        f"![Correlation of every source by method](images/accuracy-{name}.png)\n\n" if text != pages.NOT_RUN else ""
+    )
     return f"{picture}{text}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from pages import NOT_RUN
 from scipy.stats import bootstrap
 
 from contest.methods import METHODS
@@ -13,7 +14,6 @@ from contest.problems import Problem
 from contest.targets import Row, Scores
 from contest.tiers import TIERS, Tier
 
-NOT_RUN = "*Not run yet.*"
 SOURCES = {
     "artificial": "artificial sources",
     "rbf": "RBF-GP sources",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,21 +11,9 @@ from matplotlib.figure import Figure
 
 from pace import fits
 from pace.rounds import MODULES
-from pace.tables import Results, Row, by_problem, of
+from pace.tables import Row, by_problem, of
 
 COLOURS = (GIVEN, PLAIN, ACCENT)
-
-
-def save(results: Results, folder: Path) -> list[Path]:
-    """Draw what there is; the files written."""
-    drawn = {"epochs": draw_epochs, "fits": draw_fits}
-    paths = []
-    for name in [name for name in drawn if results.get(name)]:
-        figure = drawn[name](results[name])
-        paths.append(folder / f"speed-{name}.png")
-        figure.savefig(paths[-1], dpi=110, metadata={"Software": None})
-        plt.close(figure)
-    return paths
 
 
 def draw_epochs(rows: Sequence[Row]) -> Figure:
@@ -71,3 +58,9 @@ def _plain(panel: plt.Axes, axis: str) -> None:
     panel.grid(axis=axis, color="#e4e4e4", lw=0.6)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+PICTURES = {
+    "epochs": ("Milliseconds per epoch of three implementations", draw_epochs),
+    "fits": ("Matched correlation against seconds since the call of fit", draw_fits),
+}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pages import NOT_RUN
 
 from pace import fits, roofline
 from pace.rounds import LIBRARY, MODULES
 
-NOT_RUN = "*Not measured yet.*"
 RUN = 10_000  # epochs of the paper
 MIXINGS = {"linear": "linear mixing", "leaky_relu": "leaky-ReLU mixing, the map a network"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from contest.plots import ACCENT, GIVEN, PLAIN
@@ -13,21 +12,8 @@ from matplotlib.ticker import NullFormatter
 from scaling.epochs import LINES, per_pass
 from scaling.one_process import Row
 from scaling.prior_tables import by_kind, ratio
-from scaling.tables import Results
 
 GIBI = 2**30
-
-
-def save(results: Results, folder: Path) -> list[Path]:
-    """Draw what there is; the files written."""
-    drawn = {"prior": draw_prior, "epochs": draw_epochs}
-    paths = []
-    for name in [name for name in drawn if results.get(name)]:
-        figure = drawn[name](results[name])
-        paths.append(folder / f"scale-{name}.png")
-        figure.savefig(paths[-1], dpi=110, metadata={"Software": None})
-        plt.close(figure)
-    return paths
 
 
 def draw_prior(rows: Sequence[Row]) -> Figure:
@@ -81,3 +67,9 @@ def _plain(panel: plt.Axes) -> None:
     panel.grid(color="#e4e4e4", lw=0.6)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+PICTURES = {
+    "prior": ("FFTs that the prior takes, against the samples of a recording", draw_prior),
+    "epochs": ("Time and memory against samples, sources, channels and steps", draw_epochs),
+}

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from pace.tables import machine
+from pages import NOT_RUN
 
 from scaling import expect, prior_tables
 from scaling.epochs import LINES, exponent, per_pass
 from scaling.one_process import Row
-from scaling.words import MAPS, NOT_RUN, gibi, no_result, number, table
+from scaling.words import MAPS, gibi, no_result, number, table
 from scaling.workers import ONE
 
 Results = dict[str, Any]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from scaling.one_process import Row
 
-NOT_RUN = "*Not measured yet.*"
 MAPS = {"linear": "a linear map", "mlp": "a map that is a network"}
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scale
 from pace import machine
+from pages import NOT_RUN
 from quick_compile import quick_compile
-from scaling import epochs, expect, fits, memory, network, one_process, prior, prior_tables, publish, tables, workers
-from scaling.words import NOT_RUN
+from scaling import epochs, expect, fits, memory, network, one_process, prior, prior_tables, tables, workers
 
 ROOT = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(not memory.FORGET.exists(), reason="only Linux tells")
@@ -174,11 +174,11 @@ def test_pictures_and_tables_get_into_the_page(made_up, tmp_path):
     (tmp_path / "images").mkdir()
     parts = "".join(f"<!-- scale: {name} -->\nstale\n<!-- end of scale -->\n" for name in tables.PARTS)
     (tmp_path / "speed.md").write_text(f"Before.\n{parts}<!-- speed: other -->\nkept\n<!-- end of speed -->\n")
-    publish.publish(made_up, tmp_path)
+    scale.SCALE.publish(made_up, tmp_path)
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert page.startswith("Before.") and "stale" not in page and "kept" in page
-    assert publish.filled(page, made_up) == page
-    for name in publish.PICTURES:
+    assert scale.SCALE.filled(page, made_up) == page
+    for name in scale.SCALE.pictures:
         assert f"images/scale-{name}.png" in page and (tmp_path / "images" / f"scale-{name}.png").stat().st_size
 
 
@@ -186,7 +186,7 @@ def test_the_page_and_the_printed_tables_are_those_of_the_results():
     path = ROOT / "benchmarks" / "results" / "scale.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
-    assert publish.filled(page, results) == page
+    assert scale.SCALE.filled(page, results) == page
     for name in tables.PARTS:
         assert f"<!-- scale: {name} -->" in page
     if results:
@@ -197,41 +197,38 @@ def test_the_page_and_the_printed_tables_are_those_of_the_results():
 
 
 @pytest.fixture
-def scale(monkeypatch, tmp_path):
+def program(monkeypatch, tmp_path):
     """The program, run on ``results.json``, with measurements that take no time; and what it measured."""
-    spec = importlib.util.spec_from_file_location("scale", ROOT / "benchmarks" / "scale.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     done = []
 
     def fresh(part, case, limit):
         done.append(part)
         return {**fit_row(1), "case": case}
 
-    monkeypatch.setattr(module, "fresh", fresh)
+    monkeypatch.setattr(scale, "fresh", fresh)
 
     def run(*words):
         done.clear()
         path = tmp_path / "results.json"
         monkeypatch.setattr(sys, "argv", ["scale.py", "--quick", "--results", str(path), *words])
-        module.main()
+        scale.main()
         return done, json.loads(path.read_text())
 
     return run
 
 
-def test_a_run_is_kept_and_resumed(scale, capsys):
-    done, results = scale("--parts", "long")
+def test_a_run_is_kept_and_resumed(program, capsys):
+    done, results = program("--parts", "long")
     assert done == ["long"] and len(results["long"]) == 1
-    assert scale("--parts", "long", "fits")[0] == ["fits"] * len(fits.cases(True))
-    done, results = scale("--parts", "long", "--again")
+    assert program("--parts", "long", "fits")[0] == ["fits"] * len(fits.cases(True))
+    done, results = program("--parts", "long", "--again")
     assert done == ["long"] and len(results["long"]) == 1
-    assert scale("--print")[0] == []
+    assert program("--print")[0] == []
     assert "What to expect" in capsys.readouterr().out
 
 
-def test_results_of_two_machines_are_not_mixed(scale, monkeypatch):
-    scale("--parts", "long")
+def test_results_of_two_machines_are_not_mixed(program, monkeypatch):
+    program("--parts", "long")
     monkeypatch.setattr(machine, "processor", lambda: "another")
     with pytest.raises(SystemExit, match="another"):
-        scale("--parts", "fits")
+        program("--parts", "fits")

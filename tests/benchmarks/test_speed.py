@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from pace import fits, machine, one_process, parts, plain, problem, publish, roofline, rounds, tables
+import speed
+from pace import fits, machine, one_process, parts, plain, problem, roofline, rounds, tables
+from pages import NOT_RUN
 from quick_compile import quick_compile
 
 from stradiff.fitting import Settings, trainer
@@ -280,7 +282,7 @@ def test_tables_say_what_was_measured(made_up):
     assert "| first fit on a machine | 1.5 | 2.0 | 4.0 | 200 | 5.0 | 300 | 8.0 | 0.9810 |" in text
     assert "| again in the same process |  | 2.0 |" in text
     assert "| share of the speed that the bound allows | 25% |" in text
-    assert tables.page({}).count(tables.NOT_RUN) == 5
+    assert tables.page({}).count(NOT_RUN) == 5
     assert text.endswith("| the whole epoch | 5.00 |\n| Adam | 1.00 |")
     nothing_kept = [{**row, "files_kept": 0} for row in made_up["fits"]]
     assert "would not take them back" in tables.whole_fits(nothing_kept)
@@ -290,11 +292,11 @@ def test_pictures_and_tables_get_into_the_page(made_up, tmp_path):
     (tmp_path / "images").mkdir()
     parts = "".join(f"<!-- speed: {name} -->\nold\n<!-- end of speed -->\n" for name in made_up)
     (tmp_path / "speed.md").write_text(f"Before.\n{parts}<!-- scale: other -->\nkept\n<!-- end of scale -->\n")
-    publish.publish(made_up, tmp_path)
+    speed.SPEED.publish(made_up, tmp_path)
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert page.startswith("Before.") and "old" not in page and "kept" in page
-    assert publish.filled(page, made_up) == page
-    for name in publish.PICTURES:
+    assert speed.SPEED.filled(page, made_up) == page
+    for name in speed.SPEED.pictures:
         assert f"images/speed-{name}.png" in page and (tmp_path / "images" / f"speed-{name}.png").stat().st_size
 
 
@@ -302,7 +304,7 @@ def test_the_page_and_the_printed_tables_are_those_of_the_results():
     path = ROOT / "benchmarks" / "results" / "speed.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
-    assert publish.filled(page, results) == page
+    assert speed.SPEED.filled(page, results) == page
     for name in ("machine", "epochs", "fits", "roofline", "parts"):
         assert f"<!-- speed: {name} -->" in page
     if results:
@@ -313,11 +315,8 @@ def test_the_page_and_the_printed_tables_are_those_of_the_results():
 
 
 @pytest.fixture
-def speed(monkeypatch, tmp_path):
+def program(monkeypatch, tmp_path):
     """The program, run on ``results.json``, with measurements that take no time; and what it measured."""
-    spec = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks" / "speed.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     done = []
 
     def epochs(name, n_rounds, share):
@@ -336,28 +335,28 @@ def speed(monkeypatch, tmp_path):
         done.clear()
         path = str(tmp_path / "results.json")
         monkeypatch.setattr("sys.argv", ["speed.py", "--problems", "linear", "--results", path, *words])
-        module.main()
+        speed.main()
         return done, json.loads((tmp_path / "results.json").read_text())
 
     return run
 
 
-def test_a_run_is_kept_and_resumed(speed, capsys):
+def test_a_run_is_kept_and_resumed(program, capsys):
     words = ["--parts", "epochs", "fits"]
-    done, results = speed(*words, "--rounds", "2")
+    done, results = program(*words, "--rounds", "2")
     assert done == ["round", "round", "fits"] and len(results["fits"]) == 3
-    assert speed(*words, "--rounds", "3")[0] == ["round"]
-    done, results = speed(*words, "--rounds", "1", "--again")
+    assert program(*words, "--rounds", "3")[0] == ["round"]
+    done, results = program(*words, "--rounds", "1", "--again")
     assert done == ["round", "fits"] and len(results["epochs"]) == 1 and len(results["fits"]) == 3
-    assert speed("--print")[0] == []
+    assert program("--print")[0] == []
     assert "first fit on a machine" in capsys.readouterr().out
 
 
-def test_results_of_two_machines_are_not_mixed(speed, monkeypatch):
-    speed("--parts", "fits")
+def test_results_of_two_machines_are_not_mixed(program, monkeypatch):
+    program("--parts", "fits")
     monkeypatch.setattr(machine, "processor", lambda: "another")
     with pytest.raises(SystemExit, match="another"):
-        speed("--parts", "epochs")
+        program("--parts", "epochs")
 
 
 def test_what_is_missing_is_named(monkeypatch):
