@@ -3,11 +3,12 @@
 The covariance is then Toeplitz, and two exact descriptions of it meet:
 
 * **Short length-scales** (up to 1/48 of the record): the spectrum is known in closed form and ``cepstral`` holds.
-* **Long length-scales.** The RBF spectrum falls so fast that K - xi I has fewer than 2 x 97 modes above rounding: the
-  trigonometric ones of a circle long enough that the kernel cannot see itself around it (circulant embedding,
-  Dietrich & Newsam 1997). The Gram matrix of these modes on the grid has a closed form (Dirichlet's kernel) and
-  splits into an even and an odd half about the middle of the record; the matrix determinant and inversion lemmas
-  do the rest. The modes are reached by a chirp transform (Bluestein 1970), so nothing of size T x modes is stored.
+* **Long length-scales.** The RBF spectrum falls so fast that K - xi I has fewer than 2 x 97 modes above rounding, and
+  the fewer the longer the length-scale: the trigonometric ones of a circle long enough that the kernel cannot see
+  itself around it (circulant embedding, Dietrich & Newsam 1997). The Gram matrix of these modes on the grid has a
+  closed form (Dirichlet's kernel) and splits into an even and an odd half about the middle of the record; the matrix
+  determinant and inversion lemmas do the rest. The modes are reached by a chirp transform (Bluestein 1970), so nothing
+  of size T x modes is stored.
 
 Everything here counts time in samples and is differentiable in all arguments.
 """
@@ -15,6 +16,8 @@ Everything here counts time in samples and is differentiable in all arguments.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -30,33 +33,48 @@ from stradiff.model.priors.kernels import rbf_spectrum
 Scalar = Float[Array, ""]
 
 SHORT_FRACTION = 1 / 48  # measured: at 1/48 of T both descriptions hold to 1e-9 for xi/sigma_f^2 >= 1e-6
-HARMONICS = 96  # modes of the long description; carries length-scales from T/48 up down to xi/sigma_f^2 = 1e-7
+HARMONICS = (96, 52, 26)  # modes of the long description: the first carry length-scales from T/48 up, .. (``reach``)
 SHORTEST = 1e-3  # samples; neighbours correlate by nothing, and K is a multiple of I
 CIRCLE = 9.0  # length-scales of padding on the circle: exp(-9^2 / 2) is below rounding
-SMALLEST_NUGGET = 1e-7  # xi / sigma_f^2 below which this module is not used (see HARMONICS)
+SMALLEST_NUGGET = 1e-7  # xi / sigma_f^2 down to which these modes suffice; below, this module is not used
 
 
 def log_det_and_quadratic(
     source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar
 ) -> tuple[Scalar, Scalar]:
     """log|K| and s' K^-1 s (the varying parts of Eq. 20), ``length_scale`` in samples."""
-    border = SHORT_FRACTION * source.shape[0]
+    n_samples = source.shape[0]
+    borders = [reach(n_modes) * n_samples for n_modes in HARMONICS]
 
     def short(length_scale: Scalar) -> tuple[Scalar, Scalar]:
-        inside = jnp.clip(length_scale, SHORTEST, border)
+        inside = jnp.clip(length_scale, SHORTEST, borders[0])
         spectrum = lambda omega: jitter + variance * rbf_spectrum(omega, inside)  # noqa: E731
-        return cepstral.log_det_and_quadratic(source, cepstral.cepstrum_of(spectrum, source.shape[0]))
+        return cepstral.log_det_and_quadratic(source, cepstral.cepstrum_of(spectrum, n_samples))
 
-    def long(length_scale: Scalar) -> tuple[Scalar, Scalar]:
-        return _long(source, jnp.maximum(length_scale, border), variance, jitter)
+    def long(n_modes: int, border: float, length_scale: Scalar) -> tuple[Scalar, Scalar]:
+        return _long(source, jnp.maximum(length_scale, border), variance, jitter, n_modes)
 
-    return jax.lax.cond(length_scale <= border, short, long, length_scale)
+    described: list[Callable[[Scalar], tuple[Scalar, Scalar]]] = [short]
+    described += [partial(long, *one) for one in zip(HARMONICS, borders, strict=True)]
+    result: tuple[Scalar, Scalar] = jax.lax.switch(jnp.sum(length_scale > np.array(borders)), described, length_scale)
+    return result
 
 
-def _long(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar) -> tuple[Scalar, Scalar]:
+def reach(n_modes: int) -> float:
+    """Shortest length-scale, in lengths of the record, that so many modes describe.
+
+    A mode h of the circle of T + 9 l samples (CIRCLE) has the variance exp(-(2 pi h l / (T + 9 l))^2 / 2) of the
+    zeroth: the last of every number of modes the same at its shortest length-scale.
+    """
+    return 1.0 / ((1.0 / SHORT_FRACTION + CIRCLE) * n_modes / HARMONICS[0] - CIRCLE)
+
+
+def _long(
+    source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar, n_modes: int
+) -> tuple[Scalar, Scalar]:
     # The circle is a choice of basis: the result does not depend on it, so no gradient goes through it.
     step = jax.lax.stop_gradient(2.0 * jnp.pi / (source.shape[0] + CIRCLE * length_scale))
-    return of_modes(source, _mode_weights(length_scale, variance, step), step, jitter)
+    return of_modes(source, _mode_weights(length_scale, variance, step, n_modes), step, jitter)
 
 
 def of_modes(
@@ -76,9 +94,9 @@ def of_modes(
     return log_det, 2.0 * solution @ source - jitter * jnp.sum(solution**2) - spread
 
 
-def _mode_weights(length_scale: Scalar, variance: Scalar, step: Scalar) -> Float[Array, " h"]:
+def _mode_weights(length_scale: Scalar, variance: Scalar, step: Scalar, n_modes: int) -> Float[Array, " h"]:
     """Variance of the cosine (and sine) of each angle: the kernel's spectrum on the circle."""
-    order = jnp.arange(HARMONICS + 1)
+    order = jnp.arange(n_modes + 1)
     density = math.sqrt(2.0 * math.pi) * length_scale * jnp.exp(-0.5 * (length_scale * step * order) ** 2)
     # The floor, far below rounding, keeps the square root of a vanished mode differentiable.
     return jnp.maximum(jnp.where(order == 0, 1.0, 2.0) * variance * density * step / (2.0 * jnp.pi), 1e-200)
