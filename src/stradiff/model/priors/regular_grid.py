@@ -16,7 +16,6 @@ Everything here counts time in samples and is differentiable in all arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -33,48 +32,35 @@ from stradiff.model.priors.kernels import rbf_spectrum
 Scalar = Float[Array, ""]
 
 SHORT_FRACTION = 1 / 48  # measured: at 1/48 of T both descriptions hold to 1e-9 for xi/sigma_f^2 >= 1e-6
-HARMONICS = (96, 52, 26)  # modes of the long description: the first carry length-scales from T/48 up, .. (``reach``)
+HARMONICS = 96  # modes of the long description; carries length-scales from T/48 up down to xi/sigma_f^2 = 1e-7
 SHORTEST = 1e-3  # samples; neighbours correlate by nothing, and K is a multiple of I
 CIRCLE = 9.0  # length-scales of padding on the circle: exp(-9^2 / 2) is below rounding
-SMALLEST_NUGGET = 1e-7  # xi / sigma_f^2 down to which these modes suffice; below, this module is not used
+FEWER = (26, 52, 72)  # modes that matrices are factorised for, where the rest has vanished: VANISHED of the greatest
+VANISHED = 5e-25  # what the last mode has at the shortest length-scale that HARMONICS carries
+SMALLEST_NUGGET = 1e-7  # xi / sigma_f^2 below which this module is not used (see HARMONICS)
 
 
 def log_det_and_quadratic(
     source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar
 ) -> tuple[Scalar, Scalar]:
     """log|K| and s' K^-1 s (the varying parts of Eq. 20), ``length_scale`` in samples."""
-    n_samples = source.shape[0]
-    borders = [reach(n_modes) * n_samples for n_modes in HARMONICS]
+    border = SHORT_FRACTION * source.shape[0]
 
     def short(length_scale: Scalar) -> tuple[Scalar, Scalar]:
-        inside = jnp.clip(length_scale, SHORTEST, borders[0])
+        inside = jnp.clip(length_scale, SHORTEST, border)
         spectrum = lambda omega: jitter + variance * rbf_spectrum(omega, inside)  # noqa: E731
-        return cepstral.log_det_and_quadratic(source, cepstral.cepstrum_of(spectrum, n_samples))
+        return cepstral.log_det_and_quadratic(source, cepstral.cepstrum_of(spectrum, source.shape[0]))
 
-    def long(n_modes: int, border: float, length_scale: Scalar) -> tuple[Scalar, Scalar]:
-        return _long(source, jnp.maximum(length_scale, border), variance, jitter, n_modes)
+    def long(length_scale: Scalar) -> tuple[Scalar, Scalar]:
+        return _long(source, jnp.maximum(length_scale, border), variance, jitter)
 
-    described: list[Callable[[Scalar], tuple[Scalar, Scalar]]] = [short]
-    described += [partial(long, *one) for one in zip(HARMONICS, borders, strict=True)]
-    result: tuple[Scalar, Scalar] = jax.lax.switch(jnp.sum(length_scale > np.array(borders)), described, length_scale)
-    return result
+    return jax.lax.cond(length_scale <= border, short, long, length_scale)
 
 
-def reach(n_modes: int) -> float:
-    """Shortest length-scale, in lengths of the record, that so many modes describe.
-
-    A mode h of the circle of T + 9 l samples (CIRCLE) has the variance exp(-(2 pi h l / (T + 9 l))^2 / 2) of the
-    zeroth: the last of every number of modes the same at its shortest length-scale.
-    """
-    return 1.0 / ((1.0 / SHORT_FRACTION + CIRCLE) * n_modes / HARMONICS[0] - CIRCLE)
-
-
-def _long(
-    source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar, n_modes: int
-) -> tuple[Scalar, Scalar]:
+def _long(source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar) -> tuple[Scalar, Scalar]:
     # The circle is a choice of basis: the result does not depend on it, so no gradient goes through it.
     step = jax.lax.stop_gradient(2.0 * jnp.pi / (source.shape[0] + CIRCLE * length_scale))
-    return of_modes(source, _mode_weights(length_scale, variance, step, n_modes), step, jitter)
+    return of_modes(source, _mode_weights(length_scale, variance, step), step, jitter)
 
 
 def of_modes(
@@ -82,42 +68,73 @@ def of_modes(
 ) -> tuple[Scalar, Scalar]:
     """log|K| and s' K^-1 s of K_ij = sum_h weight_h cos(h step (i - j)) + xi delta_ij, h = 0 .. up to some hundred."""
     n_samples, n_modes = source.shape[0], weight.shape[0]
-    matrices = _capacitances(jnp.sqrt(weight / jitter), step, n_samples)
-    factors = [jax.lax.stop_gradient(jnp.linalg.cholesky(matrix)) for matrix in matrices]
-    log_det = n_samples * jnp.log(jitter)
-    log_det += sum(_log_det(matrix, factor) for matrix, factor in zip(matrices, factors, strict=True))
+    scale, overlap = jnp.sqrt(weight / jitter), _dirichlet(step * jnp.arange(2 * n_modes - 1), n_samples)
+    found = _factorised(*jax.lax.stop_gradient((scale, overlap)))
+    log_det = n_samples * jnp.log(jitter) + found.log_det
+    for here, slope in zip((scale, overlap), found.slopes, strict=True):
+        log_det += slope @ (here - jax.lax.stop_gradient(here))
     chirp = _chirp(step, n_samples, n_modes)
-    solution = jax.lax.stop_gradient(_solve(source, weight, jitter, chirp, factors))
+    solution = jax.lax.stop_gradient(_solve(source, weight, jitter, chirp, found.factors))
     # 2 s'u - u'Ku is s'K^-1 s at u = K^-1 s, is stationary there (errors of u enter squared) and carries the
     # exact gradient, 2 u for s and -u' dK u for the parameters, without differentiating the solve.
     spread = jnp.sum(weight * sum(mode**2 for mode in _modes(solution, chirp)))
     return log_det, 2.0 * solution @ source - jitter * jnp.sum(solution**2) - spread
 
 
-def _mode_weights(length_scale: Scalar, variance: Scalar, step: Scalar, n_modes: int) -> Float[Array, " h"]:
+def _mode_weights(length_scale: Scalar, variance: Scalar, step: Scalar) -> Float[Array, " h"]:
     """Variance of the cosine (and sine) of each angle: the kernel's spectrum on the circle."""
-    order = jnp.arange(n_modes + 1)
+    order = jnp.arange(HARMONICS + 1)
     density = math.sqrt(2.0 * math.pi) * length_scale * jnp.exp(-0.5 * (length_scale * step * order) ** 2)
     # The floor, far below rounding, keeps the square root of a vanished mode differentiable.
     return jnp.maximum(jnp.where(order == 0, 1.0, 2.0) * variance * density * step / (2.0 * jnp.pi), 1e-200)
 
 
-def _capacitances(scale: Float[Array, " h"], step: Scalar, n_samples: int) -> tuple[Array, Array]:
+class Factorised(NamedTuple):
+    """What is wanted of I + D G D, the capacitances of the cosines and of the sines."""
+
+    log_det: Scalar
+    slopes: tuple[Float[Array, " h"], Float[Array, " a"]]
+    """Gradient of ``log_det`` in the diagonal of D and in the overlaps of which G is made."""
+    factors: tuple[Float[Array, "h h"], Float[Array, "k k"]]
+    """Cholesky's."""
+
+
+def _factorised(scale: Float[Array, " h"], overlap: Float[Array, " a"]) -> Factorised:
+    """Of both capacitances, at the cost of the modes that have not vanished; those that have are an identity."""
+    n_modes = scale.shape[0]
+
+    def of(n_there: int, scale: Float[Array, " h"], overlap: Float[Array, " a"]) -> Factorised:
+        matrices, back = jax.vjp(_capacitances, scale[:n_there], overlap[: 2 * n_there - 1])
+        factors = tuple(map(jnp.linalg.cholesky, matrices))
+        inverses = tuple(cho_solve((factor, True), jnp.eye(factor.shape[0])) for factor in factors)
+        log_det = 2.0 * sum(jnp.sum(jnp.log(jnp.diagonal(factor))) for factor in factors)
+        by_scale, by_overlap = back(inverses)  # d log|B| = tr(B^-1 dB)
+        slopes = jnp.pad(by_scale, (0, n_modes - n_there)), jnp.pad(by_overlap, (0, 2 * (n_modes - n_there)))
+        whole = [jnp.eye(n_modes - odd).at[: n_there - odd, : n_there - odd].set(factors[odd]) for odd in (0, 1)]
+        return Factorised(jnp.asarray(log_det), slopes, (whole[0], whole[1]))
+
+    sizes = [*(size for size in FEWER if size < n_modes), n_modes]
+    n_there = 1 + jnp.max(jnp.where(scale**2 > VANISHED * jnp.max(scale**2), jnp.arange(n_modes), 0))
+    which = jnp.sum(n_there > np.array(sizes[:-1], int))
+    result: Factorised = jax.lax.switch(which, [partial(of, size) for size in sizes], scale, overlap)
+    return result
+
+
+def _capacitances(scale: Float[Array, " h"], overlap: Float[Array, " a"]) -> tuple[Array, Array]:
     """I + D G D of the cosines and of the sines (without the zeroth), G their Gram matrix on the grid."""
-    order = np.arange(scale.shape[0])
-    overlap = _dirichlet(step * jnp.arange(2 * scale.shape[0] - 1), n_samples)
-    difference, total = overlap[np.abs(order[:, None] - order)], overlap[order[:, None] + order]
+    n_modes = scale.shape[0]
+    difference = _rows(jnp.concatenate([overlap[:n_modes], overlap[n_modes - 1 : 0 : -1]]), n_modes, -1)
+    total = _rows(overlap, n_modes, 1)
     scaled = 0.5 * scale[:, None] * scale[None, :]
-    identity = jnp.eye(scale.shape[0])
+    identity = jnp.eye(n_modes)
     cosines, sines = identity + scaled * (difference + total), identity + scaled * (difference - total)
     return cosines, sines[1:, 1:]
 
 
-def _log_det(matrix: Float[Array, "h h"], factor: Float[Array, "h h"]) -> Scalar:
-    """log|B| from its Cholesky factor, with the gradient B^-1: ten times cheaper than through the factor."""
-    inverse = jax.lax.stop_gradient(cho_solve((factor, True), jnp.eye(matrix.shape[0])))
-    first_order = jnp.sum(inverse * (matrix - jax.lax.stop_gradient(matrix)))
-    return 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor))) + first_order
+def _rows(circle: Float[Array, " P"], n_rows: int, shift: int) -> Float[Array, "h h"]:
+    """``circle[(shift * i + j) % P]`` for i, j below ``n_rows``, without picking elements one by one."""
+    length = circle.shape[0] + shift
+    return jnp.tile(circle, n_rows + 1)[: n_rows * length].reshape(n_rows, length)[:, :n_rows]
 
 
 def _solve(
@@ -125,7 +142,7 @@ def _solve(
     weight: Float[Array, " h"],
     jitter: Scalar,
     chirp: Chirp,
-    factors: list[Array],
+    factors: tuple[Array, Array],
 ) -> Float[Array, " T"]:
     """K^-1 s = (s - M D (I + D G D)^-1 D M' s) / xi, M the modes, D^2 = weight / xi (inversion lemma)."""
     scale = jnp.sqrt(weight / jitter)
