@@ -15,12 +15,12 @@ stopped and resumed. The machine should have nothing else to do.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from scaling import epochs, fits, long, network, prior, tables, workers
 from scaling.one_process import fresh
 from scaling.plots import PICTURES
-from timed import Results, Timed
+from timed import Row, Timed
 
 MEASURED = {"prior": prior, "epochs": epochs, "fits": fits, "long": long, "network": network, "workers": workers}
 SCALE = Timed("scale", tuple(MEASURED), ("stradiff", "jax", "numpy", "scipy"), tables, PICTURES)
@@ -28,21 +28,15 @@ SCALE = Timed("scale", tuple(MEASURED), ("stradiff", "jax", "numpy", "scipy"), t
 
 def main() -> None:
     """Measure what is asked for and is not there yet; print the tables."""
-    arguments = SCALE.options(__doc__).parse_args()
-    SCALE.run(arguments, measure, anew=arguments.again and set(arguments.parts) == set(SCALE.parts))
+    SCALE.run(SCALE.options(__doc__).parse_args(), lacking)
 
 
-def measure(results: Results, keep: Callable[[], None], arguments: argparse.Namespace) -> None:
-    """Every case of every part that is missing, kept as it comes."""
-    for name in arguments.parts:
-        rows = results.setdefault(name, [])
-        if arguments.again:
-            rows.clear()
-        for case in MEASURED[name].cases(arguments.quick):
-            if not any(row["case"] == case for row in rows):
-                rows.append(fresh(name, case, MEASURED[name].LIMIT))
-                keep()
-                print(name, tables.words(case), "measured", flush=True)
+def lacking(part: str, there: list[Row], arguments: argparse.Namespace) -> Iterator[Row]:
+    """Every case of a part that is not there, each in a process of its own."""
+    for case in MEASURED[part].cases(arguments.quick):
+        if not any(row["case"] == case for row in there):
+            yield fresh(part, case, MEASURED[part].LIMIT)
+            print(part, tables.words(case), "measured", flush=True)
 
 
 if __name__ == "__main__":

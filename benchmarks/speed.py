@@ -17,12 +17,12 @@ else to do.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from pace import fits, parts, roofline, rounds, tables
 from pace.plots import PICTURES
 from pace.problem import MAPS
-from timed import Results, Timed
+from timed import Row, Timed
 
 SPEED = Timed("speed", ("epochs", "fits", "roofline", "parts"), ("stradiff", "jax", "torch", "numpy"), tables, PICTURES)
 ROUNDS, QUICK_ROUNDS, QUICK_SHARE, QUICK_EPOCHS = 7, 1, 0.2, 300
@@ -34,27 +34,21 @@ def main() -> None:
     options.add_argument("--problems", nargs="+", choices=MAPS, default=list(MAPS))
     options.add_argument("--rounds", type=int, help=f"of the epochs, each of the three in turn (default: {ROUNDS})")
     arguments = options.parse_args()
-    everything = set(arguments.parts) == set(SPEED.parts) and set(arguments.problems) == set(MAPS)
     if "epochs" in arguments.parts and not arguments.print:
         rounds.check_installed()
-    SPEED.run(arguments, measure, anew=arguments.again and everything)
+    SPEED.run(arguments, lacking, asked=lambda row: row["problem"] in arguments.problems)
 
 
-def measure(results: Results, keep: Callable[[], None], arguments: argparse.Namespace) -> None:
-    """Every part of every problem that is missing, kept as it comes."""
-    for name in arguments.parts:
-        if arguments.again:
-            results[name] = [row for row in results.get(name, []) if row["problem"] not in arguments.problems]
-        rows = results.setdefault(name, [])
-        for problem in arguments.problems:
-            there = [row for row in rows if row["problem"] == problem]
-            for row in missing(name, problem, len(there), arguments):
-                rows.append(row)
-                keep()
-                print(name, problem, "measured", flush=True)
+def lacking(part: str, there: list[Row], arguments: argparse.Namespace) -> Iterator[Row]:
+    """Rows of a part that are not there, for every problem asked for."""
+    for problem in arguments.problems:
+        n_there = sum(row["problem"] == problem for row in there)
+        for row in missing(part, problem, n_there, arguments):
+            yield row
+            print(part, problem, "measured", flush=True)
 
 
-def missing(name: str, problem: str, n_there: int, arguments: argparse.Namespace) -> Iterator[dict]:
+def missing(name: str, problem: str, n_there: int, arguments: argparse.Namespace) -> Iterator[Row]:
     """The rows that a part still lacks, measured one after the other; a fit's situations come together."""
     if name == "epochs":
         wanted = arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS)

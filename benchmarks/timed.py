@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ PAGE = "speed.md"
 BUSY = 0.5  # load average from which a warning is due
 
 Results = dict[str, Any]
+Row = dict[str, Any]
 
 
 class Timed(NamedTuple):
@@ -52,20 +53,25 @@ class Timed(NamedTuple):
     def run(
         self,
         arguments: argparse.Namespace,
-        measure: Callable[[Results, Callable[[], None], argparse.Namespace], None],
-        *,
-        anew: bool,
+        lacking: Callable[[str, list[Row], argparse.Namespace], Iterator[Row]],
+        asked: Callable[[Row], bool] = lambda row: True,
     ) -> None:
-        """Measure what is asked for and is not there yet; print the tables. ``anew``: nothing that is there will stay.
+        """Measure what is asked for and is not there yet; print the tables.
 
-        ``measure`` adds to the results, and calls what it is given whenever they should be kept.
+        ``lacking(part, rows, arguments)`` measures what a part lacks beside the rows that are there; each is kept as it
+        comes. ``asked``: whether a row is among those that ``--again`` puts aside.
         """
         name = f"{self.name}{'-quick' if arguments.quick else ''}.json"
         path = arguments.results or ROOT / "benchmarks" / "results" / name
         results: Results = json.loads(path.read_text()) if path.exists() else {}
-        if not arguments.print:
-            results["machine"] = here(results.get("machine"), self.libraries, anew)
-            measure(results, lambda: write(results, path), arguments)
+        for part in [] if arguments.print else arguments.parts:
+            rows = [row for row in results.get(part, []) if not (arguments.again and asked(row))]
+            machines = results.setdefault("machine", {})
+            found = here(part, machines.get(part) if rows else None, self.libraries)
+            for row in lacking(part, list(rows), arguments):
+                rows.append(row)
+                results[part], machines[part] = rows, found
+                write(results, path)
         text = self.tables.page(results)
         path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
         print(text)
@@ -96,8 +102,8 @@ class Timed(NamedTuple):
         return f"images/{self.name}-{part}.png"
 
 
-def here(there: dict[str, Any] | None, libraries: Sequence[str], anew: bool) -> dict[str, Any]:
-    """What this machine is, and how busy; refuses to go on with the results of another one, unless all go ``anew``."""
+def here(part: str, there: dict[str, Any] | None, libraries: Sequence[str]) -> dict[str, Any]:
+    """What this machine is, and how busy; refuses to go on with a part that was measured on another one."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     found: dict[str, Any] = {
         "processor": machine.processor(),
@@ -105,10 +111,10 @@ def here(there: dict[str, Any] | None, libraries: Sequence[str], anew: bool) -> 
         "versions": versions(libraries),
     }
     known = {name: value for name, value in (there or found).items() if name in found}
-    if known != found and not anew:
+    if known != found:
         raise SystemExit(
-            f"The results there are of {known}, this is {found}: name another file (--results), or measure everything "
-            "anew (--again)."
+            f"What there is of part {part} was measured on {known}, this is {found}: name another file (--results), or "
+            f"measure all of the part anew (--parts {part} --again)."
         )
     if load > BUSY:
         print(f"This machine is busy (load average {load:.1f}): times will be too long, and their ratios unsteady.")

@@ -12,6 +12,13 @@ from pace import fits, roofline
 from pace.rounds import LIBRARY, MODULES
 
 RUN = 10_000  # epochs of the paper
+TITLES = {
+    "machine": "Machine",
+    "epochs": "An epoch",
+    "fits": "A whole fit",
+    "roofline": "What the machine allows",
+    "parts": "Where an epoch goes",
+}
 MIXINGS = {"linear": "linear mixing", "leaky_relu": "leaky-ReLU mixing, the map a network"}
 
 Results = dict[str, Any]
@@ -20,22 +27,29 @@ Row = dict[str, Any]
 
 def page(results: Results) -> str:
     """Everything there is."""
-    titles = {"machine": "Machine", "epochs": "An epoch", "fits": "A whole fit"}
-    titles |= {"roofline": "What the machine allows", "parts": "Where an epoch goes"}
-    return "\n\n".join(f"## {title}\n\n{part(name, results)}" for name, title in titles.items())
+    return "\n\n".join(f"## {title}\n\n{part(name, results)}" for name, title in TITLES.items())
 
 
 def part(name: str, results: Results) -> str:
     """One part by its name."""
-    tables = {"machine": machine, "epochs": epochs, "fits": whole_fits, "roofline": allowed, "parts": profile}
+    tables = {"machine": machines, "epochs": epochs, "fits": whole_fits, "roofline": allowed, "parts": profile}
     found = results.get(name)
     return tables[name](found) if found else NOT_RUN
 
 
-def machine(facts: Row) -> str:
-    """Where it was measured, with what."""
+def machines(found: dict[str, Row]) -> str:
+    """Where the parts were measured, with what; a line for each machine where there are several."""
+    told = {part: _machine(facts) for part, facts in found.items()}
+    every = sorted(set(told.values()))
+    if len(every) == 1:
+        return f"Measured on {every[0]}."
+    parts_of = {one: ", ".join(f"`{part}`" for part in told if told[part] == one) for one in every}
+    return "Measured by parts:\n\n" + "\n".join(f"* {parts_of[one]}: {one}." for one in every)
+
+
+def _machine(facts: Row) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    return f"Measured on {facts['cores']} cores of this processor: {facts['processor']}; {libraries}."
+    return f"{facts['cores']} cores of this processor: {facts['processor']}; {libraries}"
 
 
 def epochs(rows: Sequence[Row]) -> str:

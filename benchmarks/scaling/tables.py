@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from pace.tables import machine
+from pace.tables import machines
 from pages import NOT_RUN
 
 from scaling import expect, prior_tables
@@ -130,7 +130,7 @@ def _cluster(row: Row, first: Row) -> list[str]:
 
 
 PARTS: dict[str, tuple[str, tuple[str, ...], Callable[[Any], str]]] = {
-    "machine": ("Machine", (), machine),
+    "machine": ("Machine", (), machines),
     "expect": ("What to expect", ("fits", "long"), expect.expected),
     "prior": ("The prior", ("prior",), prior_tables.timed),
     "exact": ("The prior, against the dense solver", ("prior",), prior_tables.checked),

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 AUTO, BENT, STRAIGHT = "auto", "mlp", "linear"
 KIND = "linear-suffices"
 SENTENCE = (
-    "mixing='auto' took the linear map: a network explained less beyond the best linear map than the noise that is "
-    "assumed."
+    "mixing='auto' took the linear map: a network explained no more beyond the best linear map than noise can account "
+    "for."
 )
 
 
 def as_bent_as_needed(fit: Callable[..., StrADiff]) -> Callable[..., StrADiff]:
     """``StrADiff.fit`` that also understands ``mixing="auto"``.
 
-    A network is fitted first. Where its bent part explains less than the noise (the finding ``linear-suffices``) the
-    linear map is fitted instead; a fit that was interrupted is kept as it is. The checkpoint of the linear fit stands
-    beside the other's, with ``.linear`` behind its name.
+    A network is fitted first. Where its bent part explains no more than noise can (the finding ``linear-suffices``)
+    the linear map is fitted instead; a fit that was interrupted is kept as it is. The checkpoint of the linear fit
+    stands beside the other's, with ``.linear`` behind its name.
     """
 
     @functools.wraps(fit)

@@ -128,6 +128,9 @@ def cluster_row(name, seconds, digests=("a", "b")):
     return {"case": case, "seconds": seconds, "done": 2, "errors": [], "work": [3.0, 5.0], "digests": list(digests)}
 
 
+ABACUS = {"processor": "Abacus", "cores": 2, "versions": {"jax": "1.0"}, "load_before": 0.0}
+
+
 @pytest.fixture
 def made_up():
     slow = {"case": {"kernel": "periodic", "length": "", "grid": "regular", "T": 10_000}, "stopped": 180.0}
@@ -135,7 +138,7 @@ def made_up():
     check = {"case": {"kernel": "rbf", "length": "", "grid": "regular", "T": 2000, "check": True}, **errors}
     branches = {"mcc": [0.99, 0.97], "seconds": [10.0, 20.0], "epochs": [900, 1100]}
     return {
-        "machine": {"processor": "Abacus", "cores": 2, "versions": {"jax": "1.0"}, "load_before": 0.0},
+        "machine": {"fits": ABACUS},
         "prior": [prior_row(1000), prior_row(10_000), slow, check],
         "epochs": [epoch_row(1000, 0.01, 1), epoch_row(100_000, 0.1, 10), {**epoch_row(1, 1, 1), "line": "T"}][:2],
         "fits": [fit_row(10_000), fit_row(1000), {"case": fit_row(9)["case"], "failed": -9}],
@@ -227,8 +230,12 @@ def test_a_run_is_kept_and_resumed(program, capsys):
     assert "What to expect" in capsys.readouterr().out
 
 
-def test_results_of_two_machines_are_not_mixed(program, monkeypatch):
+def test_a_part_is_of_one_machine(program, monkeypatch):
     program("--parts", "long")
     monkeypatch.setattr(machine, "processor", lambda: "another")
     with pytest.raises(SystemExit, match="another"):
-        program("--parts", "fits")
+        program("--parts", "long")
+    machines = program("--parts", "fits")[1]["machine"]
+    assert machines["fits"]["processor"] == "another" != machines["long"]["processor"]
+    again = program("--parts", "long", "--again")[1]["machine"]
+    assert {one["processor"] for one in again.values()} == {"another"}

@@ -259,10 +259,13 @@ def test_every_part_of_an_epoch_is_timed():
 # --- the page ------------------------------------------------------------------------------------------------
 
 
+ABACUS = {"processor": "Abacus", "cores": 2, "versions": {"jax": "1.0"}, "load_before": 0.0}
+
+
 @pytest.fixture
 def made_up():
     return {
-        "machine": {"processor": "Abacus", "cores": 2, "versions": {"jax": "1.0"}, "load_before": 0.0},
+        "machine": {"fits": ABACUS},
         "epochs": [round_row(8.0, 4.0, 2.0)],
         "fits": [fit_row([0.9, 0.98, 0.981], situation) for situation in fits.SITUATIONS],
         "roofline": [
@@ -286,6 +289,13 @@ def test_tables_say_what_was_measured(made_up):
     assert text.endswith("| the whole epoch | 5.00 |\n| Adam | 1.00 |")
     nothing_kept = [{**row, "files_kept": 0} for row in made_up["fits"]]
     assert "would not take them back" in tables.whole_fits(nothing_kept)
+
+
+def test_every_machine_is_named():
+    abacus, other = tables.machines({"fits": ABACUS}), {**ABACUS, "processor": "Slide rule"}
+    assert abacus == "Measured on 2 cores of this processor: Abacus; jax 1.0."
+    text = tables.machines({"epochs": ABACUS, "fits": other, "parts": ABACUS})
+    assert "* `epochs`, `parts`: 2 cores of this processor: Abacus" in text and "* `fits`: 2 cores" in text
 
 
 def test_pictures_and_tables_get_into_the_page(made_up, tmp_path):
@@ -352,11 +362,15 @@ def test_a_run_is_kept_and_resumed(program, capsys):
     assert "first fit on a machine" in capsys.readouterr().out
 
 
-def test_results_of_two_machines_are_not_mixed(program, monkeypatch):
+def test_a_part_is_of_one_machine(program, monkeypatch):
     program("--parts", "fits")
     monkeypatch.setattr(machine, "processor", lambda: "another")
     with pytest.raises(SystemExit, match="another"):
-        program("--parts", "epochs")
+        program("--parts", "fits")
+    machines = program("--parts", "epochs")[1]["machine"]
+    assert machines["epochs"]["processor"] == "another" != machines["fits"]["processor"]
+    again = program("--parts", "fits", "--again")[1]["machine"]
+    assert {one["processor"] for one in again.values()} == {"another"}
 
 
 def test_what_is_missing_is_named(monkeypatch):

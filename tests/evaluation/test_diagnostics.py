@@ -149,6 +149,17 @@ def test_linear_suffices_where_the_map_is_linear(kind, fires):
     assert all(f.severity == "note" for f in found)
 
 
+@pytest.mark.parametrize(("kind", "fires"), [("linear", True), ("leaky_relu", False)])
+def test_noise_is_not_taken_for_bending(kind, fires):
+    """The bent map explains all of the noise, four per cent of the variance; a gap changes nothing."""
+    made = simulate(kind, noise=0.2, seed=101)
+    values = made.recording.values.copy()
+    fitted = values.copy()
+    values[100:110, 0] = np.nan
+    found = linear_suffices(values, made.sources, fitted, nu_y=0.01)
+    assert [f.kind for f in found] == ["linear-suffices"] * fires
+
+
 def test_endings():
     def fit(**how):  # without a model, which nobody looks at
         made = object.__new__(Fit)
