@@ -214,5 +214,5 @@ class _Loop:
 
 def present_sources(model: Model) -> np.ndarray:
     """``(T, n)`` at the mean start, as the model has them; of several recordings one after the other, bare."""
-    sources = np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
+    sources = np.asarray(model.at_mean()).T
     return sources if model.parts is None else model.parts.bare(sources)

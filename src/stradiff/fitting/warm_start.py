@@ -107,7 +107,7 @@ def priors_of(settings: Settings, n_samples: int) -> PriorBank:
 
 def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Settings) -> Model:
     """The model with the priors its present sources ask for: the likeliest of ``"auto"``, tuned unless told where."""
-    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    sources = model.at_mean()
     if settings.prior != AUTO:
         if settings.length_scale_init is not None:
             return model
@@ -149,7 +149,7 @@ def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
 @eqx.filter_jit
 def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     """The model with its map nearer to explaining the recording, bare, by the sources it starts from."""
-    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    sources = model.at_mean()
     if model.parts is not None:
         sources = sources[:, np.flatnonzero(model.parts.inside)]
     adam = optax.adam(MAP_RATE)

@@ -136,7 +136,7 @@ def posteriors_of(
     parts = model.parts
     assert parts is not None
     model = in_double(model)
-    starts = jnp.moveaxis(parts.divided(model.at(jnp.zeros(model.branches.start.mean.shape))), 1, 0)
+    starts = jnp.moveaxis(parts.divided(model.at_mean()), 1, 0)
     models = model.recordings(padded=True)
     covariance = covariance_of(models[0], None)
     firsts = [parts.rows(number).start for number in range(parts.count)]

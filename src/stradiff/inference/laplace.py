@@ -21,7 +21,7 @@ from scipy.optimize import minimize_scalar
 from stradiff.fitting.volume import log_det_of_precision
 from stradiff.inference.covariance import Covariance, covariance_of
 from stradiff.inference.mixture import Evidence, leakage_left
-from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent_at
+from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent, tangent_at
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen
 
@@ -53,7 +53,7 @@ def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | Non
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
     covariance = covariance_of(model, times)
-    start = model.at(jnp.zeros(model.branches.start.mean.shape))
+    start = model.at_mean()
     nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), covariance)))
     evidence = Evidence(observed, seen, times, covariance, nu)
     mode = evidence.mode(model, start)
@@ -123,9 +123,14 @@ def variance_at_known_map(here: System, keys: Key[Array, " R"]) -> Trajectories:
 def system_about(model: Model, posterior: Posterior, seen: Seen, times: Array | None) -> System:
     """The system about the mode: what draws are made from; it does not depend on the recording's values."""
     model = in_double(model)
-    channels = model.mix(posterior.mode)
-    root = tangent_at(model, posterior.mode, channels, seen).root
-    return system(root, covariance_of(model, times), posterior.nu)
+    # The covariance apart: XLA may run its factorisation beside that of the map, and on two threads both would wait.
+    return _system_about(model, posterior, seen, covariance_of(model, times))
+
+
+@eqx.filter_jit
+def _system_about(model: Model, posterior: Posterior, seen: Seen, covariance: Covariance) -> System:
+    root = tangent(model, posterior.mode, model.mix(posterior.mode), seen).root
+    return system(root, covariance, posterior.nu)
 
 
 def laplace_draws(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]) -> Array:

@@ -149,7 +149,7 @@ def draws_of(
 def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, pieces: Pieces) -> Posterior:
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     model = in_double(model)
-    start = np.asarray(model.at(jnp.zeros(model.branches.start.mean.shape)))
+    start = np.asarray(model.at_mean())
     heard = [_noise(model, start, observed, seen, piece) for piece in pieces.evenly(LISTENED_TO)]
     nu = jnp.float64(np.median(heard))
     mode = np.empty_like(start)

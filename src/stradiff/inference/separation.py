@@ -129,7 +129,7 @@ class Separation:
             raise AttributeError("Only a map of mixing='post_nonlinear' has a curve for each channel.")
         levels = np.linspace(-reach, reach, n_levels)
         with numerics():
-            linear = mixing.matrix @ self.model.at(jnp.zeros_like(self.model.branches.start.mean))
+            linear = mixing.matrix @ self.model.at_mean()
             spread, centre = jnp.std(linear, axis=1)[None, :], jnp.mean(linear, axis=1)[None, :]
             channels = jax.vmap(mixing.curves)(centre + jnp.asarray(levels[:, None]) * spread)
         return levels, self.normaliser.inverse(np.asarray(channels, np.float64))

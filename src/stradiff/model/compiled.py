@@ -22,8 +22,8 @@ from platformdirs import user_cache_path
 
 VARIABLE = "STRADIFF_CACHE"
 OFF = "off"
-LEAST_SECONDS = 0.3  # of compiling: what is quicker is not worth a file
-MOST_BYTES = 1 << 29  # a shape takes about a third of a megabyte; the least used ones go first
+LEAST_SECONDS = 0.02  # of compiling: what is quicker is not worth a file
+MOST_BYTES = 1 << 27  # a shape takes some forty files and two megabytes; the least used ones go first
 REFUSED = "AOT result"  # what XLA's complaint is about
 
 

@@ -76,6 +76,11 @@ class Model(eqx.Module):
         """The sources that standard-normal ``noise`` is mapped to."""
         return self._scaled(self.raw(noise))
 
+    @eqx.filter_jit
+    def at_mean(self) -> Float[Array, "n T"]:
+        """The sources that the mean start is mapped to."""
+        return self.at(jnp.zeros_like(self.branches.start.mean))
+
     def raw(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
         """The same before any standardisation."""
         return self._over_trajectories(Branch.at, noise)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from stradiff.inference import Separation
 from stradiff.model.numerics import numerics
+from stradiff.model.priors import PriorBank
 
 EXACT = 1024  # cycles per record up to which every frequency is visited; beyond, about as many stand for the rest
 
@@ -27,5 +30,10 @@ def record_frequencies(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
 def learned_spectra(separation: Separation, omega: np.ndarray, n_samples: int) -> np.ndarray:
     """Power ``(n, F)`` that the prior of every source has at ``omega``, in the order in which sources are shown."""
     with numerics():
-        raw = separation.model.priors.spectra(jnp.asarray(omega), n_samples)
+        raw = _spectra(separation.model.priors, jnp.asarray(omega), n_samples)
     return np.asarray(raw, np.float64)[separation.readout.order]
+
+
+@eqx.filter_jit
+def _spectra(priors: PriorBank, omega: Array, n_samples: int) -> Array:
+    return priors.spectra(omega, n_samples)
