@@ -1,6 +1,6 @@
 """What a longer recording, more sources, more channels or more of them cost: time and memory, measured.
 
-    python benchmarks/scale.py                      # what is not in the results yet; about five hours on two cores
+    python benchmarks/scale.py                      # what is not in the results yet; about an hour on two quick cores
     python benchmarks/scale.py --parts prior --again
     python benchmarks/scale.py --quick              # small cases, only to see that everything runs
     python benchmarks/scale.py --print --publish    # what is there already, as tables and as a page of the docs
