@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 from contest.plots import ACCENT, GIVEN, PLAIN
@@ -14,20 +15,21 @@ from scaling.one_process import Row
 from scaling.prior_tables import by_kind, ratio
 
 GIBI = 2**30
+MARKERS = "o^sDvP<X>*ph"
 
 
 def draw_prior(rows: Sequence[Row]) -> Figure:
     """FFTs that the value and the gradient take, against T."""
-    figure, panel = plt.subplots(figsize=(8, 4.4), layout="constrained")
-    for here in by_kind([row for row in rows if "seconds" in row]):
+    figure, panel = plt.subplots(figsize=(8.5, 4.8), layout="constrained")
+    for here, marker in zip(by_kind([row for row in rows if "seconds" in row]), cycle(MARKERS)):
         sizes, kind = [row["case"]["T"] for row in here], here[0]["case"]
-        rbf = kind["kernel"] == "rbf"
-        label = ", ".join(word for word in (kind["kernel"], kind["length"]) if word) if rbf else None
+        rbf, irregular = kind["kernel"] == "rbf", kind["grid"] == "irregular"
+        words = (kind["kernel"], kind["length"] if rbf else "", "irregular times" if irregular else "")
+        style = {"marker": marker, "ls": "--" if irregular else "-", "label": ", ".join(filter(None, words))}
         colour, above = (ACCENT, 2) if rbf else (PLAIN, 1)
-        style = {"ls": "--" if kind["grid"] == "irregular" else "-", "zorder": above, "label": label}
-        panel.plot(sizes, [ratio(row) for row in here], marker="o", ms=3, lw=1, color=colour, **style)
+        panel.plot(sizes, [ratio(row) for row in here], ms=5, lw=1, color=colour, zorder=above, **style)
     panel.set(xscale="log", yscale="log", xlabel="samples T", ylabel="real FFTs of length 2T")
-    panel.legend(fontsize=8, frameon=False)
+    figure.legend(fontsize=8, frameon=False, loc="outside right center")
     _plain(panel)
     return figure
 
