@@ -5,7 +5,8 @@
 
 Leaky-ReLU mixing, T = 1000, n = 3, default settings with an MLP map, development seed 100. One fit and several of one
 kind are timed in turn in one process, and their ratio is taken round by round; it counts, not the seconds. "Beside
-each other" is what ``n_restarts`` does, from the warm start to the end; "one program" is a hundred epochs alone.
+each other" is what ``n_restarts`` does, from the warm start to the end; "one program" is a hundred epochs alone. "On
+one core" is one fit in a process that has no second one: eight of these, over two cores, is what eight fits could take.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from typing import Any
 import pages
 
 RESULTS, PAGE = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs" / "speed.md"
-SIZES, ROUNDS, SEED, EPOCHS = (2, 4, 8), 3, 100, 500
-MAPPED, BESIDE = "one program", "beside each other"
+SIZES, ROUNDS, SEED, EPOCHS = (2, 4, 8), 7, 100, 500
+MAPPED, BESIDE, ALONE = "one program", "beside each other", "on one core"
 # Mapped over fits, factorisations become batches of them. Two such batches that XLA runs side by side wait for each
 # other for ever when its pool has as many threads as the machine has cores, two: so it gets more there.
-THREADS = {MAPPED: {"NPROC": "16"}, BESIDE: {}}
+THREADS = {MAPPED: {"NPROC": "16"}, BESIDE: {}, ALONE: {}}
 
 
 def main() -> None:
@@ -40,11 +41,14 @@ def main() -> None:
     parser.add_argument("--way", choices=THREADS, help="measure one way in this process, and print its rows as JSON")
     arguments = parser.parse_args()
     if arguments.way:
-        print(json.dumps(mapped() if arguments.way == MAPPED else beside()))
+        print(json.dumps({MAPPED: mapped, BESIDE: beside, ALONE: alone}[arguments.way]()))
         return
     path = RESULTS / "batch.json"
     if not arguments.print:
-        path.write_text(json.dumps([row for way in THREADS for row in in_a_process(way)], indent=1) + "\n")
+        rows = [row for way in THREADS for row in in_a_process(way)]
+        single = next(row["seconds"] for row in rows if row["way"] == BESIDE)
+        rows[-1] |= dict.fromkeys(("in_single_fits", "worst"), rows[-1]["seconds"] / single)
+        path.write_text(json.dumps(rows, indent=1) + "\n")
     printed = table(json.loads(path.read_text()))
     path.with_suffix(".md").write_text(printed + "\n")
     print(printed)
@@ -98,6 +102,17 @@ def beside() -> list[dict[str, Any]]:
 
     with numerics():
         return in_turn(BESIDE, lambda: fit(observed, None, settings), {size: several(size) for size in SIZES})
+
+
+def alone() -> list[dict[str, Any]]:
+    """One fit in a process that has a single core; what it is in single fits is known once those are there."""
+    from stradiff.fitting import fit
+    from stradiff.model.numerics import numerics
+
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
+    observed, settings = recording()
+    with numerics():
+        return in_turn(ALONE, lambda: fit(observed, None, settings), {})
 
 
 def mapped() -> list[dict[str, Any]]:
