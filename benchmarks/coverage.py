@@ -2,7 +2,7 @@
 
     python benchmarks/coverage.py                       # the whole table, about half an hour on one core
     python benchmarks/coverage.py --cases "model, m = 6" --seeds 0 1 2
-    python benchmarks/coverage.py --print               # the table of the results that are there
+    python benchmarks/coverage.py --print --publish     # the table of the results, and into docs/uncertainty.md
 
 Sources of the cases called "model" are drawn from the default prior itself (RBF, length-scales of 50, 15 and 5 samples,
 xi = 1e-3), mixed linearly, with noise of a tenth of each channel's deviation; T = 1000. There the bands of
@@ -19,16 +19,14 @@ from seed to seed, and its standard error over seeds stands beside it. Results g
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff, matched_correlation, simulate
@@ -42,7 +40,6 @@ from stradiff.model.priors import GaussianProcess
 from stradiff.observations.simulate import Simulation
 from stradiff.observations.sources import standardise
 
-RESULTS = Path(__file__).parent / "results"
 LEVELS = (0.5, 0.8, 0.95)
 T, LENGTH_SCALES, XI, NEARLY_NONE = 1000, (50.0, 15.0, 5.0), 1e-3, 1e-9
 SEEDS = {"model": range(60, 90), "other": range(5)}  # those of "model" below 60 were looked at on the way
@@ -57,26 +54,9 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def main() -> None:
-    """Run what is asked for and is not there yet; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", help="by default 60 to 89 for the model's cases, 0 to 4 else")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--results", type=Path, default=RESULTS / "coverage.json")
-    parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
-    arguments = parser.parse_args()
-    rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
-    if not arguments.print:
-        there = {(row["case"], row["seed"]) for row in rows}
-        for case in arguments.cases:
-            kind = "model" if case.startswith("model") else "other"
-            for seed in arguments.seeds or SEEDS[kind]:
-                if (case, seed) not in there:
-                    rows.append(measure(case, seed))
-                    arguments.results.write_text(json.dumps(rows, indent=0) + "\n")
-                    print(rows[-1], flush=True)
-    arguments.results.with_suffix(".md").write_text(table(rows) + "\n")
-    print(table(rows))
+def seeds_of(case: str) -> range:
+    """Those of the table."""
+    return SEEDS["model" if case.startswith("model") else "other"]
 
 
 def measure(case: str, seed: int) -> dict[str, Any]:
@@ -160,4 +140,15 @@ def _correlation(rows: list[dict[str, Any]], name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    title = "Do the bands hold what they say?"
+    run(
+        __doc__,
+        "coverage",
+        CASES,
+        measure,
+        table,
+        title=title,
+        page="uncertainty.md",
+        kind="coverage",
+        seeds_of=seeds_of,
+    )

@@ -24,10 +24,14 @@ def run(
     title: str,
     page: str,
     kind: str,
+    seeds_of: Callable[[str], Iterable[int]] = lambda case: range(5),
 ) -> None:
-    """Measure what is asked for and is not in ``results/name.json`` yet; print the table, and put it into the page."""
+    """Measure what is asked for and is not in ``results/name.json`` yet; print the table, and put it into the page.
+
+    ``seeds_of(case)`` are the seeds measured where the command line names none.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of those of the table")
     parser.add_argument("--cases", nargs="+", choices=list(cases), default=list(cases))
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / f"{name}.json")
     parser.add_argument("--print", action="store_true", help="print the table of the results that are there")
@@ -35,7 +39,7 @@ def run(
     arguments = parser.parse_args()
     rows: Rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
     there = {(row["case"], row["seed"]) for row in rows}
-    asked = [(case, seed) for seed in arguments.seeds for case in arguments.cases]
+    asked = [(case, seed) for case in arguments.cases for seed in arguments.seeds or seeds_of(case)]
     for one in [] if arguments.print else [one for one in asked if one not in there]:
         rows.append(measure(*one))
         arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")

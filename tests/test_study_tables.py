@@ -47,7 +47,14 @@ def test_default_preset_meets_the_study():
 
 
 @pytest.mark.parametrize(
-    ("script", "page", "kind"), [("group", "group.md", "table"), ("bending", "accuracy.md", "bending")]
+    ("script", "page", "kind"),
+    [
+        ("group", "group.md", "table"),
+        ("bending", "accuracy.md", "bending"),
+        ("batch", "speed.md", "batch"),
+        ("coverage", "uncertainty.md", "coverage"),
+        ("missing", "uncertainty.md", "missing"),
+    ],
 )
 def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
     rows = json.loads((RESULTS / f"{script}.json").read_text())
