@@ -65,8 +65,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ``"picard"`` suit priors of sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are
         alike and SOBI is lost.
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
-        What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n, and behind a linear
-        map no further than the noise in the recording allows.
+        What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n, no further than
+        the noise in the recording allows.
     missing : {"refuse", "mask"}
         What NaN means: a mistake, or a sample that was not seen. Such samples are left out of the fit, and filled:
         ``sources_`` and ``reconstruction_`` are complete.

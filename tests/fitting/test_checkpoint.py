@@ -74,15 +74,17 @@ def test_a_settled_fit_does_not_train_on(tmp_path):
     same(whole, again)
 
 
-def test_killed_at_random_it_goes_on_to_the_same_bits(tmp_path):
-    file = tmp_path / "training"
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PROGRAM, str(file)])
-    until = time.monotonic() + 200
-    while not file.exists() and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(random.Random(5).uniform(0.0, 0.5))
-    process.kill()
-    process.wait()
+def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path):
+    file, moments = tmp_path / "training", random.Random(5)
+    for _ in range(3):
+        before = file.stat().st_mtime_ns if file.exists() else 0
+        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PROGRAM, str(file)])
+        until = time.monotonic() + 200
+        while not (file.exists() and file.stat().st_mtime_ns > before) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, 0.2))
+        process.kill()
+        process.wait()
     seen, settings = [], SETTINGS | {"max_epochs": 3000}
     again = StrADiff(3, **settings, checkpoint=file, callbacks=(lambda report: seen.append(report.epoch),)).fit(Y)
     assert 100 < seen[0] < 3000

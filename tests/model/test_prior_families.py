@@ -88,6 +88,14 @@ def test_samples_have_the_power_of_the_spectrum(name):
     assert np.abs(power / folded - 1).max() < 5 * np.sqrt(2 / n_draws)  # twice the variance at frequency zero
 
 
+@pytest.mark.parametrize("name", [name for name in GAUSSIAN if name != "ar"])
+def test_a_draw_is_the_cholesky_factor_times_white_noise(name):
+    prior, key = moved(name), jax.random.key(4)
+    matrix = prior.covariance(jnp.linspace(0.0, 1.0, T))
+    expected = np.linalg.cholesky(matrix) @ np.asarray(jax.random.normal(key, (T,), jnp.float64))
+    np.testing.assert_allclose(eqx.filter_jit(prior.sample)(key, T, None), expected, rtol=1e-7, atol=1e-7)
+
+
 @every_gaussian
 def test_tuning_makes_a_source_likelier_and_gradients_are_finite(name):
     prior = make_prior(name, PriorSettings(T))

@@ -194,6 +194,16 @@ def test_drawn_trajectories_have_the_covariance_they_should(kernel, times):
     assert np.abs(draws.mean(axis=0) / np.sqrt(np.diag(expected) / n_draws)).max() < 5
 
 
+@every_grid
+@every_kernel
+def test_a_draw_is_the_cholesky_factor_times_white_noise(kernel, times):
+    prior, key = prior_of(kernel), jax.random.key(4)
+    grid = np.linspace(0.0, 1.0, T) if times is None else times
+    drawn = eqx.filter_jit(prior.sample)(key, T, None if times is None else jnp.asarray(times))
+    expected = np.linalg.cholesky(covariance_of_sklearn(kernel, grid)) @ np.asarray(jax.random.normal(key, (T,)))
+    np.testing.assert_allclose(drawn, expected, rtol=1e-7, atol=1e-7)
+
+
 @every_kernel
 @pytest.mark.parametrize("length_scale", [1.0, 4.0, 25.0])
 def test_spectrum_is_the_fourier_transform_of_the_autocovariance(kernel, length_scale):

@@ -78,8 +78,8 @@ Prior = Annotated[
     str | None,
     typer.Option(
         help="Temporal structure of the sources: from smooth to rough rbf, matern52, matern32, matern12; ar, periodic, "
-        "locally_periodic, spectral_mixture, sums as rbf+matern12; or auto. Several, separated by commas, are one for "
-        "each source.",
+        "locally_periodic, spectral_mixture, sums as rbf+matern12; not Gaussian: ar_laplace, ar_student, gmm, gmm_ar; "
+        "or auto. Several, separated by commas, are one for each source.",
         show_default="rbf, ar_laplace for a post-nonlinear map",
     ),
 ]

@@ -73,7 +73,8 @@ def fit_many(
     n_jobs : int
         Worker processes on this machine; more than one needs ``stradiff[cluster]``. A fit keeps one core busy.
     scheduler : str, optional
-        Address of a dask scheduler to work on its cluster instead, such as ``"tcp://10.0.0.1:8786"``.
+        Address of a dask scheduler to work on its cluster instead, such as ``"tcp://10.0.0.1:8786"``. Start its workers
+        with one thread each, as those of ``n_jobs`` are: ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.
     verbose : bool or "auto"
         A progress bar over recordings.
 

@@ -1,9 +1,10 @@
-"""The Gaussian log-density of any stationary process on a regular grid: exact, O(T^2) time and O(T) memory.
+"""Density and draws of any stationary Gaussian process on a regular grid: exact, O(T^2) time and O(T) memory.
 
 Durbin's recursion (1960) predicts every sample from all before it: log|K| is the sum of the logarithms of what the
 predictions leave over, and s' K^-1 s that of the squared errors in its units (Golub & Van Loan, Matrix Computations,
 section 4.7). The last predictor generates K^-1 (Gohberg & Semencul 1972), so the gradient in the autocovariance, which
-needs the sums along the diagonals of K^-1 only, takes O(T log T) more.
+needs the sums along the diagonals of K^-1 only, takes O(T log T) more. Run the other way, from errors to samples, the
+same recursion draws: what a Cholesky factor of K does, without the factor.
 """
 
 from __future__ import annotations
@@ -44,34 +45,58 @@ def _factorise(
 ) -> tuple[Scalar, Scalar, Float[Array, " T"], Float[Array, " T"]]:
     """log|K|, s' K^-1 s, K^-1 s and the first column of K^-1."""
     n_samples = source.shape[0]
-    zeros, place = jnp.zeros_like(source), jnp.arange(n_samples)
-
-    def back(values: Array, step: Array) -> Array:
-        """The first ``step`` values, last one first, then zeros."""
-        return jax.lax.dynamic_slice(jnp.concatenate([values[::-1], zeros]), (n_samples - step,), (n_samples,))
+    place = jnp.arange(n_samples)
 
     def predict(step: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         predictor, left_over, log_det, quadratic, solution = carry
-        turned = back(predictor, step)
+        turned = _back(predictor, step)
         error = source[step] - turned @ source
         solution += error / left_over * jnp.where(place == step, 1.0, -turned)
-        following = autocovariance[jnp.minimum(step + 1, n_samples - 1)]
-        reach = (following - predictor @ back(jnp.roll(autocovariance, -1), step)) / left_over
-        more = (predictor - reach * turned).at[step].set(reach)
-        is_last = step == n_samples - 1
-        return (
-            jnp.where(is_last, predictor, more),
-            jnp.where(is_last, left_over, left_over * (1.0 - reach**2)),
-            log_det + jnp.log(left_over),
-            quadratic + error**2 / left_over,
-            solution,
-        )
+        longer, less = _lengthened(predictor, turned, left_over, autocovariance, step)
+        return longer, less, log_det + jnp.log(left_over), quadratic + error**2 / left_over, solution
 
-    nothing = jnp.zeros((), source.dtype)
+    nothing, zeros = jnp.zeros((), source.dtype), jnp.zeros_like(source)
     begin = (zeros, autocovariance[0], nothing, nothing, zeros)
     predictor, left_over, log_det, quadratic, solution = jax.lax.fori_loop(0, n_samples, predict, begin)
     column = jnp.concatenate([jnp.ones(1), -predictor[:-1]]) / left_over
     return log_det, quadratic, solution, column
+
+
+def coloured(white: Float[Array, " T"], autocovariance: Float[Array, " T"]) -> Float[Array, " T"]:
+    """The draw from N(0, K) that ``white``, one from N(0, I), stands for: the Cholesky factor of K times it."""
+
+    def predict(step: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        predictor, left_over, drawn = carry
+        turned = _back(predictor, step)
+        drawn = drawn.at[step].set(turned @ drawn + jnp.sqrt(left_over) * white[step])
+        return *_lengthened(predictor, turned, left_over, autocovariance, step), drawn
+
+    zeros = jnp.zeros_like(white)
+    drawn: Array = jax.lax.fori_loop(0, white.shape[0], predict, (zeros, autocovariance[0], zeros))[-1]
+    return drawn
+
+
+def _back(values: Float[Array, " T"], step: Array) -> Float[Array, " T"]:
+    """The first ``step`` values, last one first, then zeros."""
+    n_samples = values.shape[0]
+    padded = jnp.concatenate([values[::-1], jnp.zeros_like(values)])
+    return jax.lax.dynamic_slice(padded, (n_samples - step,), (n_samples,))
+
+
+def _lengthened(
+    predictor: Float[Array, " T"],
+    turned: Float[Array, " T"],
+    left_over: Scalar,
+    autocovariance: Float[Array, " T"],
+    step: Array,
+) -> tuple[Float[Array, " T"], Scalar]:
+    """The predictor from ``step + 1`` samples and the variance that it leaves over; the last sample needs none."""
+    n_samples = predictor.shape[0]
+    following = autocovariance[jnp.minimum(step + 1, n_samples - 1)]
+    reach = (following - predictor @ _back(jnp.roll(autocovariance, -1), step)) / left_over
+    more = (predictor - reach * turned).at[step].set(reach)
+    is_last = step == n_samples - 1
+    return jnp.where(is_last, predictor, more), jnp.where(is_last, left_over, left_over * (1.0 - reach**2))
 
 
 def _diagonal_sums(column: Float[Array, " T"]) -> Float[Array, " T"]:

@@ -21,15 +21,21 @@ KERNELS: dict[str, Any] = {
 }
 
 
-def log_density(
-    source: Float[Array, " T"],
-    times: Float[Array, " T"],
-    kernel: str,
-    length_scale: Scalar,
-    variance: Scalar,
-    jitter: Scalar,
-) -> Scalar:
-    """log N(s; 0, K) of Eq. 20 with a Matern kernel."""
+def log_density(source: Float[Array, " T"], times: Float[Array, " T"], kernel: str, *parameters: Scalar) -> Scalar:
+    """log N(s; 0, K) of Eq. 20 with a Matern kernel; ``parameters`` are length-scale, sigma_f^2 and xi."""
+    return _process(times, kernel, *parameters).log_probability(source)
+
+
+def coloured(
+    white: Float[Array, " T"], times: Float[Array, " T"], kernel: str, *parameters: Scalar
+) -> Float[Array, " T"]:
+    """The draw from N(0, K) that ``white``, one from N(0, I), stands for: the Cholesky factor of K times it."""
+    drawn: Array = _process(times, kernel, *parameters).solver.dot_triangular(white)
+    return drawn
+
+
+def _process(
+    times: Float[Array, " T"], kernel: str, length_scale: Scalar, variance: Scalar, jitter: Scalar
+) -> GaussianProcess:
     process = KERNELS[kernel](scale=length_scale, sigma=jnp.sqrt(variance))
-    nugget = jnp.broadcast_to(jitter, times.shape)
-    return GaussianProcess(process, times, diag=nugget, assume_sorted=True).log_probability(source)
+    return GaussianProcess(process, times, diag=jnp.broadcast_to(jitter, times.shape), assume_sorted=True)

@@ -122,10 +122,12 @@ class StationaryProcess(Prior):
         return variance * self.correlation.spectrum(omega.astype(jnp.float64), n_samples) + jitter
 
     def sample(self, key: PRNGKeyArray, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, " T"]:
-        """Draw one trajectory by Cholesky factorisation (O(T^3), meant for T up to a few thousand)."""
+        """Draw one trajectory: O(T^2) time and O(T) memory on a regular grid, a T x T factorisation on other times."""
         self._check(times)
-        factor = jnp.linalg.cholesky(self._covariance(n_samples, times))
-        return factor @ jax.random.normal(key, (n_samples,), jnp.float64)
+        white = jax.random.normal(key, (n_samples,), jnp.float64)
+        if times is None:
+            return levinson.coloured(white, self._autocovariance(n_samples))
+        return jnp.linalg.cholesky(self.covariance(times)) @ white
 
     def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> StationaryProcess:
         """The best of the correlation's starts, moved up Whittle's likelihood; the likeliest on the way is kept.
