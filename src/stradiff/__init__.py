@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from stradiff.fitting import Report
     from stradiff.many import fit_group, fit_many
+    from stradiff.model.mixing import register_mixing
     from stradiff.model.priors import register_prior
     from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate
 
@@ -40,6 +41,7 @@ _HOMES = {
     "FastICA": "baselines",
     "Picard": "baselines",
     "PCA": "baselines",
+    "register_mixing": "model.mixing",
     "register_prior": "model.priors",
     "Report": "fitting",
     "match_sources": "evaluation",
@@ -66,6 +68,7 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "FastICA",
     "Picard",
     "PCA",
+    "register_mixing",
     "register_prior",
     "Report",
     "match_sources",

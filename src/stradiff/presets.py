@@ -9,7 +9,7 @@ import numpy as np
 from stradiff.errors import OptionError
 from stradiff.fitting.settings import Settings
 from stradiff.inference.separation import check_guess
-from stradiff.observations import count_sources, interpolated, seen_values
+from stradiff.observations import count_sources
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper to the letter: its objective, its normalisation of the map, random starts, all epochs.
@@ -64,7 +64,7 @@ def resolve_for(
     """
     n_sources = values.shape[1] if n_components is None else n_components
     if isinstance(n_components, str) and n_components == "auto":
-        n_sources = count_sources(interpolated(values, seen_values(values)))
+        n_sources = count_sources(values)
     if init is None or isinstance(init, str):
         return resolve(preset, int(n_sources), {**overrides, "init": init}), None
     guess = check_guess(init, len(values), int(n_sources))

@@ -46,6 +46,15 @@ def test_mode_and_bands_are_those_of_the_whole_record(gaps):
         np.testing.assert_allclose(np.mean(found[:, part] / wanted[:, part], axis=1), 1.0, atol=0.08 if gaps else 0.04)
 
 
+def test_one_piece_holds_a_record_shorter_than_its_surroundings():
+    model, (_, observed) = model_of(n_samples=T), simulated_long(T)
+    cut, keys = Pieces.of(T, 4096), jax.random.split(jax.random.key(0), 5)
+    assert len(list(cut)) == 1 and 2 * cut.around > T
+    posterior = pieces.find_posterior(model, jnp.asarray(observed), None, cut)
+    whole = laplace.laplace_spread(model, posterior, None, None, keys)
+    np.testing.assert_allclose(pieces.spread(model, posterior, None, cut, keys), whole, rtol=1e-6)
+
+
 def test_draws_scatter_as_the_bands_say_also_where_pieces_meet():
     model, (_, observed) = model_of(n_samples=T), simulated_long(T)
     posterior = pieces.find_posterior(model, jnp.asarray(observed), None, CUT)

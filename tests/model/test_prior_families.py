@@ -329,8 +329,11 @@ def test_a_prior_that_knows_no_parts_says_so():
         Whole().of_part(0.5)
 
 
+WHOLE_PERIODS = (199 / 8, 199 / 4)  # of 8 and 4 samples
+
+
 @pytest.mark.parametrize("log_shape", [-3.0, 0.0, 1.0])
-@pytest.mark.parametrize("frequency", [0.7, 3.3, 31.7])
+@pytest.mark.parametrize("frequency", [0.7, 3.3, 31.7, *WHOLE_PERIODS])
 def test_the_harmonics_of_a_periodic_prior_say_what_its_whole_covariance_says(frequency, log_shape):
     """Value and gradients, from less than one period in the record, at length-scales from a wiggle to a cosine."""
     place, values = (jnp.float64(frequency), jnp.float64(log_shape)), jnp.asarray(source(1, 200))
@@ -343,5 +346,6 @@ def test_the_harmonics_of_a_periodic_prior_say_what_its_whole_covariance_says(fr
 
     (value, slopes), (right, right_slopes) = both("auto"), both("dense")
     assert value == pytest.approx(float(right), rel=1e-10)
+    tolerance = 1e-6 if frequency in WHOLE_PERIODS else 1e-8  # there modes beyond half the sampling rate fall together
     for one, other in zip(jax.tree.leaves(slopes), jax.tree.leaves(right_slopes), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8 * float(jnp.abs(other).max()))
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * float(jnp.abs(other).max()))

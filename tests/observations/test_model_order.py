@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stradiff.errors import InputError
+from stradiff.observations import with_gaps
 from stradiff.observations.model_order import count_sources
 from stradiff.observations.simulate import gp_sources, simulate
 
@@ -42,6 +43,22 @@ def test_with_as_many_sources_as_channels_all_are_found():
 def test_repeated_channels_and_no_noise():
     values = simulate("linear", n_channels=6, seed=102).recording.values
     assert count_sources(np.hstack([values, values])) == 3
+
+
+@pytest.mark.parametrize("gaps", [(0.05, 10, False), (0.1, 20, True), (0.02, 1, False)])
+def test_gaps_are_left_out(gaps):
+    """What straight lines put into them is predicted from its past: it counted as sources."""
+    fraction, length, whole_rows = gaps
+    values = with_gaps(recording(3, 8), fraction, seed=0, gap_length=length, whole_rows=whole_rows)
+    assert count_sources(values) == 3
+
+
+def test_too_few_rows_that_are_whole():
+    values = with_gaps(recording(3, 8), 0.2, seed=0, gap_length=1, whole_rows=False)
+    with pytest.raises(InputError, match=r"of 1000 samples can be compared .* at least 32 samples without gaps"):
+        count_sources(values)
+    with pytest.raises(InputError, match="No sample"):
+        count_sources(np.full((100, 3), np.nan))
 
 
 def test_too_many_channels_for_the_record():

@@ -6,6 +6,7 @@ The defaults here are the paper's, or plain ones where it gives none; ``stradiff
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ from sklearn.utils import check_random_state
 from stradiff.errors import OptionError
 from stradiff.fitting.objective import Weights
 from stradiff.fitting.trainer import TrainSettings
+from stradiff.model.mixing import MAPS
 from stradiff.model.priors import check_known
 from stradiff.model.priors.choice import AUTO, CANDIDATES
 from stradiff.model.schedule import Schedule
 
 PerSource = float | tuple[float, ...]
-CHOICES: dict[str, tuple[str, ...]] = {
-    "mixing": ("linear", "mlp", "residual", "post_nonlinear", "invertible"),
+CHOICES: dict[str, Collection[str]] = {
+    "mixing": MAPS,
     "init": ("random", "sobi", "fastica", "picard", "given"),
     "normalise": ("auto", "centre", "standardise", "whiten"),
     "branch": ("own", "shared", "none"),

@@ -16,7 +16,7 @@ from stradiff.errors import OptionError
 from stradiff.fitting.linear_start import METHODS, linear_sources
 from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
-from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
+from stradiff.model.mixing import Mixing, MixingSettings, make_mixing
 from stradiff.model.model import Model
 from stradiff.model.networks import Convolutional, Dense, Network, Reach
 from stradiff.model.parts import Parts
@@ -186,16 +186,17 @@ def _branches(n_samples: int, length: int, settings: Settings, reach: Reach | No
 
 
 def _mixing(n_channels: int, settings: Settings, key: PRNGKeyArray) -> Mixing:
-    n_sources, shape = settings.n_sources, (settings.mixing_width, settings.mixing_depth)
-    scale = settings.mixing_output_scale
-    if settings.mixing == "linear":
-        return Linear(n_sources, n_channels, unit_columns=not settings.standardise, key=key)
-    if settings.mixing == "post_nonlinear":
-        return PostNonlinear(n_sources, n_channels, settings.mixing_knots, key=key)
-    if settings.mixing == "invertible":
-        return Invertible(n_sources, n_channels, *shape, output_scale=scale, key=key)
-    beside = settings.mixing == "residual" or settings.mixing_linear_path
-    return MLP(n_sources, n_channels, *shape, linear_path=beside, output_scale=scale, key=key)
+    told = MixingSettings(
+        settings.n_sources,
+        n_channels,
+        settings.mixing_width,
+        settings.mixing_depth,
+        settings.mixing_knots,
+        settings.mixing_linear_path,
+        settings.mixing_output_scale,
+        unit_columns=not settings.standardise,
+    )
+    return make_mixing(settings.mixing, told, key)
 
 
 def _per_source(values: float | tuple[float, ...], n_sources: int) -> Float[Array, " n"]:

@@ -33,7 +33,7 @@ from stradiff.fitting.objective import Terms, draw_noise, total
 from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainSettings, TrainState, moved
 from stradiff.fitting.windows import Place, Windows, window_terms
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.model import Model, Moments
+from stradiff.model.model import LEAST_SCALE, Model, Moments
 from stradiff.model.start import Start
 from stradiff.model.visible import Seen
 
@@ -66,7 +66,8 @@ class Told(NamedTuple):
         n_seen = jnp.maximum(jnp.sum(self.seen), 1.0)
         by_mean, by_variance = (jnp.sum(every, axis=0) / n_seen for every in self.slopes)
         by_mean += 2.0 * HOLD * n_samples * moments.mean
-        by_variance += 2.0 * HOLD * n_samples * jnp.log(moments.variance) / moments.variance
+        variance = moments.variance + LEAST_SCALE**2  # zero where training starts at nothing
+        by_variance += 2.0 * HOLD * n_samples * jnp.log(variance) / variance
         # variance = second / T - mean^2
         return (by_mean - 2.0 * moments.mean * by_variance) / n_samples, by_variance / n_samples
 

@@ -174,7 +174,7 @@ def spread(
     """
     model, variance = in_double(model), np.empty(posterior.mode.shape)
     drawn = list(pieces)
-    if isinstance(model.mixing, Linear) and seen is None:
+    if isinstance(model.mixing, Linear) and seen is None and pieces.n_samples > 2 * pieces.around:
         inner = _inner_variance(pieces.middle.model(model), model.mixing.matrix, posterior.nu)
         variance[:] = np.asarray(inner)[:, None]
         drawn = pieces.ends

@@ -23,6 +23,9 @@ SAMPLES_PER_PREDICTOR = 4  # fewer, and a correlation near one is no evidence
 def count_sources(values: np.ndarray) -> int:
     """Number of sources of checked observations ``(T, m)``, from 1 to m.
 
+    A row with a missing value (NaN) is left out, and so are the rows that would be predicted from it: what is put into
+    a gap can be predicted, and would count.
+
     It asks for noise that is white in time (of any loudness per channel) and for sources that are not; coloured noise
     counts as sources. With as many sources as channels it needs no noise-only direction and still counts.
 
@@ -37,14 +40,19 @@ def count_sources(values: np.ndarray) -> int:
     >>> count_sources(simulate("linear", n_channels=8, noise=0.1, seed=100).recording.values)
     3
     """
-    signals = _independent_signals(values)
-    n_lags = min(LAGS, len(signals) // (SAMPLES_PER_PREDICTOR * signals.shape[1]))
-    if n_lags < 1:
+    whole = ~np.isnan(values).any(axis=1)
+    if not whole.any():
+        raise InputError("No sample of all channels was seen whole; give n_components as a number.")
+    signals = _independent_signals(values, whole)
+    needed = SAMPLES_PER_PREDICTOR * signals.shape[1]
+    n_lags = max((lags for lags in range(1, LAGS + 1) if len(_known(whole, lags)) + lags >= needed * lags), default=0)
+    if n_lags == 0:
         raise InputError(
-            f"{len(values)} samples are too few to count the sources of {values.shape[1]} channels; "
-            f"give n_components as a number, or at least {SAMPLES_PER_PREDICTOR * signals.shape[1]} samples."
+            f"{len(_known(whole, 1))} of {len(values)} samples can be compared with the one before them, too few to "
+            f"count the sources of {values.shape[1]} channels; give n_components as a number, or at least {needed} "
+            "samples without gaps."
         )
-    count = _bartlett(*_canonical_correlations(signals, n_lags), n_lags)
+    count = _bartlett(*_canonical_correlations(signals, _known(whole, n_lags), n_lags), n_lags)
     if count == 0:
         raise InputError(
             "No combination of the channels can be predicted from its past, so there is nothing to count sources by; "
@@ -53,19 +61,23 @@ def count_sources(values: np.ndarray) -> int:
     return count
 
 
-def _independent_signals(values: np.ndarray) -> np.ndarray:
+def _known(whole: np.ndarray, n_lags: int) -> np.ndarray:
+    """Where a row ``(T,)`` and the ``n_lags`` before it are whole."""
+    return n_lags + np.flatnonzero(np.lib.stride_tricks.sliding_window_view(whole, n_lags + 1).all(axis=1))
+
+
+def _independent_signals(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Principal components ``(T, rank)``: repeated channels would be predicted perfectly."""
-    spectrum = correlation_spectrum(values)
+    spectrum = correlation_spectrum(values[whole])
     return ((values - spectrum.mean) / spectrum.scale) @ spectrum.eigenvectors[:, : spectrum.rank]
 
 
-def _canonical_correlations(signals: np.ndarray, n_lags: int) -> tuple[np.ndarray, int]:
-    """Correlations ``(m,)``, descending, of a sample with its ``n_lags`` predecessors, and the number of samples."""
-    n_samples = len(signals) - n_lags
-    past = np.hstack([signals[lag : lag + n_samples] for lag in range(n_lags)])
-    bases = [np.linalg.qr(block - block.mean(axis=0))[0] for block in (signals[n_lags:], past)]
+def _canonical_correlations(signals: np.ndarray, present: np.ndarray, n_lags: int) -> tuple[np.ndarray, int]:
+    """Correlations ``(m,)``, descending, of ``present`` rows with ``n_lags`` predecessors, and the number of rows."""
+    past = np.hstack([signals[present - lag] for lag in range(n_lags, 0, -1)])
+    bases = [np.linalg.qr(block - block.mean(axis=0))[0] for block in (signals[present], past)]
     correlations = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
-    return np.minimum(correlations, 1.0 - np.finfo(float).eps), n_samples
+    return np.minimum(correlations, 1.0 - np.finfo(float).eps), len(present)
 
 
 def _bartlett(correlations: np.ndarray, n_samples: int, n_lags: int) -> int:

@@ -73,7 +73,7 @@ def check_pair(fit: Fit, recording: Recording) -> None:
 def explained_share(fit: Fit, recording: Recording) -> tuple[float, np.ndarray]:
     """Share of the recording's variance explained by all sources together, and by each of them.
 
-    A source's own share is what is lost when it alone is silenced (set to its mean, zero) and the map is
+    A source's own share is what is lost when it alone is silenced (set to its mean) and the map is
     applied again. The shares add up to the total only where sources are uncorrelated and the map is linear.
     Channels count equally: each is measured against its own variance.
 
@@ -87,7 +87,7 @@ def explained_share(fit: Fit, recording: Recording) -> tuple[float, np.ndarray]:
     S = np.asarray(fit.sources_)
     Y, seen = recording.values, recording.seen
     total = float(explained_variance(Y, fit.reconstruction_, seen=seen))
-    silenced = [S * (np.arange(S.shape[1]) != k) for k in range(S.shape[1])]
+    silenced = [np.where(np.arange(S.shape[1]) == k, S.mean(axis=0), S) for k in range(S.shape[1])]
     left = [float(explained_variance(Y, fit.inverse_transform(part), seen=seen)) for part in silenced]
     return total, total - np.array(left)
 

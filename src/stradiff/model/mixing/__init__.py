@@ -5,5 +5,16 @@ from stradiff.model.mixing.invertible import Invertible
 from stradiff.model.mixing.linear import Linear
 from stradiff.model.mixing.mlp import MLP
 from stradiff.model.mixing.post_nonlinear import PostNonlinear
+from stradiff.model.mixing.registry import MAPS, MixingSettings, make_mixing, register_mixing
 
-__all__ = ["MLP", "Invertible", "Linear", "Mixing", "PostNonlinear"]
+__all__ = [
+    "MAPS",
+    "MLP",
+    "Invertible",
+    "Linear",
+    "Mixing",
+    "MixingSettings",
+    "PostNonlinear",
+    "make_mixing",
+    "register_mixing",
+]

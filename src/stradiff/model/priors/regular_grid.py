@@ -161,11 +161,15 @@ def _solve(
 
 
 def _dirichlet(angle: Float[Array, " a"], n_samples: int) -> Float[Array, " a"]:
-    """sum_t cos(angle t) over the T points centred on zero: sin(T angle / 2) / sin(angle / 2)."""
+    """sum_t cos(angle t) over the T points centred on zero: sin(T angle / 2) / sin(angle / 2).
+
+    At whole turns that is T, or -T: the points of an even T lie half way between whole numbers.
+    """
     half = angle / 2.0
     flat = jnp.abs(jnp.sin(half)) < 1e-12
     safe = jnp.where(flat, 1.0, half)
-    return jnp.where(flat, float(n_samples), jnp.sin(n_samples * safe) / jnp.sin(safe))
+    at_turns = n_samples * jnp.round(jnp.cos((n_samples - 1) * half))
+    return jnp.where(flat, at_turns, jnp.sin(n_samples * safe) / jnp.sin(safe))
 
 
 def _modes(source: Float[Array, " T"], chirp: Chirp) -> tuple[Float[Array, " h"], Float[Array, " h"]]:
