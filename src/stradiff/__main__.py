@@ -2,7 +2,7 @@
 
 import sys
 
-from stradiff.cli import main
+from stradiff.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

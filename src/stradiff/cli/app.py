@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stradiff.cli.compare import compare
-from stradiff.cli.console import fail
+from stradiff.cli.console import INTERRUPTED, fail
 from stradiff.cli.demo import demo
 from stradiff.cli.inspect import info, report
 from stradiff.cli.separate import separate
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=given, prog_name="stradiff", standalone_mode=False)
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     except StrADiffError as error:
         return fail(type(error).__name__, str(error), 2, as_json)
     except Exception as error:
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         sentence = f"Unexpected failure: {error}. Please report it together with the lines above."
         return fail(type(error).__name__, sentence, 1, as_json)
-    if code == 130:
-        return fail("Interrupted", "Interrupted before there was a result.", 130, as_json)
+    if code == INTERRUPTED:
+        return fail("Interrupted", "Interrupted before there was a result.", INTERRUPTED, as_json)
     return code if isinstance(code, int) else 0
 
 

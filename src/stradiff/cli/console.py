@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+INTERRUPTED = 130  # the exit code of a process that Ctrl-C has ended
 WRAPPED = "each source"  # the one column that grows with the number of sources
 
 

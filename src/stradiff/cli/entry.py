@@ -1,0 +1,33 @@
+"""The script ``stradiff``: the command line, and how its process ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from stradiff.cli.app import main
+from stradiff.cli.console import INTERRUPTED
+
+
+def run() -> int:
+    """Run the command line and return its exit code; after an interruption leave at once.
+
+    Threads of XLA go on compiling after Ctrl-C, and an interpreter that tidies up beneath them ends in a crash.
+    """
+    try:
+        code = main()
+    except KeyboardInterrupt:  # once more, while the first was being told
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process without what Python does at its end, but for what was printed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # a pipe that nobody reads any more
+            pass
+    os._exit(code)
