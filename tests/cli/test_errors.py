@@ -167,6 +167,18 @@ def test_interrupted_before_there_was_a_result(run, simulated, tmp_path, monkeyp
     assert not (tmp_path / "out").exists()
 
 
+def test_interrupted_with_training_kept_says_how_to_go_on(run, simulated, tmp_path, monkeypatch):
+    def interrupt(*_, checkpoint, **__):
+        checkpoint.write_text("training")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stradiff.cli.results.fit", interrupt)
+    result = run("separate", simulated / "recording.csv", "-n", 2, "--out", tmp_path)
+    assert result.code == 130
+    assert str(tmp_path / "training.checkpoint") in result.err
+    assert result.err.endswith("the same command with --resume goes on from there.\n")
+
+
 def test_fault_of_the_program_shows_where_and_exits_with_1(run, simulated, tmp_path, monkeypatch):
     def break_down(*_, **__):
         raise ZeroDivisionError("a gremlin")

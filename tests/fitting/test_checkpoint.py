@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -62,6 +63,14 @@ def test_goes_on_to_the_same_bits(tmp_path, more):
     assert min(seen[:1]) > 300
     same(whole, again)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_second_ctrl_c_does_not_take_what_the_first_has_left(tmp_path, monkeypatch):
+    file, write = tmp_path / "training", Checkpoint.write
+    monkeypatch.setattr(Checkpoint, "write", lambda *how: (signal.raise_signal(signal.SIGINT), write(*how)))
+    with pytest.raises(KeyboardInterrupt):
+        StrADiff(3, **SETTINGS, checkpoint=file, callbacks=(stop_at(100),)).fit(Y)
+    assert file.exists()
 
 
 def test_a_settled_fit_does_not_train_on(tmp_path):

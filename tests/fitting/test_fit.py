@@ -206,6 +206,15 @@ def test_an_interrupt_leaves_a_usable_fit(run):
     assert_usable(result)
 
 
+def test_an_interrupt_before_anything_was_learned_is_an_interrupt(run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
 def test_an_error_of_a_callback_is_not_swallowed(run):
     def broken(report):
         raise ZeroDivisionError("mine")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stradiff.cli.compare import compare
-from stradiff.cli.console import INTERRUPTED, fail
+from stradiff.cli.console import INTERRUPTED, Interrupted, fail
 from stradiff.cli.demo import demo
 from stradiff.cli.inspect import info, report
 from stradiff.cli.separate import separate
@@ -64,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=given, prog_name="stradiff", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Interrupted as error:
+        return fail("Interrupted", str(error), INTERRUPTED, as_json)
     except StrADiffError as error:
         return fail(type(error).__name__, str(error), 2, as_json)
     except Exception as error:

@@ -17,6 +17,10 @@ INTERRUPTED = 130  # the exit code of a process that Ctrl-C has ended
 WRAPPED = "each source"  # the one column that grows with the number of sources
 
 
+class Interrupted(Exception):
+    """Ctrl-C, where there is more to say about it than that: what is left, and how to go on."""
+
+
 @dataclass(frozen=True)
 class Console:
     """Where a command's output goes.

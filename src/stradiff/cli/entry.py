@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from stradiff.cli.app import main
 from stradiff.cli.console import INTERRUPTED
@@ -26,8 +27,6 @@ def run() -> int:
 def _leave(code: int) -> None:
     """End the process without what Python does at its end, but for what was printed."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(OSError, ValueError):  # a pipe that nobody reads any more
             stream.flush()
-        except (OSError, ValueError):  # a pipe that nobody reads any more
-            pass
     os._exit(code)

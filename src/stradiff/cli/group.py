@@ -9,7 +9,7 @@ from typing import Any
 
 from stradiff.cli.console import Console
 from stradiff.cli.many import LAST, files_of
-from stradiff.cli.results import checkpoint_in, output_folder, write_results
+from stradiff.cli.results import checkpoint_in, output_folder, resumable, write_results
 from stradiff.many.work import Outcome
 
 
@@ -41,15 +41,12 @@ def separate_together(
         f"Separating {len(data)} recordings with one mixing. Ctrl-C stops early and keeps what was learned."
     )
     verbose: bool | str = "auto" if console.for_people else False
-    with output_folder(out) as folder:
-        place = checkpoint_in(folder, resume, console)
+    with output_folder(out) as folder, resumable(checkpoint_in(folder, resume, console)) as place:
         model = StrADiff(components, missing=reading["missing"], verbose=verbose, checkpoint=place, **settings)
         with console.notes(), warnings.catch_warnings():
             warnings.simplefilter("ignore", SeparationWarning)  # said below, with what is worth no warning
             fits = fit_group(data, model)
         if fits[0].interrupted_:
-            if not fits[0].n_epochs_:
-                raise KeyboardInterrupt
             console.remark(["The same command with --resume goes on from there."])
         outcomes = []
         for (name, recording), fit in zip(data.items(), fits, strict=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stradiff.cli.console import Console
+from stradiff.cli.console import Console, Interrupted
 
 if TYPE_CHECKING:
     from stradiff.estimator import StrADiff
@@ -44,6 +44,19 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     return place
 
 
+@contextmanager
+def resumable(checkpoint: Path) -> Iterator[Path]:
+    """Around what Ctrl-C may cut short: where training was kept, the user learns how to go on."""
+    try:
+        yield checkpoint
+    except KeyboardInterrupt:
+        if not checkpoint.exists():
+            raise
+        raise Interrupted(
+            f"Interrupted; training is kept in {checkpoint}, and the same command with --resume goes on from there."
+        ) from None
+
+
 def fit(console: Console, recording: Recording, n_components: int | str, **settings: Any) -> StrADiff:
     """Fit StrADiff to a recording, with a progress bar where somebody watches.
 
@@ -66,8 +79,6 @@ def fit(console: Console, recording: Recording, n_components: int | str, **setti
     with console.notes(), warnings.catch_warnings():
         warnings.simplefilter("ignore", SeparationWarning)  # said below, with what is worth no warning
         model.fit(recording.values, times=recording.times)
-        if model.interrupted_ and not model.n_epochs_:
-            raise KeyboardInterrupt  # nothing was learned yet, and nothing needs to be noted
     console.remark(one["sentence"] for one in model.diagnostics_ if one["kind"] != "ending")
     return model
 

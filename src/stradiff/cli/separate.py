@@ -49,7 +49,7 @@ def separate(
     --shared-mixing all of them are one fit: source 1 of one is source 1 of
     every other.
     """
-    from stradiff.cli.results import checkpoint_in, fit, output_folder, show_summary, write_results
+    from stradiff.cli.results import checkpoint_in, fit, output_folder, resumable, show_summary, write_results
 
     console = Console(json, quiet)
     settings: dict[str, Any] = {
@@ -74,9 +74,8 @@ def separate(
         raise OptionError(f"--shared-mixing is for a folder of recordings, and {recording} is none.")
     data = o.read(recording, sampling_rate, time_column, columns, missing)
     settings["checkpoint_seconds"] = checkpoint_every
-    with output_folder(out) as folder:
-        settings["checkpoint"] = checkpoint_in(folder, resume, console)
-        model = fit(console, data, components, **settings)
+    with output_folder(out) as folder, resumable(checkpoint_in(folder, resume, console)) as checkpoint:
+        model = fit(console, data, components, checkpoint=checkpoint, **settings)
         if model.interrupted_:
             console.remark(["The same command with --resume goes on from there."])
         summary = write_results(model, data, folder)

@@ -116,3 +116,13 @@ class ProgressBar:
         self._progress.update(
             self._task, completed=report.epoch, description=f"fitting, reconstruction error {error:.2e}"
         )
+
+    def stopped(self, epoch: int) -> None:
+        """Tell somebody who pressed Ctrl-C what still takes time."""
+        if self._shown:
+            self._progress.console.print(
+                f"Stopped after {epoch:,} epochs; computing the sources and their bands. "
+                "Ctrl-C again leaves without them.",
+                highlight=False,
+                soft_wrap=True,
+            )

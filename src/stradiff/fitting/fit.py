@@ -15,6 +15,7 @@ from stradiff.errors import StorageError
 from stradiff.fitting import trainer, window_trainer
 from stradiff.fitting.callbacks import Callback, EarlyStopping, History, ProgressBar, Report
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
+from stradiff.fitting.interrupts import OnlyTheFirst
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.sharing import Sharing, devices_for
@@ -71,7 +72,7 @@ def fit(
 
     ``seen`` (``stradiff.model.visible``) leaves missing samples out of the reconstruction; what stands in their place
     among the observations serves the warm start alone.
-    An objective that stops being finite ends the fit with the state before it; so does Ctrl-C.
+    An objective that stops being finite ends the fit with the state before it; so does Ctrl-C after the first epochs.
     Where ``checkpoint`` has a file of the same fit, training goes on from there.
     ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
     """
@@ -89,7 +90,7 @@ def fit(
     task = task_of(observed, times, settings, seen, guess, seed, record, n_devices, parts) if checkpoint else ""
     keeper = _Keeper(checkpoint, task, loop, recorder)
     done = keeper.restore() and stopping(loop.report())
-    with ProgressBar(verbose, settings.max_epochs) as bar:
+    with OnlyTheFirst() as ctrl_c, ProgressBar(verbose, settings.max_epochs) as bar:
         try:
             while loop.epoch < settings.max_epochs and not done:
                 loop.advance(recorder.next_stop(loop.epoch, settings.max_epochs))
@@ -100,10 +101,15 @@ def fit(
                 recorder.look(loop.state.model, loop.epoch)
                 keeper.look()
         except KeyboardInterrupt:
+            if not loop.epoch:
+                raise  # nothing was learned that could be kept
             result.interrupted = True
         except FloatingPointError:
             result.diverged = True
-    keeper.look(last=True)
+        ctrl_c.wait()  # a second one must not take what the first has left
+        keeper.look(last=True)
+        if result.interrupted:
+            bar.stopped(loop.epoch)
     recorder.look(loop.state.model, loop.epoch, last=True)
     result.model = loop.sharing.collected(loop.state.model)
     result.n_epochs, result.converged = loop.epoch, stopping.converged

@@ -19,6 +19,7 @@ from scipy.linalg import expm
 from stradiff.fitting.callbacks import Callback, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.fit import Fit, Restart, fit, present_sources
+from stradiff.fitting.interrupts import OnlyTheFirst
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.team import Team, usable_cores
 from stradiff.fitting.warm_start import starting_sources
@@ -62,9 +63,11 @@ def fit_best(
         file = checkpoint and checkpoint.of_restart(number)
         return fit(observed, times, settings, guess=start, seed=own, callbacks=watchers, checkpoint=file, **how)
 
-    with ProgressBar(verbose, settings.n_restarts * settings.max_epochs) as bar:
+    with OnlyTheFirst(), ProgressBar(verbose, settings.n_restarts * settings.max_epochs) as bar:
         team = Team(settings.n_restarts, min(at_once or settings.n_restarts, usable_cores()), bar, callbacks)
         fits = team.run(one)
+        if team.stopped:
+            bar.stopped(sum(found.n_epochs for found in fits.values()))
     told = {number: _tell(found, restart_seed(seed, number)) for number, found in fits.items()}
     chosen = min(told, key=lambda number: (told[number].objective, number))
     best = fits[chosen]
