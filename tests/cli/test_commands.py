@@ -213,6 +213,20 @@ def test_writing_that_fails_leaves_no_half_written_file(run, simulated, tmp_path
     assert "summary.json" not in written  # written last: it says that all is there
 
 
+def test_training_is_saved_before_anything_that_may_fail(run, simulated, tmp_path, monkeypatch, separated):
+    def full(*_, **__):
+        raise StorageError("The disk is full; make room.")
+
+    monkeypatch.setattr("stradiff.cli.results.fit", lambda *_, **__: StrADiff.load(separated / "fit.stradiff"))
+    monkeypatch.setattr("stradiff.observations.writers.write_table", full)
+    monkeypatch.setattr("stradiff.report.study.draw_study", full)
+    monkeypatch.setattr(demo_module, "SAMPLES", 150)
+    commands = {"separate": ["separate", simulated / "recording.csv", "-n", 3], "demo": ["demo", "linear"]}
+    for name, arguments in commands.items():
+        assert run(*arguments, "--out", tmp_path / name).code == 2
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["fit.stradiff"]
+
+
 def test_report_again_from_the_saved_fit(run, simulated, separated, tmp_path):
     path = tmp_path / "again.html"
     arguments = ["report", separated / "fit.stradiff", simulated / "recording.csv", "--out", path]

@@ -70,6 +70,7 @@ def demo(
     }
     with output_folder(out) as folder:
         model = fit(console, recording, SOURCES, record_epochs=recorded_epochs(epochs), **settings)
+        model.save(folder / "fit.stradiff")  # before anything that may fail
         rows = compare_with_baselines(console, model, recording, truth, seed)
         figures = [] if truth is None else _write_figures(model, recording, truth, folder)
         summary = write_results(model, recording, folder, truth=truth, extra={"methods": rows, "figures": figures})

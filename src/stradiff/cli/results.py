@@ -94,12 +94,14 @@ def write_results(
 ) -> dict[str, Any]:
     """Write everything known after a fit into ``folder`` and return its summary, which is written last.
 
-    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, report.html, summary.json.
+    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, report.html, summary.json. The fit comes
+    first: from it, all others can be made again.
     """
     from stradiff.observations.writers import write_json, write_table
     from stradiff.report import write_report
     from stradiff.report.summary import bands, history_table, source_columns, summarise
 
+    model.save(folder / "fit.stradiff")
     times = recording.time_axis if recording.time_unit == "s" else None
     tables = {
         "sources": (model.sources_, source_columns(model.sources_.shape[1])),
@@ -109,7 +111,6 @@ def write_results(
     for name, (values, columns) in tables.items():
         write_table(folder / f"{name}.csv", values, columns, times if "time" not in columns else None)
     write_table(folder / "history.csv", *history_table(model))
-    model.save(folder / "fit.stradiff")
     write_report(model, recording, folder / "report.html", truth=truth, title=title)
     files = [
         *(f"{name}.csv" for name in tables),
