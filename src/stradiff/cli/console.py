@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
+
+from stradiff.cli.spelling import spelled_as_options
 
 INTERRUPTED = 130  # the exit code of a process that Ctrl-C has ended
 WRAPPED = "each source"  # the one column that grows with the number of sources
@@ -89,35 +90,9 @@ class Console:
 
 def fail(kind: str, message: str, code: int, as_json: bool) -> int:
     """Say what went wrong, as a line on stderr or as JSON on stdout, and return the exit code."""
+    message = spelled_as_options(" ".join(message.split()))
     if as_json:
         typer.echo(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}, ensure_ascii=False))
     else:
-        print(f"stradiff: {spelled_as_options(' '.join(message.split()))}", file=sys.stderr)
+        print(f"stradiff: {message}", file=sys.stderr)
     return code
-
-
-OPTIONS = {
-    "time_column=False": "--time-column none",
-    "columns=": "--columns ",
-    "missing='mask'": "--missing mask",
-    "time_column=": "--time-column ",
-    "sampling_rate=": "--sampling-rate ",
-    "n_components=": "--components ",
-    "max_epochs=": "--max-epochs ",
-    "n_restarts=": "--restarts ",
-    "mixing=": "--mixing ",
-    "n_devices=": "--devices ",
-    "device=": "--device ",
-    "random_state=": "--seed ",
-}
-
-
-def spelled_as_options(sentence: str) -> str:
-    """A sentence about Python's parameters as one about the options of the command line.
-
-    >>> spelled_as_options("n_components=4 must be from 1 to the number of channels, 3.")
-    '--components 4 must be from 1 to the number of channels, 3.'
-    """
-    for parameter, option in OPTIONS.items():
-        sentence = re.sub(rf"\b{parameter}", option, sentence)
-    return re.sub(r" ([.,;])", r"\1", sentence)

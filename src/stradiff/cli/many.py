@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from stradiff.cli.console import Console
+from stradiff.cli.spelling import spelled_as_options
 from stradiff.errors import InputError
 from stradiff.fitting.checkpoint import task_of
 from stradiff.many.work import Outcome, work_through
@@ -80,6 +81,7 @@ def separate_folder(
 
 def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
     """A line for each recording, and the same for programs."""
+    outcomes = [replace(one, error=one.error and spelled_as_options(one.error)) for one in outcomes]
     for one in outcomes:
         how = f"{one.seconds:.0f} s" if one.fresh else "there already"
         console.say(f"{one.name}: {one.error or f'{one.path.parent} ({how})'}")
