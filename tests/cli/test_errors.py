@@ -85,6 +85,8 @@ def test_file_that_is_no_recording(run, tmp_path, name, command):
         (["-n", "some"], "--components"),
         (["-n", 2, "--restarts", 0], "--restarts"),
         (["-n", "two"], "--components"),
+        (["-n", 2, "--tol", -1], "--tol -1.0 must be a finite number 0 or above"),
+        (["-n", 2, "--nu-y", 0], "--nu-y 0.0 must be a finite number above 0"),
         (["-n", 2, "--speed", "high"], "--speed"),
         ([], "--components"),
     ],

@@ -30,6 +30,8 @@ def compare(
     prior: o.Prior = None,
     preset: o.Preset = "default",
     max_epochs: o.MaxEpochs = None,
+    tol: o.Tolerance = None,
+    nu_y: o.Noise = None,
     seed: o.Seed = 0,
     missing: o.Missing = "refuse",
     device: o.Device = "auto",
@@ -61,6 +63,8 @@ def compare(
         "prior": None if prior is None else o.one_or_several(prior),
         "preset": preset,
         "max_epochs": max_epochs,
+        "tol": tol,
+        "nu_y": nu_y,
         "device": device,
         "random_state": seed,
     }

@@ -98,6 +98,23 @@ MaxEpochs = Annotated[
     int | None,
     typer.Option(min=1, help="Longest training, in epochs; the preset's when left out.", show_default="preset's"),
 ]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--tol",
+        help="Training ends when the objective falls by less than this per value of the recording over 500 epochs; 0: "
+        "never before --max-epochs.",
+        show_default="preset's",
+    ),
+]
+Noise = Annotated[
+    float | None,
+    typer.Option(
+        "--nu-y",
+        help="Variance of the noise that training assumes, as a share of each channel's; raise it for noisy channels.",
+        show_default="preset's",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw: the same seed gives the same numbers."),
