@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -323,3 +325,46 @@ def test_a_folder_without_recordings_and_jobs_without_a_folder_are_refused(run, 
     assert "several files called a" in run("separate", tmp_path, "-n", 3, "--out", tmp_path / "out").err
     result = run("separate", simulated / "recording.csv", "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
     assert (result.code, "for a folder" in result.err) == (2, True)
+
+
+@pytest.fixture
+def two_recordings(simulated, tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in ("first", "second"):
+        (folder / f"{name}.csv").write_bytes((simulated / "recording.csv").read_bytes())
+    return folder
+
+
+def test_an_interrupted_folder_says_how_to_go_on_and_leaves_nothing_empty(run, two_recordings, tmp_path, monkeypatch):
+    def interrupt(items, places, out, **_):
+        places["first"].parent.mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stradiff.cli.many.work_through", interrupt)
+    result = run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
+    assert result.code == 130
+    assert result.err.endswith("the same command goes on where it stopped.\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_without_dask_are_refused_before_a_folder_is_made(run, two_recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr("stradiff.cli.many.find_spec", lambda _: None)
+    result = run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
+    assert (result.code, "stradiff[cluster]" in result.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_dask_is_silent_while_it_works_and_not_after(run, two_recordings, tmp_path, monkeypatch, caplog):
+    said = logging.getLogger("distributed.nanny").warning
+
+    def work(*_, **__):
+        said("Worker process still alive")
+        assert os.environ["DASK_LOGGING__DISTRIBUTED"] == "critical"
+        return []
+
+    monkeypatch.setattr("stradiff.cli.many.work_through", work)
+    assert run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out").code == 0
+    said("after")
+    assert [record.message for record in caplog.records] == ["after"]
+    assert "DASK_LOGGING__DISTRIBUTED" not in os.environ

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from stradiff.cli.console import Console
+from stradiff.cli.console import Console, Interrupted
+from stradiff.cli.results import output_folder
 from stradiff.cli.spelling import spelled_as_options
-from stradiff.errors import InputError
+from stradiff.errors import InputError, OptionError
 from stradiff.fitting.checkpoint import task_of
 from stradiff.many.work import Outcome, work_through
 from stradiff.observations.readers import READERS, read_recording
 
+WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # where dask's workers look how much to say
 LAST = "summary.json"  # of the files of a result: where it is, all others are
 
 
@@ -38,7 +45,7 @@ class FileSeparation:
 
     def work(self, path: Path) -> None:
         """Write everything that ``separate`` writes of one recording beside ``path``."""
-        from stradiff.cli.results import fit, output_folder, write_results
+        from stradiff.cli.results import fit, write_results
 
         data = read_recording(self.file, **self.reading)
         with output_folder(path.parent) as folder:
@@ -76,7 +83,48 @@ def separate_folder(
     items = {name: FileSeparation(file.resolve(), components, reading, settings) for name, file in files.items()}
     places = {name: out / name / LAST for name in items}
     shown: bool | str = "auto" if console.for_people else False
-    return work_through(items, places, out, n_jobs=jobs, scheduler=scheduler, verbose=shown)
+    with_dask = scheduler is not None or (jobs > 1 and len(items) > 1)
+    if with_dask:
+        _check_dask()
+    with output_folder(out), _no_empty_folders(places), _dask_in_silence() if with_dask else nullcontext():
+        try:
+            return work_through(items, places, out, n_jobs=jobs, scheduler=scheduler, verbose=shown)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "Interrupted; what is finished stays, and the same command goes on where it stopped."
+            ) from None
+
+
+def _check_dask() -> None:
+    if find_spec("distributed") is None:
+        raise OptionError('Several workers need dask; install "stradiff[cluster]", or drop --jobs and --scheduler.')
+
+
+@contextmanager
+def _no_empty_folders(places: dict[str, Path]) -> Iterator[None]:
+    """Afterwards, remove what workers had made before they were stopped, where nothing is in it."""
+    try:
+        yield
+    finally:
+        for place in places.values():
+            if place.parent.is_dir() and not any(place.parent.iterdir()):
+                place.parent.rmdir()
+
+
+@contextmanager
+def _dask_in_silence() -> Iterator[None]:
+    """Without what dask logs while workers come and go: what went wrong with a recording is in its outcome."""
+    before, told = logging.root.manager.disable, os.environ.get(WORKERS_LOG)
+    logging.disable(logging.CRITICAL)  # this process only waits
+    os.environ[WORKERS_LOG] = "critical"
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        if told is None:
+            os.environ.pop(WORKERS_LOG, None)
+        else:
+            os.environ[WORKERS_LOG] = told
 
 
 def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
