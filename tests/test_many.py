@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,35 @@ def test_what_is_finished_stays_when_it_is_interrupted(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         through(items, tmp_path)
     assert [one.fresh for one in through(items | {"b": Note("two")}, tmp_path)] == [False, True, True]
+
+
+class Killed(BaseException):
+    """Nothing after it is done, not even what Ctrl-C leaves time for."""
+
+
+def test_a_result_of_other_settings_does_not_pass_for_done_after_a_kill(tmp_path):
+    class Last(Note):
+        def work(self, path):
+            super().work(path)
+            raise Killed  # between the result and its entry
+
+    items = {"a": Note("one"), "b": Note("two")}
+    through(items, tmp_path)
+    with pytest.raises(Killed):
+        through({"a": Last("other"), "b": Note("other")}, tmp_path)
+    again = through(items, tmp_path)
+    assert [one.fresh for one in again] == [True, False]  # nobody had begun with the second
+    assert (tmp_path / "a.txt").read_text().startswith("one ")
+
+
+def test_without_dask_nothing_is_made_for_several_workers(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    items = {"a": Note("one"), "b": Note("two")}
+    for how in ({"n_jobs": 2}, {"scheduler": "tcp://127.0.0.1:1"}):
+        with pytest.raises(OptionError, match="need dask"):
+            through(items, tmp_path / "out", **how)
+    assert not list(tmp_path.iterdir())
+    through({"a": Note("one")}, tmp_path / "out", n_jobs=2)  # one item needs no second worker
 
 
 @pytest.mark.parametrize("content", ["no json", "[1]", '{"a": 1}'])

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,15 +70,17 @@ def work_through(
     """
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1:
         raise OptionError(f"n_jobs={n_jobs!r} must be a whole number of at least 1.")
-    folder = check_writable_folder(folder)
     manifest = _Manifest(folder / MANIFEST)
     outcomes = {name: manifest.found(name, item.task, places[name]) for name, item in items.items()}
     pending = {name: item for name, item in items.items() if outcomes[name] is None}
+    if _has_workers(pending, n_jobs, scheduler):
+        _distributed()  # refused before anything is made
+    check_writable_folder(folder)
     shown = sys.stderr.isatty() if verbose == "auto" else bool(verbose)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
         bar = progress.add_task("separating", total=len(items), completed=len(items) - len(pending))
-        for name, error, seconds in _worked(pending, places, n_jobs, scheduler):
+        for name, error, seconds in _worked(pending, places, n_jobs, scheduler, manifest.withdraw):
             outcomes[name] = Outcome(name, places[name], error, seconds, fresh=True)
             manifest.add(name, items[name].task, error, seconds)
             progress.advance(bar)
@@ -108,8 +110,19 @@ class _Manifest:
             return None
         return Outcome(name, place, None, 0.0, fresh=False)
 
+    def withdraw(self, *names: str) -> None:
+        """Forget items before work on them begins: a new result must not pass for that of an old task."""
+        known = [name for name in names if name in self._entries]
+        for name in known:
+            del self._entries[name]
+        if known:
+            self._write()
+
     def add(self, name: str, task: str, error: str | None, seconds: float) -> None:
         self._entries[name] = {"task": task, "error": error, "seconds": round(seconds, 3)}
+        self._write()
+
+    def _write(self) -> None:
         with atomic_path(self._path) as temporary:
             temporary.write_text(json.dumps(self._entries, indent=1) + "\n", encoding="utf-8")
 
@@ -124,12 +137,22 @@ def attempt(item: Item, path: Path) -> tuple[str | None, float]:
     return None, time.perf_counter() - began
 
 
+def _has_workers(items: Mapping[str, Item], n_jobs: int, scheduler: str | None) -> bool:
+    """Whether others than this process work on the items."""
+    return scheduler is not None or (n_jobs > 1 and len(items) > 1)
+
+
 def _worked(
-    items: Mapping[str, Item], places: Mapping[str, Path], n_jobs: int, scheduler: str | None
+    items: Mapping[str, Item],
+    places: Mapping[str, Path],
+    n_jobs: int,
+    scheduler: str | None,
+    begins: Callable[..., None],
 ) -> Iterator[tuple[str, str | None, float]]:
-    """Name, error and seconds of every item, as they are finished."""
-    if scheduler is None and (n_jobs == 1 or len(items) < 2):
+    """Name, error and seconds of every item, as they are finished; ``begins`` is told the names before."""
+    if not _has_workers(items, n_jobs, scheduler):
         for name, item in items.items():
+            begins(name)
             yield name, *attempt(item, places[name])
         return
     distributed = _distributed()
@@ -144,6 +167,7 @@ def _worked(
             client = stack.enter_context(distributed.Client(cluster))
         else:
             client = stack.enter_context(_client(distributed, scheduler))
+        begins(*items)
         futures = {
             client.submit(attempt, item, places[name].resolve(), pure=False): name for name, item in items.items()
         }
