@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from as_users_call import as_users_call
 
 from stradiff import estimator
 from stradiff.cli import demo as demo_module
-from stradiff.errors import InputError, StorageError
+from stradiff.cli.results import checkpoint_in
+from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.estimator import StrADiff
 from stradiff.observations.readers import read_recording
 from stradiff.observations.writers import atomic_path
@@ -201,6 +203,21 @@ def test_an_interrupted_run_is_resumed_to_the_same_numbers(run, quick, simulated
     for name in ("sources.csv", "bands.csv", "history.csv"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert "training starts anew" in run(*arguments, "--out", tmp_path / "new", "--resume").err
+
+
+@as_users_call()  # a console of another kind
+def test_the_checkpoint_of_a_second_fit_is_seen_as_well(tmp_path):
+    said = []
+    console = SimpleNamespace(remark=said.extend)
+    checkpoint_in(tmp_path, True, console)
+    (tmp_path / "training.checkpoint.linear").write_bytes(b"")
+    checkpoint_in(tmp_path, True, console)
+    assert len(said) == 1  # of the first call
+    with pytest.raises(OptionError, match=r"training\.checkpoint\.linear is left .* or delete it"):
+        checkpoint_in(tmp_path, False, console)
+    (tmp_path / "training.checkpoint").write_bytes(b"")
+    with pytest.raises(OptionError, match=r"checkpoint, .*linear are left .* or delete them"):
+        checkpoint_in(tmp_path, False, console)
 
 
 def test_writing_that_fails_leaves_no_half_written_file(run, simulated, tmp_path, monkeypatch, separated):

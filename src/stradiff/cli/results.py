@@ -37,9 +37,14 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     from stradiff.errors import OptionError
 
     place = folder / "training.checkpoint"
-    if place.exists() and not resume:
-        raise OptionError(f"{place} is left of an unfinished run; go on from it with --resume, or delete it.")
-    if resume and not place.exists():
+    left = sorted(folder.glob(f"{place.name}*"))  # restarts and the linear fit of mixing="auto" have their own
+    if left and not resume:
+        what, which = ("is", "it") if len(left) == 1 else ("are", "them")
+        raise OptionError(
+            f"{', '.join(map(str, left))} {what} left of an unfinished run; go on from {which} with --resume, or "
+            f"delete {which}."
+        )
+    if resume and not left:
         console.remark([f"There is no checkpoint in {folder}; training starts anew."])
     return place
 
