@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from as_users_call import as_users_call
 from quick_compile import quick_compile
 
 from stradiff import StrADiff, bending, fit_group, simulate
 from stradiff.bending import KIND, SENTENCE
-from stradiff.errors import OptionError, SeparationWarning
+from stradiff.errors import OptionError, SeparationWarning, StorageError
 
 QUICK = {
     "max_epochs": 200, "tol": 0.0, "network_width": 4, "n_diffusion_steps": 2, "random_state": 0, "n_draws": 2,
@@ -99,10 +100,55 @@ def test_stopped_in_either_fit_it_goes_on_there(fitted, tmp_path):
     assert first.interrupted_ and first.map_ == "mlp" and [one.name for one in tmp_path.iterdir()] == ["training"]
     second = StrADiff(3, mixing="auto", **QUICK, **kept, callbacks=(stop_in(2),)).fit(values)
     assert second.interrupted_ and second.map_ == "linear"
-    assert [one.name for one in tmp_path.iterdir()] == ["training.linear"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["training", "training.linear"]
     last = StrADiff(3, mixing="auto", **QUICK, **kept).fit(values)
     np.testing.assert_array_equal(last.sources_, fitted["linear"][0].sources_)
     assert not list(tmp_path.iterdir())
+
+
+class Killed(BaseException):
+    """Nothing after it is done, not even what Ctrl-C leaves time for."""
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """Checkpoints as a kill in the middle of the linear fit leaves them, and how to go on."""
+    calls = iter(range(4))
+
+    def look(report):
+        if next(calls) == 3:  # two of the network's fit, one of the linear one
+            raise Killed
+
+    kept = {"mixing": "auto", "checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0, **QUICK}
+    with pytest.raises(Killed):
+        StrADiff(3, **kept, callbacks=(look,)).fit(recording("linear"))
+    return kept
+
+
+def test_killed_in_the_linear_fit_it_does_not_train_the_network_again(fitted, killed, tmp_path):
+    heard = []
+    again = StrADiff(3, **killed, callbacks=(lambda report: heard.append(report.epoch),)).fit(recording("linear"))
+    assert heard == [200]
+    np.testing.assert_array_equal(again.sources_, fitted["linear"][0].sources_)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("network_kept", [True, False])
+def test_a_linear_fit_of_other_settings_is_refused_before_any_training(killed, network_kept):
+    if not network_kept:
+        killed["checkpoint"].unlink()
+    heard = []
+    other = StrADiff(3, **killed | {"nu_y": 0.02}, callbacks=(lambda report: heard.append(report.epoch),))
+    with pytest.raises(StorageError, match="delete it to start anew"):
+        other.fit(recording("linear"))
+    assert not heard
+
+
+def test_names_of_a_frame_do_not_outlive_it():
+    values = recording("linear")
+    model = StrADiff(3, mixing="auto", **QUICK | {"max_epochs": 1}).fit(pd.DataFrame(values, columns=list("abc")))
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    assert not hasattr(model.fit(values), "feature_names_in_")
 
 
 def test_a_group_names_its_map():

@@ -195,6 +195,31 @@ def test_an_interrupted_fit_is_usable(Y):
     assert np.isfinite(model.transform(Y)).all() and model.reverse_path().shape == (3, T, 2)
 
 
+def refuse(report):
+    raise RuntimeError("no")
+
+
+def test_a_first_fit_that_failed_is_none(Y):
+    model = small()
+    for changes in ({"n_draws": 1}, {"n_draws": 3, "callbacks": [refuse]}):
+        with pytest.raises((OptionError, RuntimeError)):
+            model.set_params(**changes).fit(Y)
+        assert not hasattr(model, "n_features_in_")
+        with pytest.raises(NotFittedError):
+            model.transform(Y)
+
+
+def test_a_fit_that_failed_leaves_the_one_before_it_whole(Y, tmp_path):
+    model = small().fit(Y)
+    before = dict(vars(model))
+    model.callbacks = [refuse]
+    with pytest.raises(RuntimeError):
+        model.fit(Y[: T - 9, :2], times=np.arange(T - 9.0))
+    assert {**vars(model), "callbacks": ()} == before
+    model.save(tmp_path / "fit")
+    np.testing.assert_array_equal(StrADiff.load(tmp_path / "fit").transform(Y), model.transform(Y))
+
+
 def test_a_progress_bar_where_it_is_wanted(Y, capfd):
     small().fit(Y)
     assert capfd.readouterr() == ("", "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import time
-import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stradiff.errors import StorageError
 from stradiff.evaluation.diagnostics import Finding
+from stradiff.fitting.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from stradiff.estimator import StrADiff
@@ -21,38 +22,30 @@ SENTENCE = (
 )
 
 
-def as_bent_as_needed(fit: Callable[..., StrADiff]) -> Callable[..., StrADiff]:
-    """``StrADiff.fit`` that also understands ``mixing="auto"``.
+def is_auto(mixing: Any) -> bool:
+    """Whether the choice of the map is left to the recording."""
+    return isinstance(mixing, str) and mixing == AUTO
 
-    A network is fitted first. Where its bent part explains no more than noise can (the finding ``linear-suffices``)
-    the linear map is fitted instead; a fit that was interrupted is kept as it is. The checkpoint of the linear fit
-    stands beside the other's, with ``.linear`` behind its name.
+
+def fit_as_bent_as_needed(
+    estimator: StrADiff, values: np.ndarray, times: ArrayLike | None, checkpoint: Checkpoint | None
+) -> list[Finding]:
+    """Fit a network to a checked recording, and the linear map instead where that suffices; what was found.
+
+    It does where the bent part of the network explains no more than noise can (the finding ``linear-suffices``). A fit
+    that was interrupted is kept as it is. The checkpoint of the linear fit stands beside the other's, with ``.linear``
+    behind its name; the other's stays as long, so that a killed fit need not train the network again.
     """
-
-    @functools.wraps(fit)
-    def chosen(self: StrADiff, Y: Any, y: None = None, *, times: Any = None) -> StrADiff:
-        if self.mixing != AUTO:
-            return fit(self, Y, y, times=times)
-        began = time.perf_counter()
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            kept = _like(self, mixing=BENT).fit(Y, times=times)
-        if not kept.interrupted_ and any(one["kind"] == KIND for one in kept.diagnostics_):
-            beside = None if self.checkpoint is None else f"{self.checkpoint}.linear"
-            kept = _like(self, mixing=STRAIGHT, checkpoint=beside).fit(Y, times=times)
-            kept.warnings_.append(SENTENCE)
-            kept.diagnostics_.append(Finding(KIND, "note", (), SENTENCE).plain())
-        else:
-            for one in told:
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-        kept.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
-        given = self.get_params(deep=False)
-        self.__dict__.update({name: value for name, value in vars(kept).items() if name not in given})
-        return self
-
-    return chosen
-
-
-def _like(estimator: StrADiff, **other: Any) -> StrADiff:
-    """An estimator with the same settings but for some, and the same callbacks, not copies of them."""
-    return type(estimator)(**{**estimator.get_params(deep=False), **other})
+    beside = checkpoint and checkpoint.beside(STRAIGHT)
+    if checkpoint and beside and beside.path.exists() and not checkpoint.path.exists():
+        raise StorageError(  # now: after the network's training it may turn out to belong to another recording
+            f"{beside.path} is left of a fit whose other checkpoint, {checkpoint.path.name}, is gone; delete it to "
+            "start anew."
+        )
+    found = estimator._fit(values, times, BENT, checkpoint)
+    if estimator.interrupted_ or all(one.kind != KIND for one in found):
+        return found
+    found = estimator._fit(values, times, STRAIGHT, beside)
+    if beside and not estimator.interrupted_:
+        beside.remove()  # before the other's: alone it would be in the way of the next fit
+    return [*found, Finding(KIND, "note", (), SENTENCE)]

@@ -13,16 +13,17 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stradiff.bending import as_bent_as_needed
-from stradiff.evaluation.diagnostics import examine, warn_of
+from stradiff.bending import fit_as_bent_as_needed, is_auto
+from stradiff.evaluation.diagnostics import Finding, examine, warn_of
 from stradiff.evaluation.stability import stability_of
-from stradiff.fitted import Fitted, on_its_device
-from stradiff.fitting import Callback, Fit, Settings
+from stradiff.fitted import Fitted, on_its_device, unchanged_if_it_fails
+from stradiff.fitting import Callback, Fit
 from stradiff.fitting.callbacks import check_callbacks
-from stradiff.fitting.checkpoint import check_checkpoint
+from stradiff.fitting.checkpoint import Checkpoint, check_checkpoint
 from stradiff.fitting.recorder import check_epochs
 from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference import Separation, separate
+from stradiff.model.devices import computing_on
 from stradiff.observations import check_observations, check_rank, interpolated, seen_values
 from stradiff.observations.missing import check_missing
 from stradiff.observations.times import time_axis
@@ -210,22 +211,14 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         verbose: bool | str = "auto",
     ):
         self.n_components, self.mixing = n_components, mixing
-        self.prior = prior
-        self.preset = preset
-        self.init = init
-        self.normalise = normalise
-        self.missing = missing
-        self.max_epochs = max_epochs
-        self.tol = tol
-        self.learning_rate = learning_rate
+        self.prior, self.preset, self.init = prior, preset, init
+        self.normalise, self.missing = normalise, missing
+        self.max_epochs, self.tol, self.learning_rate = max_epochs, tol, learning_rate
         self.nu_y = nu_y
-        self.lambda_prior = lambda_prior
-        self.lambda_diff = lambda_diff
-        self.lambda_kl = lambda_kl
+        self.lambda_prior, self.lambda_diff, self.lambda_kl = lambda_prior, lambda_diff, lambda_kl
         self.lambda_volume = lambda_volume
         self.standardise = standardise
-        self.n_diffusion_steps = n_diffusion_steps
-        self.noise_schedule = noise_schedule
+        self.n_diffusion_steps, self.noise_schedule = n_diffusion_steps, noise_schedule
         self.network_width, self.network_depth = network_width, network_depth
         self.start_sigma = start_sigma
         self.length_scale_init = length_scale_init
@@ -243,8 +236,6 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.device, self.n_devices = device, n_devices
         self.random_state, self.verbose = random_state, verbose
 
-    @as_bent_as_needed
-    @on_its_device
     def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
         """Learn sources and mixing of a recording.
 
@@ -260,39 +251,21 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ------
         InputError, OptionError, MemoryNeedError
             For data or settings that cannot be used; each says what to do.
+        StorageError
+            For a checkpoint that cannot be written, or is of another recording or other settings.
+        NumericsError
+            Where training left the range of numbers before anything was learned.
         """
         began = time.perf_counter()
-        values = self._check_recording(Y)
-        settings, guess = self._settings(values)
-        irregular, self.times_, self.span_ = time_axis(times, len(values))
-        seed = check_seed(self.random_state)
-        checkpoint = check_checkpoint(self.checkpoint, self.checkpoint_seconds, self.random_state)
-        separation, result = separate(
-            values,
-            irregular,
-            settings,
-            seen=seen_values(values),
-            guess=guess,
-            seed=seed,
-            n_draws=check_count("n_draws", self.n_draws, least=2),
-            record=check_epochs(self.record_epochs),
-            callbacks=check_callbacks(self.callbacks),
-            verbose=self.verbose,
-            checkpoint=checkpoint,
-        )
-        self._store(separation, result, values, *separation.moments(self.n_draws))
-        self.fit_info_ = describe(
-            separation,
-            preset=self.preset,
-            n_samples=len(values),
-            n_channels=values.shape[1],
-            n_draws=self.n_draws,
-            n_devices=result.n_devices,
-            seconds=time.perf_counter() - began,
-        )
-        self.fit_info_ |= stability_of(result, separation.readout)
-        found = examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
-        self.warnings_, self.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]
+        with computing_on(self.device), unchanged_if_it_fails(self):
+            values = self._check_recording(Y)
+            checkpoint = check_checkpoint(self.checkpoint, self.checkpoint_seconds, self.random_state)
+            if is_auto(self.mixing):
+                found = fit_as_bent_as_needed(self, values, times, checkpoint)
+            else:
+                found = self._fit(values, times, self.mixing, checkpoint)
+            self.warnings_, self.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]
+            self.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
         if checkpoint and not self.interrupted_:
             checkpoint.remove()
         warn_of(found)
@@ -332,10 +305,33 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_rank(interpolated(values, seen_values(values)), wanted, channel_names=names)
         return values
 
-    def _settings(self, values: np.ndarray) -> tuple[Settings, np.ndarray | None]:
-        """The settings in force, and the sources to start from if the user gave some."""
+    def _fit(
+        self, values: np.ndarray, times: ArrayLike | None, mixing: str, checkpoint: Checkpoint | None
+    ) -> list[Finding]:
+        """Fit a map to a checked recording and keep all that is known of it; what was found."""
+        irregular, given_times, span = time_axis(times, len(values))
         overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
-        return resolve_for(values, self.n_components, self.preset, self.init, overrides)
+        overrides["mixing"] = mixing
+        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides)
+        separation, result = separate(
+            values,
+            irregular,
+            settings,
+            seen=seen_values(values),
+            guess=guess,
+            seed=check_seed(self.random_state),
+            n_draws=check_count("n_draws", self.n_draws, least=2),
+            record=check_epochs(self.record_epochs),
+            callbacks=check_callbacks(self.callbacks),
+            verbose=self.verbose,
+            checkpoint=checkpoint,
+        )
+        self.times_, self.span_ = given_times, span
+        self._store(separation, result, values, *separation.moments(self.n_draws))
+        shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": self.n_draws}
+        self.fit_info_ = describe(separation, preset=self.preset, **shape, n_devices=result.n_devices, seconds=0.0)
+        self.fit_info_ |= stability_of(result, separation.readout)
+        return examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
 
     def _store(self, separation: Separation, result: Fit, values: np.ndarray, mean: Any, spread: Any) -> None:
         self._separation = separation

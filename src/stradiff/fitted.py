@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from stradiff import storage
@@ -36,6 +38,18 @@ def on_its_device(method: Method) -> Method:
     return cast(Method, there)
 
 
+@contextmanager
+def unchanged_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
+    """Where a fit fails or is stopped, the estimator stays what it was: nothing, or the whole of an older fit."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 class Fitted:
     """Half of ``StrADiff``: of the constructor's arguments it needs ``device`` alone, else only what ``fit`` stored."""
 
@@ -46,6 +60,9 @@ class Fitted:
     sources_std_: np.ndarray
     recorded_epochs_: tuple[int, ...]
     fit_info_: dict[str, Any]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_separation")
 
     @on_its_device
     def inverse_transform(self, S: ArrayLike) -> np.ndarray:

@@ -41,9 +41,11 @@ class Checkpoint:
 
     def of_restart(self, number: int) -> Checkpoint:
         """The file of a restart; the first has the plain name."""
-        if number == 0:
-            return self
-        return Checkpoint(self.path.with_name(f"{self.path.name}.{number}"), self.seconds)
+        return self.beside(str(number)) if number else self
+
+    def beside(self, name: str) -> Checkpoint:
+        """A file with ``name`` behind its own, for another fit."""
+        return Checkpoint(check_place(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
 
     def remove(self) -> None:
         """Delete the files of all restarts."""

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from stradiff.bending import AUTO
+from stradiff.bending import is_auto
 from stradiff.errors import InputError, OptionError, SeparationWarning
 from stradiff.estimator import OWN, StrADiff
 from stradiff.evaluation.diagnostics import examine
@@ -92,7 +92,7 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
     if len(members) == 1:
         (one,) = members
         return [one.estimator.fit(one.given, times=one.times)]
-    if estimator.mixing == AUTO:
+    if is_auto(estimator.mixing):
         raise OptionError("mixing='auto' is for single recordings; name the map of the group: 'linear' or 'mlp', say.")
     values = [member.values for member in members]
     overrides = {name: value for name, value in estimator.get_params(deep=False).items() if name not in OWN}
