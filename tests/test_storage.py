@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 
@@ -87,6 +88,29 @@ def test_what_auto_picked_comes_back(values, tmp_path):
     assert len(model.priors_) == 2 and set(model.priors_) <= set(CANDIDATES)
     assert again.priors_ == model.priors_ and again.prior == "auto"
     np.testing.assert_array_equal(again.length_scales_, model.length_scales_)
+
+
+def test_a_history_that_left_the_range_of_numbers_comes_back(fitted, tmp_path):
+    wild = copy.copy(fitted)
+    wild.history_ = fitted.history_ | {"kl": fitted.history_["kl"] * np.inf}
+    wild._paths = fitted._paths | {0: fitted._paths[0] * np.nan}
+    wild.save(tmp_path / "fit.stradiff")
+    again = StrADiff.load(tmp_path / "fit.stradiff")
+    np.testing.assert_array_equal(again.history_["kl"], wild.history_["kl"])
+    np.testing.assert_array_equal(again._paths[0], wild._paths[0])
+
+
+def test_what_could_not_be_read_again_is_not_written(fitted, tmp_path):
+    wild = copy.copy(fitted)
+    wild.sources_std_ = fitted.sources_std_ * np.inf
+    with pytest.raises(StorageError, match="sources_std_ of this fit is not finite"):
+        wild.save(tmp_path / "fit.stradiff")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_its_place_is_named(fitted):
+    with pytest.raises(StorageError, match=r"^\. cannot be written: \. is a folder"):
+        fitted.save(".")
 
 
 def test_others_may_read_it(saved, tmp_path):

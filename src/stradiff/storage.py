@@ -79,6 +79,10 @@ def save(estimator: StrADiff, path: Path) -> None:
     header["reach"] = [network.stride, len(network.weights)] if isinstance(network, Convolutional) else None
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    if wrong := _no_numbers(contiguous):
+        raise StorageError(
+            f"{path} is not written: {wrong} of this fit is not finite; fit again with a lower learning_rate."
+        )
     header = json.loads(json.dumps(header, default=_plain))  # as it will be read
     header["digest"] = digest(header, contiguous)
     with atomic_path(path) as temporary:
@@ -138,9 +142,8 @@ def digest(header: dict[str, Any], arrays: Arrays) -> str:
 def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
     from stradiff.estimator import StrADiff  # the estimator imports this module
 
-    for name, array in arrays.items():
-        if array.dtype.kind not in "fi" or not np.isfinite(array).all():
-            raise StorageError(f"{name} is not an array of finite numbers")
+    if wrong := _no_numbers(arrays):
+        raise StorageError(f"{wrong} is not an array of finite numbers")
     facts = header["facts"]
     for name, kind in FACTS.items():
         if type(facts[name]) is not kind:
@@ -165,6 +168,15 @@ def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
             raise StorageError("feature_names are not one for each channel")
         model.feature_names_in_ = np.asarray(header["feature_names"], dtype=object)
     return model
+
+
+def _no_numbers(arrays: Arrays) -> str | None:
+    """Name of an array that is not one of finite numbers; what was seen on the way there may have left their range."""
+    for name, array in arrays.items():
+        on_the_way = name.startswith(("history.", "path."))
+        if array.dtype.kind not in "fi" or not (on_the_way or np.isfinite(array).all()):
+            return name
+    return None
 
 
 def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:

@@ -113,7 +113,7 @@ def check_place(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.parent.is_dir() or path.is_dir():
         place = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
-        raise StorageError(f"{path.name} cannot be written: {place}; choose another path.")
+        raise StorageError(f"{path.name or path} cannot be written: {place}; choose another path.")
     return path
 
 
