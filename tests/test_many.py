@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from as_users_call import as_users_call
 
@@ -196,6 +197,31 @@ def test_an_array_that_is_none_stops_nobody_and_starts_that_differ_are_another_t
     start[200] += 1.0  # in the middle, which a printed array leaves out
     tasks = {Separation(StrADiff(3, **SETTINGS, init=init), values).task for init in (values, start)}
     assert len(tasks) == 2
+
+
+def nullable(rows):
+    return pd.DataFrame(rows).astype("Float64")
+
+
+@pytest.mark.parametrize("kind", [np.ma.masked_invalid, nullable, lambda rows: np.where(np.isnan(rows), None, rows)])
+def test_a_task_is_known_by_its_numbers_and_its_gaps(kind):
+    def task(*gaps, **settings):
+        values = np.random.default_rng(0).standard_normal((50, 3))
+        for gap in gaps:
+            values[gap] = np.nan
+        return Separation(StrADiff(2, missing="mask", **settings), kind(values)).task
+
+    assert len({task(*gaps) for gaps in ([], [(3, 1)], [(4, 1)], [(4, 1), (5, 2)])}) == 4
+    assert task((3, 1)) == task((3, 1))
+
+
+def test_starts_in_a_frame_are_told_apart():
+    def task(change):
+        start = pd.DataFrame(np.random.default_rng(0).standard_normal((500, 3)))
+        start.iloc[250, 1] += change  # in the middle, which a printed frame leaves out
+        return Separation(StrADiff(3, init=start), np.eye(500, 3)).task
+
+    assert task(0.0) == task(0.0) != task(1.0)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -15,6 +15,7 @@ from stradiff.errors import InputError, OptionError
 from stradiff.estimator import StrADiff
 from stradiff.fitting.checkpoint import task_of
 from stradiff.many.work import Outcome, work_through
+from stradiff.observations.checks import as_float_array
 from stradiff.observations.readers import read_recording
 from stradiff.observations.recording import Recording
 
@@ -33,6 +34,8 @@ class Separation:
     def task(self) -> str:
         """A digest of the recording, of the settings, and of nothing else."""
         settings = {name: value for name, value in self.estimator.get_params().items() if name not in NO_MATTER}
+        if not isinstance(settings["init"], str | None):
+            settings["init"] = _numbers(settings["init"])
         return task_of(*_content(self.recording), *(part for item in sorted(settings.items()) for part in item))
 
     def work(self, path: Path) -> None:
@@ -120,9 +123,17 @@ def _content(recording: Any) -> tuple[Any, ...]:
     if isinstance(recording, Recording):
         return recording.values, recording.times
     try:
-        return (recording.read_bytes() if isinstance(recording, Path) else np.asarray(recording),)
-    except (OSError, ValueError):
+        return (recording.read_bytes() if isinstance(recording, Path) else _numbers(recording),)
+    except OSError:
         return (recording,)
+
+
+def _numbers(table: Any) -> Any:
+    """A table as a fit sees it, NaN for what is masked or missing; as it is where a fit would refuse it."""
+    try:
+        return as_float_array(table, missing="mask")
+    except InputError:
+        return table
 
 
 def by_name(recordings: Sequence[Any]) -> dict[str, Any]:
