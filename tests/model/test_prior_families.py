@@ -283,6 +283,7 @@ def test_a_prior_of_a_part_of_the_record_is_the_same_process(name):
     n_samples, n_part = 400, 100
     prior, omega = moved(name, n_samples), jnp.linspace(0.0, np.pi, 50)
     part = prior.of_part((n_part - 1) / (n_samples - 1))
+    np.testing.assert_allclose(part.length_scale * (n_part - 1), prior.length_scale * (n_samples - 1), rtol=1e-5)
     np.testing.assert_allclose(part.spectrum(omega, n_part), prior.spectrum(omega, n_samples), rtol=1e-5)
     np.testing.assert_allclose(
         part.precision_spectrum(omega, n_part), prior.precision_spectrum(omega, n_samples), rtol=1e-5

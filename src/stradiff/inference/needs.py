@@ -13,6 +13,7 @@ from stradiff.observations import available_memory, check_memory
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 0.8e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.7 to 0.85)
+PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
 
@@ -29,11 +30,18 @@ def ask_memory(needed: float, what: str, verbose: bool | str) -> int | None:
 
 
 def needed_memory(
-    n_samples: int, n_channels: int, settings: Settings, *, regular: bool = True, longest: int | None = None
+    n_samples: int,
+    n_channels: int,
+    settings: Settings,
+    *,
+    regular: bool = True,
+    longest: int | None = None,
+    gaps: bool = False,
 ) -> float:
     """Bytes a fit takes at its peak, to a factor of about two.
 
-    ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples.
+    ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples. ``gaps``:
+    samples are missing, of which whitened channels each hold a part.
     """
     length = n_samples if longest is None else longest
     window = settings.window_size(n_samples) if regular else None
@@ -45,7 +53,9 @@ def needed_memory(
     training = 4.0 * (_branch_memory(n_seen, length, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
     posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, regular=regular)
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
-    return COMPILING + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
+    whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
+    projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
+    return projections + COMPILING + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
 
 
 def _branch_memory(n_seen: float, length: int, settings: Settings) -> float:

@@ -173,7 +173,7 @@ def separate(
     ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid. What stands among the values
     where nothing was ``seen`` does not matter: there the warm start sees straight lines, and training sees nothing.
     """
-    needed = needed_memory(len(values), values.shape[1], settings, regular=times is None)
+    needed = needed_memory(len(values), values.shape[1], settings, regular=times is None, gaps=seen is not None)
     at_once = ask_memory(needed, f"Fitting {len(values)} samples", verbose)
     gappy = values if seen is None else np.where(seen, values, np.nan)
     filled = interpolated(gappy, seen, times)

@@ -126,7 +126,7 @@ def _whitener(spectrum: CorrelationSpectrum, keep: int, floor: float) -> Normali
     if spectrum.rank < keep:
         raise InputError(
             f"The {len(spectrum.scale)} channels carry only {spectrum.rank} independent signals and cannot "
-            f"be whitened to {keep}; use n_components={spectrum.rank}, or leave out repeated channels."
+            f"be whitened to {keep}; leave out repeated channels, or standardise them instead."
         )
     vectors = spectrum.eigenvectors[:, :keep]
     # An eigenvector has no sign of its own: its largest weight is made positive, so every machine agrees.

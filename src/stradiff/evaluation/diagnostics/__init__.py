@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from stradiff.evaluation.diagnostics.unstable import unstable
 from stradiff.fitting import Fit
 from stradiff.inference import Separation
 
+PACKAGE = __name__.partition(".")[0]
 LAST = 100  # epochs whose mean error is the error at the end: one draw of the start's noise varies
 
 __all__ = ["Finding", "examine", "warn_of"]
@@ -68,4 +70,12 @@ def warn_of(found: Sequence[Finding]) -> None:
     for finding in found:
         if finding.severity == "warning":
             category = ConvergenceWarning if finding.kind == "ending" else SeparationWarning
-            warnings.warn(finding.sentence, category, stacklevel=3)
+            warnings.warn(finding.sentence, category, stacklevel=_levels_to_the_caller())
+
+
+def _levels_to_the_caller() -> int:
+    """How far up from whoever asks the first frame stands that is not of this package."""
+    frame, levels = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, levels = frame.f_back, levels + 1
+    return levels

@@ -98,8 +98,8 @@ class Autoregression(Prior):
         return likeliest([self, ascended(start, log_prob)], log_prob)
 
     def of_part(self, share: float) -> Autoregression:
-        """The same: all parameters count in samples."""
-        return self
+        """The same: all parameters count in samples, and the length-scale in those of the part."""
+        return pacf.in_part(self, share)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Var(e) / |A(w)|^2."""

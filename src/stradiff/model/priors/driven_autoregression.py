@@ -73,8 +73,8 @@ class DrivenAutoregression(Prior):
         return eqx.tree_at(lambda prior: prior.innovation, moved, self.innovation.tuned(errors))
 
     def of_part(self, share: float) -> DrivenAutoregression:
-        """The same: all parameters count in samples."""
-        return self
+        """The same: all parameters count in samples, and the length-scale in those of the part."""
+        return pacf.in_part(self, share)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Var(e) / |A(w)|^2."""

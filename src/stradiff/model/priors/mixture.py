@@ -77,8 +77,8 @@ class Mixture(Prior):
         return eqx.tree_at(lambda prior: prior.free, moved, pacf.free_from(partial).astype(self.free.dtype))
 
     def of_part(self, share: float) -> Mixture:
-        """The same: all parameters count in samples."""
-        return self
+        """The same: all parameters count in samples, and the length-scale in those of the part."""
+        return pacf.in_part(self, share)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sum_k cos(w k) sum_q c_q^2 rho_k^q, c_q the Hermite coefficients of F^-1(Phi(z)) (Mehler's formula).

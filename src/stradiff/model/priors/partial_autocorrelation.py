@@ -6,8 +6,11 @@ of every order up to p; Barndorff-Nielsen & Schou (1973) show the map onto stati
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +20,16 @@ from stradiff.errors import OptionError
 
 NODES = 512  # of the integral over frequencies in ``memory``, dense towards zero: resolves peaks of 1e-5 radians
 MARGIN = 1e-6  # a partial autocorrelation of one is a source without innovations; this far from it nothing overflows
+
+
+Counted = TypeVar("Counted", bound=eqx.Module)
+
+
+def in_part(prior: Counted, share: float) -> Counted:
+    """The same process, its ``n_samples`` those of a part of the record; all its parameters count in samples."""
+    shorter = copy.copy(prior)
+    object.__setattr__(shorter, "n_samples", round((prior.n_samples - 1) * share) + 1)  # type: ignore[attr-defined]
+    return shorter
 
 
 def partial_autocorrelations(free: Float[Array, " p"]) -> Float[Array, " p"]:
