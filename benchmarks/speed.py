@@ -6,10 +6,10 @@
     python benchmarks/speed.py --print --publish    # what is there already, as tables and as a page of the docs
 
 Four parts, all on T = 1000, n = 3, L = 20. ``epochs``: the same epoch of preset "paper" in PyTorch as the paper is
-written, in JAX without the library's optimisations, with that of the prior alone, and in the library, in turn
-(``pace/rounds.py``); PyTorch comes with ``pip install '.[benchmarks]'``. ``fits``: whole fits of the default preset
-from a process that never compiled anything, again, and from a new process (``pace/fits.py``). ``roofline``: what memory
-and arithmetic allow (``pace/roofline.py``). ``parts``: where an epoch goes (``pace/parts.py``). Results go to
+written, in JAX without the library's optimisations, and in the library, in turn (``pace/rounds.py``); PyTorch comes
+with ``pip install '.[benchmarks]'``. ``fits``: whole fits of the default preset from a process that never compiled
+anything, again, and from a new process (``pace/fits.py``). ``roofline``: what memory and arithmetic allow
+(``pace/roofline.py``). ``parts``: where an epoch goes (``pace/parts.py``). Results go to
 ``benchmarks/results/speed.json`` as they come, so a run can be stopped and resumed. The machine should have nothing
 else to do.
 """
@@ -32,7 +32,7 @@ def main() -> None:
     """Measure what is asked for and is not there yet; print the tables."""
     options = SPEED.options(__doc__)
     options.add_argument("--problems", nargs="+", choices=MAPS, default=list(MAPS))
-    options.add_argument("--rounds", type=int, help=f"of the epochs, each of the four in turn (default: {ROUNDS})")
+    options.add_argument("--rounds", type=int, help=f"of the epochs, each of the three in turn (default: {ROUNDS})")
     arguments = options.parse_args()
     if "epochs" in arguments.parts and not arguments.print:
         rounds.check_installed()

@@ -1,1 +1,1 @@
-"""The parts of ``benchmarks/speed.py``: four ways to compute an epoch, whole fits, and what the machine allows."""
+"""The parts of ``benchmarks/speed.py``: three ways to compute an epoch, whole fits, and what the machine allows."""

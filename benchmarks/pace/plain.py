@@ -65,12 +65,12 @@ def _objective(model: Model, observed: Array, noise: tuple, weights: Weights) ->
     return total(terms(model, observed, None, noise, weights)[0], weights)
 
 
-def prepare(problem: str, solver: str = "dense") -> Callable[[int], float]:
-    """Seconds that so many epochs take; with ``solver="auto"`` the prior stays quick."""
+def prepare(problem: str) -> Callable[[int], float]:
+    """Seconds that so many epochs take."""
     from pace.problem import SEED, normalised, paper_settings
 
     jax.config.update("jax_enable_x64", True)
-    settings = paper_settings(problem, solver=solver)
+    settings = paper_settings(problem, solver="dense")
     values = normalised(problem)
     state_key, key = jax.random.split(jax.random.key(SEED))
     adam, epoch = epoch_of(settings)

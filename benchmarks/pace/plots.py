@@ -10,7 +10,7 @@ from contest.plots import ACCENT, GIVEN, PLAIN, TICKS, stretched
 from matplotlib.figure import Figure
 
 from pace import fits
-from pace.rounds import LIBRARY, MODULES, TRANSCRIPTION
+from pace.rounds import MODULES
 from pace.tables import Row, by_problem, of
 
 COLOURS = (GIVEN, PLAIN, ACCENT)
@@ -23,8 +23,8 @@ def draw_epochs(rows: Sequence[Row]) -> Figure:
         len(shown), 1, figsize=(8, 1 + 1.5 * len(shown)), sharex=True, squeeze=False, layout="constrained"
     )
     for panel, (title, here) in zip(panels[:, 0], shown, strict=True):
-        for place, name in enumerate(MODULES):
-            milliseconds, colour = 1e3 * of(name, here), {TRANSCRIPTION: GIVEN, LIBRARY: ACCENT}.get(name, PLAIN)
+        for place, (name, colour) in enumerate(zip(MODULES, COLOURS, strict=True)):
+            milliseconds = 1e3 * of(name, here)
             panel.scatter(milliseconds, np.full(len(here), place), s=18, color=colour, alpha=0.6, lw=0)
         panel.set(xscale="log", yticks=range(len(MODULES)), yticklabels=list(MODULES), ylim=(len(MODULES) - 0.5, -0.5))
         panel.set_title(title, fontsize=10)
@@ -61,6 +61,6 @@ def _plain(panel: plt.Axes, axis: str) -> None:
 
 
 PICTURES = {
-    "epochs": ("Milliseconds per epoch of four implementations", draw_epochs),
+    "epochs": ("Milliseconds per epoch of three implementations", draw_epochs),
     "fits": ("Matched correlation against seconds since the call of fit", draw_fits),
 }

@@ -160,7 +160,7 @@ def test_training_begins_a_chunk_before_the_first_look():
 
 
 def test_ratios_are_those_of_a_round():
-    rows = [round_row(8.0, 4.0, 3.0, 2.0), round_row(9.0, 6.0, 5.0, 1.0), round_row(30.0, 30.0, 20.0, 10.0)]
+    rows = [round_row(8.0, 4.0, 2.0), round_row(9.0, 6.0, 1.0), round_row(30.0, 30.0, 10.0)]
     np.testing.assert_allclose(tables.ratios(rounds.TRANSCRIPTION, rows), [4, 9, 3])
     lines = tables.epochs(rows).splitlines()
     assert f"| {rounds.TRANSCRIPTION} | 9,000 | 8,000–30,000 | 0.111 | 25.0 h | 4 | 3–9 |" in lines
@@ -266,7 +266,7 @@ ABACUS = {"processor": "Abacus", "cores": 2, "versions": {"jax": "1.0"}, "load_b
 def made_up():
     return {
         "machine": {"fits": ABACUS},
-        "epochs": [round_row(8.0, 4.0, 3.0, 2.0)],
+        "epochs": [round_row(8.0, 4.0, 2.0)],
         "fits": [fit_row([0.9, 0.98, 0.981], situation) for situation in fits.SITUATIONS],
         "roofline": [
             {
@@ -331,7 +331,7 @@ def program(monkeypatch, tmp_path):
 
     def epochs(name, n_rounds, share):
         done.extend(["round"] * n_rounds)
-        return iter([round_row(8.0, 4.0, 3.0, 2.0, name=name)] * n_rounds)
+        return iter([round_row(8.0, 4.0, 2.0, name=name)] * n_rounds)
 
     def whole(name, max_epochs):
         done.append("fits")
