@@ -89,7 +89,15 @@ def _fit(recording: Recording, sources: np.ndarray, mixing_map) -> SimpleNamespa
         reverse_path=reverse_path,
         inverse_transform=mixing_map,
         fit_info_={
-            "settings": {"mixing": "mlp", "nu_y": 0.01, "lambda_prior": 1.0, "record_epochs": [1, 60, 120]},
+            "settings": {
+                "mixing": "mlp",
+                "nu_y": 0.01,
+                "lambda_prior": 1.0,
+                "record_epochs": [1, 60, 120],
+                "max_epochs": 120,
+                "tol": 3e-3,
+                "uncertainty": "laplace",
+            },
             "seed": 12345,
             "versions": {"stradiff": "0.1.0", "jax": "0.10.2"},
             "seconds": 12.5,

@@ -129,6 +129,8 @@ def test_the_page_itself_forbids_loading_anything(page):
         "raise max_epochs",
         "Epoch 1.", "Epoch 60.", "Epoch 120.",
         "nu_y 0.01", "record_epochs 1, 60, 120", "preset default", "Seed: 7", "jax 0.10.2",
+        "prior length-scale", "source 1 rbf",
+        "posterior about its likeliest course",
         "0.6234",  # length-scale 0.1 of 6.234 s
     ],
 )  # fmt: skip

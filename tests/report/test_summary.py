@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,6 +147,36 @@ def test_settings_are_flat_rows_of_words():
 )
 def test_durations(seconds, text):
     assert words.duration(seconds) == text
+
+
+ENDED = {"kind": "ending", "severity": "warning", "sources": [], "sentence": "The objective stopped being finite."}
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "text"),
+    [
+        ({"interrupted_": True}, {}, "interrupted after 120 epochs (12.5 s): what is shown is its state"),
+        ({"converged_": True}, {}, "Training converged after 120 epochs (12.5 s)."),
+        ({}, {}, "used all of its 120 epochs (12.5 s) and had not yet met its criterion of convergence."),
+        ({}, {"tol": 0.0}, "used all of its 120 epochs (12.5 s), as it was told: it had no criterion of convergence."),
+        ({"diagnostics_": [ENDED]}, {"max_epochs": 500}, "diverged after 120 epochs (12.5 s): what is shown is the la"),
+        ({}, {"max_epochs": 500}, "Training was ended after 120 epochs (12.5 s) by what watched it, a callback."),
+    ],
+)
+def test_the_sentence_says_how_training_ended(linear_fit, recording, changes, settings, text):
+    info = linear_fit.fit_info_ | {"settings": linear_fit.fit_info_["settings"] | settings}
+    fit = SimpleNamespace(**vars(linear_fit) | changes | {"fit_info_": info})
+    assert text in words.sentence(summarise(fit, recording))
+
+
+def test_a_map_without_words_has_its_name(linear_fit, recording):
+    fit = SimpleNamespace(**vars(linear_fit) | {"map_": "cubic"})
+    assert "reach the channels through the map cubic" in words.sentence(summarise(fit, recording))
+
+
+@pytest.mark.parametrize(("how", "text"), [("laplace", "likeliest course"), ("monte-carlo", "learned start")])
+def test_bands_are_said_to_be_what_they_are(how, text):
+    assert text in words.band({"model": {"settings": {"uncertainty": how}}})
 
 
 def test_z_is_that_of_a_95_percent_band():

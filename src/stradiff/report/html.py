@@ -25,7 +25,7 @@ from stradiff.report.summary import (
     stages,
     summarise,
 )
-from stradiff.report.words import sentence
+from stradiff.report.words import band, sentence
 
 DPI = 150  # sharp on a phone and in print; a page of a dozen pictures stays near 2 MB
 LEVELS = np.linspace(-3.0, 3.0, 61)  # standard deviations of a source: where all but 0.3 % of a Gaussian one lies
@@ -92,6 +92,7 @@ def render_report(fit: Fit, recording: Recording, *, truth: np.ndarray | None = 
     return template.render(
         title=title or f"Sources of “{recording.name}”",
         sentence=sentence(facts),
+        band=band(facts),
         facts=facts,
         unit=recording.time_unit,
         settings=list(flat_rows(facts["model"]["settings"])),

@@ -23,6 +23,19 @@ MAPS = {
     "invertible": "a nonlinear map that can be undone (invertible couplings)",
 }
 
+BANDS = {
+    "laplace": "mean plus and minus 1.96 standard deviations of its posterior about its likeliest course, given prior, "
+    "map and noise, together with what a record of this length leaves open about the mixing",
+    "monte-carlo": "mean plus and minus 1.96 standard deviations of draws from its learned start, which are usually "
+    "far too small",
+}
+
+
+def band(facts: dict[str, Any]) -> str:
+    """What the 95 % band of a source is made of; see docs/uncertainty.md."""
+    how = facts["model"]["settings"].get("uncertainty")
+    return BANDS.get(how, "mean plus and minus 1.96 standard deviations")
+
 
 def sentence(facts: dict[str, Any]) -> str:
     """Say what was explained by what, how well, and how training ended.
@@ -33,14 +46,14 @@ def sentence(facts: dict[str, Any]) -> str:
         The dictionary of :func:`stradiff.report.summary.summarise`.
     """
     recording, model = facts["recording"], facts["model"]
-    kind = MAPS[model["mixing"]]
+    kind = MAPS.get(model["mixing"], f"the map {model['mixing']}")
     return (
         f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
         f"explained by {_count(model['n_components'], 'source')} that reach the channels through {kind}. "
         f"Each source is a trajectory with {_priors(facts['sources'])} structure in time; "
         f"together they account for "
         f"{percent(facts['explained_variance'])} of the channels' variance. "
-        f"{_missing(recording['missing_share'])}{_ending(facts['training'])}"
+        f"{_missing(recording['missing_share'])}{_ending(facts)}"
     )
 
 
@@ -62,7 +75,7 @@ def duration(seconds: float) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _extent(recording: dict[str, Any]) -> str:
@@ -77,12 +90,19 @@ def _missing(share: float) -> str:
     return f"Missing values ({percent(share)} of all) were left out of the fit and filled. " if share else ""
 
 
-def _ending(training: dict[str, Any]) -> str:
-    epochs = f"{training['n_epochs']:,} epochs"
-    if training["seconds"]:
-        epochs += f" ({duration(training['seconds'])})"
+def _ending(facts: dict[str, Any]) -> str:
+    training, settings = facts["training"], facts["model"]["settings"]
+    epochs = _count(training["n_epochs"], "epoch")
+    took = f" ({duration(training['seconds'])})" if training["seconds"] else ""
     if training["interrupted"]:
-        return f"Training was interrupted after {epochs}: what is shown is its state at that moment."
+        return f"Training was interrupted after {epochs}{took}: what is shown is its state at that moment."
     if training["converged"]:
-        return f"Training converged after {epochs}."
-    return f"Training used all of its {epochs} and had not yet met its criterion of convergence."
+        return f"Training converged after {epochs}{took}."
+    if training["n_epochs"] < settings.get("max_epochs", 0):
+        if any(one["kind"] == "ending" for one in facts["diagnostics"]):
+            return f"Training diverged after {epochs}{took}: what is shown is the last good state."
+        return f"Training was ended after {epochs}{took} by what watched it, a callback."
+    ending = f"Training used all of its {epochs}{took}"
+    if settings.get("tol", 0) > 0:
+        return f"{ending} and had not yet met its criterion of convergence."
+    return f"{ending}, as it was told: it had no criterion of convergence."
