@@ -32,6 +32,11 @@ FILES = {
     "Inf": ("x.npy", _npy(np.r_[np.full((1, 3), np.inf), RNG.standard_normal((50, 3))]), "inf"),
     "constant channel": ("x.npy", _npy(np.column_stack([RNG.standard_normal((50, 2)), np.ones(50)])), "constant"),
     "duplicate channel": ("x.npy", _npy(np.repeat(RNG.standard_normal((50, 1)), 2, axis=1)), "identical"),
+    "named duplicates": (
+        "x.csv",
+        "left,right\n" + "\n".join(f"{k % 7},{k % 7}" for k in range(40)),
+        "'left' and 'right'",
+    ),
     "one row": ("x.csv", "a,b,c\n1.0,2.0,3.0", "sample"),
     "one channel": ("x.csv", "a\n" + "\n".join(map(str, range(60))), "channel"),
     "duplicate times": ("x.csv", "time,a,b\n0,1,2\n1,2,1\n1,4,4\n2,0,1\n3,5,5", "time"),
@@ -103,6 +108,8 @@ def test_option_that_cannot_be(run, tmp_path, options, word):
     [
         (["separate", "nowhere.csv", "-n", 2, "--out", "out"], "nowhere.csv"),
         (["separate"], "RECORDING"),
+        (["demo", "linear", "--out", ""], "'--out' / '-o': it is empty"),
+        (["simulate", "linear", "--out", ""], "'--out' / '-o': it is empty"),
         (["dance"], "dance"),
         (["simulate", "cubic", "--out", "out"], "cubic"),
         (["simulate", "linear", "--samples", 10, "--out", "out"], "150"),

@@ -120,7 +120,7 @@ def test_missing_cells_of_a_table(tmp_path, word):
     recording = read_recording(path, missing="mask")
     assert np.argwhere(~recording.seen).tolist() == [[4, 1], [30, 0]]
     np.testing.assert_allclose(recording.values[recording.seen], GOOD[recording.seen], atol=1e-6)
-    with pytest.raises(InputError, match=r"line 32, column 'a': a sample is missing; mark .*missing='mask'"):
+    with pytest.raises(InputError, match=r"line 6, column 'b': a sample is missing \(2 such cells in all\); .*'mask'"):
         read_recording(path)
     path.write_text(path.read_text().replace(rows[7][2], "broken"))
     with pytest.raises(InputError, match="line 9, column 'c': 'broken' is not a number; mend"):

@@ -198,6 +198,8 @@ BAD_TEXT = {
     "overflow": ("a,b\n1,2\n3,1e999\n4,4\n", {}, InputError, ["line 3", "'b'"]),
     "short row": ("a,b\n1,2\n\n3\n4,4\n", {}, ReadError, ["2 cells (line 2)", "1 (line 4)"]),
     "long row": ("a,b\n1,2\n3,3,3\n4,4\n", {}, ReadError, ["2 cells (line 2)", "3 (line 3)"]),
+    "one cell": ("a\n1\n2,3\n4\n", {}, ReadError, ["rows have 1 cell (line 2) and 2 (line 3)"]),
+    "words before a gap": ("a,b\n1,2\n1,x\n,y\n", {}, InputError, ["line 3", "'b'", "'x' is not", "(2 such cells in"]),
     "short header": ("a,b\n1,2,3\n3,3,3\n4,4,5\n5,5,7\n", {}, ReadError, ["2 names", "3 cells"]),
     "open quote": ('a,b\n1,"2\n3,4\n5,5\n', {}, ReadError, ["damaged"]),
     "repeated name": ("a,a\n1,2\n2,3\n3,5\n", {}, InputError, ["Channels 1 and 2 are both named 'a'"]),

@@ -34,9 +34,10 @@ def demo(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")] = Path(
-        "stradiff-demo"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", parser=o.folder_of, help="Folder for the results."),
+    ] = Path("stradiff-demo"),
     epochs: Annotated[
         int, typer.Option("--epochs", "--max-epochs", min=1, help="Longest training, in epochs; the paper's is 10,000.")
     ] = 3000,

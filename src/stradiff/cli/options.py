@@ -51,6 +51,13 @@ def count_or_all(text: str) -> int | str:
     raise typer.BadParameter(f"{text!r} is neither a whole number of at least 1 nor all")
 
 
+def folder_of(text: str | Path) -> Path:
+    """A path; nothing at all, as an empty variable of a shell leaves it, is not taken for the current folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty; name a folder, . for the current one")
+    return Path(text)
+
+
 Components = Annotated[
     Any,  # an int or "auto", which the option parser has no type for
     typer.Option(
@@ -187,6 +194,7 @@ OutFolder = Annotated[
         "--out",
         "-o",
         metavar="DIR",
+        parser=folder_of,
         help="Folder for the results; made when missing, files of the same name are replaced.",
         show_default=False,
     ),

@@ -72,7 +72,10 @@ def fit(console: Console, recording: Recording, n_components: int | str, **setti
     """
     from stradiff.errors import SeparationWarning
     from stradiff.estimator import StrADiff
+    from stradiff.observations.rank import check_rank
 
+    wanted = 1 if n_components == "auto" else int(n_components)
+    check_rank(recording.filled, wanted, channel_names=recording.channel_names)
     how_many = "sources to be counted" if n_components == "auto" else f"{n_components} sources"
     console.progress(
         f"Separating {recording.name}: {recording.n_samples:,} samples, {recording.n_channels} channels, "

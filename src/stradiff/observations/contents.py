@@ -184,29 +184,52 @@ def _values(contents: Contents, chosen: list[int], may_miss: bool) -> np.ndarray
     kinds = [isinstance(dtype, np.dtype) and dtype.kind in "fiu" for dtype in frame.dtypes]
     if all(kinds):
         return frame.to_numpy()
-    columns = [
-        frame.iloc[:, j].to_numpy(np.float64) if numeric else _parsed(contents, frame, j, may_miss)
-        for j, numeric in enumerate(kinds)
-    ]
+    texts = {j: _Text.of(frame.iloc[:, j], contents.decimal) for j, numeric in enumerate(kinds) if not numeric}
+    _check_numbers(contents, frame, texts, may_miss)
+    columns = [texts[j].values() if j in texts else frame.iloc[:, j].to_numpy(np.float64) for j in range(len(kinds))]
     return np.column_stack(columns)
 
 
-def _parsed(contents: Contents, frame: pd.DataFrame, j: int, may_miss: bool) -> np.ndarray:
-    """Numbers of a column that was read as text, or a sentence about its first cell that is none."""
-    cells = frame.iloc[:, j].astype(str)
-    exchanged = str.maketrans({contents.decimal: ".", ".": contents.decimal})  # 1.234 is no number among 1,5
-    numbers = cells.str.translate(exchanged).str.strip()
-    absent = cells.str.strip().str.lower().isin(MISSING).to_numpy(bool)
-    bad = pd.to_numeric(numbers, errors="coerce").isna().to_numpy(bool)
-    if may_miss:
-        numbers, bad = numbers.mask(absent, "nan"), bad & ~absent
-    if bad.any():
-        row = int(np.argmax(bad))
-        what, hint = f"{shortened(str(cells.iloc[row]).strip())} is not a number", ""
-        if absent[row]:
-            what, hint = "a sample is missing", "mark such samples with missing='mask', "
-        raise InputError(
-            f"{contents.where(row)}, column {frame.columns[j]!r}: {what}; "
-            f"{hint}mend it, or choose other channels with columns=."
-        )
-    return numbers.to_numpy(dtype=str).astype(np.float64)  # to the nearest float64, as pandas does not always
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """A column that was read as text."""
+
+    cells: pd.Series
+    numbers: pd.Series
+    """Its cells as Python writes numbers."""
+    absent: np.ndarray
+    """(T,) where a sample is said to be missing."""
+    wrong: np.ndarray
+    """(T,) where there is something else that is no number."""
+
+    @classmethod
+    def of(cls, column: pd.Series, decimal: str) -> _Text:
+        cells = column.astype(str).str.strip()
+        numbers = cells.str.translate(str.maketrans({decimal: ".", ".": decimal}))  # 1.234 is no number among 1,5
+        absent = cells.str.lower().isin(MISSING).to_numpy(bool)
+        bad = pd.to_numeric(numbers, errors="coerce").isna().to_numpy(bool)
+        return cls(cells, numbers, bad & absent, bad & ~absent)
+
+    def values(self) -> np.ndarray:
+        """``(T,)`` to the nearest float64, as pandas does not always, and NaN where absent."""
+        return self.numbers.mask(self.absent, "nan").to_numpy(dtype=str).astype(np.float64)
+
+
+def _check_numbers(contents: Contents, frame: pd.DataFrame, texts: dict[int, _Text], may_miss: bool) -> None:
+    """A sentence about the first cell, row by row, that is no number, and how many of its kind there are."""
+    refused = {j: text.wrong if may_miss else text.wrong | text.absent for j, text in texts.items()}
+    places = [(int(np.argmax(bad)), j) for j, bad in refused.items() if bad.any()]
+    if not places:
+        return
+    row, j = min(places)
+    if texts[j].absent[row]:
+        what, hint = "a sample is missing", "mark such samples with missing='mask', "
+        alike = sum(int(text.absent.sum()) for text in texts.values())
+    else:
+        what, hint = f"{shortened(texts[j].cells.iloc[row])} is not a number", ""
+        alike = sum(int(text.wrong.sum()) for text in texts.values())
+    many = f" ({alike} such cells in all)" if alike > 1 else ""
+    raise InputError(
+        f"{contents.where(row)}, column {frame.columns[j]!r}: {what}{many}; "
+        f"{hint}mend it, or choose other channels with columns=."
+    )

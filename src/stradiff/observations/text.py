@@ -159,7 +159,8 @@ def _named(frame: pd.DataFrame, header: tuple[str, ...] | None) -> pd.DataFrame:
         frame = frame.iloc[:, :-1]
     names = names[: frame.shape[1]] if not "".join(names[frame.shape[1] :]) else names
     if len(names) != frame.shape[1]:
-        raise ReadError(f"the header has {len(names)} names, but the rows {frame.shape[1]} cells; mend it.")
+        found = f"the header has {_count(len(names), 'name')}, but the rows {_count(frame.shape[1], 'cell')}"
+        raise ReadError(f"{found}; mend it.")
     return frame.set_axis([name or f"column {j + 1}" for j, name in enumerate(names)], axis=1)
 
 
@@ -205,4 +206,10 @@ def _check_widths(path: Path, layout: Layout) -> None:
     first, width = next(samples)
     for line, cells in samples:
         if cells != width:
-            raise ReadError(f"rows have {width} cells (line {first}) and {cells} (line {line}); mend the file.")
+            raise ReadError(
+                f"rows have {_count(width, 'cell')} (line {first}) and {cells} (line {line}); mend the file."
+            )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

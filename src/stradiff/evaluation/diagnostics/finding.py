@@ -51,5 +51,10 @@ def sentence_about(sources: Sequence[int]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share to two digits, never more precise than it is."""
-    return f"{100 * share:.2g} %"
+    """A share to two digits, never more precise than it is, and as people write it.
+
+    >>> percent(0.9991), percent(0.05123), percent(1e-6)
+    ('100 %', '5.1 %', '0.0001 %')
+    """
+    rounded = f"{float(f'{100 * share:.2g}'):f}"
+    return f"{rounded.rstrip('0').rstrip('.')} %"
