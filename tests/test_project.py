@@ -223,7 +223,7 @@ def imported_distributions() -> tuple[set[str], set[str]]:
 
 def test_imports_are_declared_and_dependencies_used():
     needed = {distribution(entry) for entry in PROJECT["dependencies"]}
-    optional = {distribution(entry) for entry in EXTRAS["baselines"] + EXTRAS["formats"] + EXTRAS["cluster"]}
+    optional = {distribution(entry) for entry in EXTRAS["baselines"] + EXTRAS["cluster"]}
     at_once, later = imported_distributions()
     assert at_once <= needed
     assert later <= needed | optional
