@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,8 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stradiff import StrADiff, StrADiffError, simulate
-from stradiff.errors import InputError, MemoryNeedError, NumericsError, OptionError
+from stradiff import Recording, StrADiff, StrADiffError, simulate
+from stradiff.errors import InputError, MemoryNeedError, NumericsError, OptionError, SeparationWarning
 from stradiff.inference import separation
 
 T = 60
@@ -244,6 +245,9 @@ def with_cell(value):
 
 
 BAD_RECORDINGS = {
+    "a path": (lambda Y: "good.csv", "path 'good.csv'.*read it with stradiff.read_recording"),
+    "another path": (lambda Y: Path("good.csv"), "path 'good.csv'.*read it with stradiff.read_recording"),
+    "a Recording": (Recording, "a Recording.*pass its .values, and times=.times"),
     "two rows": (lambda Y: Y[:2], "2 samples are too few"),
     "NaN": (with_cell(np.nan), "channel 2.*NaN.*row 3"),
     "infinite": (with_cell(np.inf), "channel 2.*inf.*row 3"),
@@ -363,6 +367,40 @@ def test_options_that_do_not_exist(Y, name, value):
     with pytest.raises(OptionError, match=name if name != "solver" else "regular grid") as caught:
         small(**{name: value}).fit(Y)
     assert_one_sentence(caught.value)
+
+
+SAID = [
+    ({"n_components": 2.5}, r"n_components=2.5 must be a whole number from 1 to .* 3, or 'auto'\.$"),
+    ({"n_components": "foo"}, r"n_components='foo' must be a whole number from 1 to .* 3, or 'auto'\.$"),
+    ({"n_components": True}, "n_components=True must be a whole number"),
+    ({"n_components": 4}, r"n_components=4 must be from 1 to the number of channels, 3\.$"),
+    ({"mixing": np.eye(2)}, r"mixing=\(\[1.0, 0.0\], .* does not exist; choose one of linear"),
+    ({"mixing": "mpl"}, r"mixing='mpl' .* invertible, auto\.$"),
+    ({"init": "foo"}, r"init='foo' .* choose one of random, sobi, fastica, picard\.$"),
+    ({"nu_y": [0.1, 0.1]}, r"nu_y=\(0.1, 0.1\) must be a finite number above 0"),
+    ({"lambda_kl": [0.1]}, r"lambda_kl=\(0.1,\) must be a finite number 0 or above"),
+    ({"prior": "foo"}, "prior='foo' does not exist; choose one of .*, auto, or add it"),
+    ({"prior": ("rbf", "auto")}, "prior='auto' picks for all sources and stands alone"),
+    ({"prior": "ar", "ar_order": 30}, "ar_order=30 is too high for 60 samples; choose one below 30"),
+    ({"prior": ("rbf", "gmm_ar"), "ar_order": 300}, "ar_order=300 is too high"),
+    ({"prior": "auto", "ar_order": 30}, "ar_order=30 is too high"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), SAID)
+def test_what_is_said_of_options_that_do_not_exist(Y, options, said):
+    with pytest.raises(OptionError, match=said) as caught:
+        small(**options).fit(Y)
+    assert_one_sentence(caught.value)
+
+
+def test_an_order_that_no_prior_uses_is_none_of_our_business(Y):
+    small(ar_order=300, max_epochs=1).fit(Y)
+
+
+def test_a_recording_on_its_side_is_said(Y):
+    with pytest.warns(SeparationWarning, match=r"3 samples of 5 channels.* transpose them if"):
+        small(max_epochs=1).fit(Y[:5].T)
 
 
 TOO_MUCH = {

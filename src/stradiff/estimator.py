@@ -25,6 +25,7 @@ from stradiff.fitting.settings import check_count, check_seed
 from stradiff.inference import Separation, separate
 from stradiff.model.devices import computing_on
 from stradiff.observations import check_observations, check_rank, interpolated, seen_values
+from stradiff.observations.checks import warn_if_on_its_side
 from stradiff.observations.missing import check_missing
 from stradiff.observations.times import time_axis
 from stradiff.presets import resolve_for
@@ -301,8 +302,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            wanted: Any = 1 if str(self.n_components) == "auto" else self.n_components
-            check_rank(interpolated(values, seen_values(values)), wanted, channel_names=names)
+            warn_if_on_its_side(values)
+            filled = interpolated(values, seen_values(values))
+            check_rank(filled, self.n_components, channel_names=names, may_be_auto=True)
         return values
 
     def _fit(
@@ -313,6 +315,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
         overrides["mixing"] = mixing
         settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides)
+        settings.check_length(len(values))
         separation, result = separate(
             values,
             irregular,

@@ -18,7 +18,9 @@ from stradiff.fitting.trainer import TrainSettings
 from stradiff.model.mixing import MAPS
 from stradiff.model.priors import check_known
 from stradiff.model.priors.choice import AUTO, CANDIDATES
+from stradiff.model.priors.registry import PRIORS
 from stradiff.model.schedule import Schedule
+from stradiff.observations.checks import shortened
 
 PerSource = float | tuple[float, ...]
 CHOICES: dict[str, Collection[str]] = {
@@ -31,6 +33,10 @@ CHOICES: dict[str, Collection[str]] = {
     "solver": ("auto", "fast", "dense"),
     "uncertainty": ("laplace", "monte-carlo"),
 }
+# What ``StrADiff`` takes in addition, and what is for those only who call ``fit`` themselves.
+CHOICES_BEYOND, CHOICES_WITHIN = {"mixing": ("auto",)}, {"init": ("given",)}
+PER_SOURCE = ("start_sigma", "length_scale_init")
+WITH_ORDER = ("ar", "ar_laplace", "ar_student", "gmm_ar")  # priors of an order, which is counted in samples
 POSITIVE = ("nu_y", "learning_rate", "prior_rate", "sigma_f", "jitter", "start_sigma")
 NOT_NEGATIVE = ("lambda_prior", "lambda_diff", "lambda_kl", "lambda_volume", "tol", "start_spread", "halving")
 FLAGS = (
@@ -121,8 +127,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise OptionError(f"{name}={getattr(self, name)!r} does not exist; choose one of {', '.join(choices)}.")
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in choices:
+                own = [choice for choice in choices if choice not in CHOICES_WITHIN.get(name, ())]
+                offered = ", ".join([*own, *CHOICES_BEYOND.get(name, ())])
+                raise OptionError(f"{name}={shortened(value)} does not exist; choose one of {offered}.")
         for name in POSITIVE + NOT_NEGATIVE:
             self._check_number(name, may_be_zero=name in NOT_NEGATIVE)
         for name in FLAGS:
@@ -133,7 +142,7 @@ class Settings:
                 raise OptionError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1.")
         if not _is_count(self.max_epochs) or self.max_epochs < 0:
             raise OptionError(f"max_epochs={self.max_epochs!r} must be a whole number, 0 or above.")
-        for name in ("start_sigma", "length_scale_init"):
+        for name in PER_SOURCE:
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.n_sources:
                 raise OptionError(
@@ -157,7 +166,7 @@ class Settings:
                 f"prior has {len(self.prior)} names; give one, or one for each of {self.n_sources} sources."
             )
         for name in self.prior_names:
-            check_known(name)
+            _check_prior_name(name)
         if self.prior == AUTO and self.init == "random":
             raise OptionError(
                 "prior='auto' judges the sources that training starts from, and init='random' has none; "
@@ -182,11 +191,20 @@ class Settings:
 
     def _check_number(self, name: str, *, may_be_zero: bool) -> None:
         value = getattr(self, name)
-        for number in value if isinstance(value, tuple) else (value,):
+        for number in value if isinstance(value, tuple) and name in PER_SOURCE else (value,):
             right = isinstance(number, int | float) and not isinstance(number, bool) and number < float("inf")
             if not right or not (number > 0 or (may_be_zero and number == 0)):
                 wanted = "0 or above" if may_be_zero else "above 0"
-                raise OptionError(f"{name}={value!r} must be a finite number {wanted}.")
+                raise OptionError(f"{name}={shortened(value)} must be a finite number {wanted}.")
+
+    def check_length(self, n_samples: int) -> None:
+        """Refuse what a record of this length cannot hold: half of it tells nothing of a higher order."""
+        asked = {AUTO} if self.prior == AUTO else set(self.prior_names)
+        if asked & {AUTO, *WITH_ORDER} and 2 * self.ar_order >= n_samples:
+            raise OptionError(
+                f"ar_order={self.ar_order} is too high for {n_samples} samples; choose one below {n_samples / 2:g}, or "
+                "another prior."
+            )
 
     @property
     def prior_names(self) -> tuple[str, ...]:
@@ -242,6 +260,18 @@ def check_seed(random_state: Any) -> int:
         raise OptionError(
             f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
         ) from error
+
+
+def _check_prior_name(name: Any) -> None:
+    """What one source can follow."""
+    if isinstance(name, str) and name == AUTO:
+        raise OptionError("prior='auto' picks for all sources and stands alone; name a prior for each source instead.")
+    if isinstance(name, str) and "+" not in name and name not in PRIORS:
+        known = ", ".join([*PRIORS, AUTO])
+        raise OptionError(
+            f"prior={shortened(name)} does not exist; choose one of {known}, or add it with stradiff.register_prior."
+        )
+    check_known(name)
 
 
 def _is_count(value: object) -> bool:

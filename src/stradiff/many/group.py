@@ -78,6 +78,10 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
     ------
     InputError, OptionError, MemoryNeedError
         For recordings that do not belong together, and data or settings that cannot be used.
+    StorageError
+        For a checkpoint that cannot be written, or is of other recordings or other settings.
+    NumericsError
+        Where training left the range of numbers before anything was learned.
 
     Examples
     --------
@@ -99,6 +103,7 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
     settings, guess = resolve_for(
         np.concatenate(values), estimator.n_components, estimator.preset, estimator.init, overrides
     )
+    settings.check_length(min(map(len, values)))
     checkpoint = check_checkpoint(estimator.checkpoint, estimator.checkpoint_seconds, estimator.random_state)
     names = [member.name for member in members]
     with computing_on(estimator.device):

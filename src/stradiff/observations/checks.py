@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Real
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stradiff.errors import InputError, NotANumberError
+from stradiff.errors import InputError, NotANumberError, SeparationWarning
 from stradiff.observations.missing import check_enough_seen, check_missing, seen_values
 
 # Largest size of a value, and one over the smallest span of a channel. Squares and sums of squares of any
@@ -73,6 +75,7 @@ def check_observations(
     dtype('float64')
     """
     may_miss = missing is not None and check_missing(missing)
+    _refuse_what_holds_a_table(values)
     array = as_float_array(values, where, missing=missing)
     if array.ndim != 2:
         raise InputError(
@@ -97,6 +100,32 @@ def check_observations(
         _check_finite(array, names, where, missing)
         _check_spread(array, names, allow_constant)
     return array
+
+
+def warn_if_on_its_side(values: np.ndarray) -> None:
+    """Python's warning of a recording ``(T, m)`` of fewer samples than channels, said to come from whoever fits it."""
+    n_samples, n_channels = values.shape
+    if n_samples < n_channels:
+        warnings.warn(
+            f"The observations are {n_samples} samples of {n_channels} channels, and rows must be samples; transpose "
+            "them if rows are channels.",
+            SeparationWarning,
+            stacklevel=4,
+        )
+
+
+def _refuse_what_holds_a_table(values: Any) -> None:
+    """The natural mistakes: the name of a file, and a recording as ``read_recording`` returns it."""
+    if isinstance(values, str | PathLike):
+        raise InputError(
+            f"The observations are the path {shortened(fspath(values))}, not numbers; read it with "
+            "stradiff.read_recording and pass its .values."
+        )
+    if hasattr(values, "values") and hasattr(values, "channel_names"):
+        raise InputError(
+            f"The observations are a {type(values).__name__}, not an array; pass its .values, and times=.times where "
+            "it has times."
+        )
 
 
 def as_float_array(

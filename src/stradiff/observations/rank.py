@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stradiff.errors import InputError, OptionError
-from stradiff.observations.checks import check_channel_names
+from stradiff.observations.checks import check_channel_names, shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,11 @@ def correlation_spectrum(values: np.ndarray) -> CorrelationSpectrum:
 
 
 def check_rank(
-    values: np.ndarray, n_components: int | None = None, *, channel_names: Sequence[str] | None = None
+    values: np.ndarray,
+    n_components: Any = None,
+    *,
+    channel_names: Sequence[str] | None = None,
+    may_be_auto: bool = False,
 ) -> int:
     """Numerical rank of the channels; refused when it is below the number of sources wanted.
 
@@ -67,6 +71,8 @@ def check_rank(
     n_components : int, optional
         Number of sources wanted; ``m`` by default.
     channel_names : sequence of str, optional
+    may_be_auto : bool
+        Whether ``n_components="auto"`` leaves their number open; one signal is then enough.
 
     Returns
     -------
@@ -90,7 +96,7 @@ def check_rank(
     names = check_channel_names(channel_names, n_channels)
     if n_channels < 2:  # scikit-learn's checks look for "n_features = 1"
         raise InputError(f"Separation needs at least two channels, but here n_features = {n_channels}.")
-    wanted = check_n_components(n_components, n_channels)
+    wanted = check_n_components(n_components, n_channels, may_be_auto=may_be_auto)
     spectrum = correlation_spectrum(values)
     if spectrum.rank < wanted:
         cause = _cause(values, spectrum, names)
@@ -101,14 +107,20 @@ def check_rank(
     return spectrum.rank
 
 
-def check_n_components(n_components: Any, n_channels: int) -> int:
-    """A whole number from 1 to ``m``, or ``m`` for None; :class:`OptionError` otherwise."""
+def check_n_components(n_components: Any, n_channels: int, *, may_be_auto: bool = False) -> int:
+    """A whole number from 1 to ``m``, or ``m`` for None and 1 for "auto"; :class:`OptionError` otherwise."""
     if n_components is None:
         return n_channels
+    if may_be_auto and isinstance(n_components, str) and n_components == "auto":
+        return 1
     whole = isinstance(n_components, int | np.integer) and not isinstance(n_components, bool)
     if whole and 1 <= n_components <= n_channels:
         return int(n_components)
-    raise OptionError(f"n_components={n_components!r} must be from 1 to the number of channels, {n_channels}.")
+    wanted = "from 1" if whole else "a whole number from 1"
+    beyond = ", or 'auto'" if may_be_auto and not whole else ""
+    raise OptionError(
+        f"n_components={shortened(n_components)} must be {wanted} to the number of channels, {n_channels}{beyond}."
+    )
 
 
 def _cause(values: np.ndarray, spectrum: CorrelationSpectrum, names: Sequence[str]) -> str:
