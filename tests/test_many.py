@@ -203,7 +203,11 @@ def nullable(rows):
     return pd.DataFrame(rows).astype("Float64")
 
 
-@pytest.mark.parametrize("kind", [np.ma.masked_invalid, nullable, lambda rows: np.where(np.isnan(rows), None, rows)])
+def masked(rows):
+    return np.ma.array(np.arange(float(rows.size)).reshape(rows.shape), mask=np.isnan(rows))
+
+
+@pytest.mark.parametrize("kind", [masked, nullable, lambda rows: np.where(np.isnan(rows), None, rows)])
 def test_a_task_is_known_by_its_numbers_and_its_gaps(kind):
     def task(*gaps, **settings):
         values = np.random.default_rng(0).standard_normal((50, 3))
