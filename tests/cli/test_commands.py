@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -366,7 +367,7 @@ def test_an_interrupted_folder_says_how_to_go_on_and_leaves_nothing_empty(run, t
 
 
 def test_workers_without_dask_are_refused_before_a_folder_is_made(run, two_recordings, tmp_path, monkeypatch):
-    monkeypatch.setattr("stradiff.cli.many.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     result = run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
     assert (result.code, "stradiff[cluster]" in result.err) == (2, True)
     assert not (tmp_path / "out").exists()

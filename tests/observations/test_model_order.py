@@ -59,6 +59,8 @@ def test_too_few_rows_that_are_whole():
         count_sources(values)
     with pytest.raises(InputError, match="No sample"):
         count_sources(np.full((100, 3), np.nan))
+    with pytest.raises(InputError, match="too few to count"):
+        count_sources(np.array([[0.0, 1.0], [1.0, 3.0]]))
 
 
 def test_too_many_channels_for_the_record():

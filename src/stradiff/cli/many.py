@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from stradiff.cli.console import Console, Interrupted
 from stradiff.cli.results import output_folder
 from stradiff.cli.spelling import spelled_as_options
-from stradiff.errors import InputError, OptionError
+from stradiff.errors import InputError
 from stradiff.fitting.checkpoint import task_of
-from stradiff.many.work import Outcome, work_through
+from stradiff.many.work import Outcome, has_workers, work_through
 from stradiff.observations.readers import READERS, read_recording
 
 WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # where dask's workers look how much to say
@@ -83,21 +82,14 @@ def separate_folder(
     items = {name: FileSeparation(file.resolve(), components, reading, settings) for name, file in files.items()}
     places = {name: out / name / LAST for name in items}
     shown: bool | str = "auto" if console.for_people else False
-    with_dask = scheduler is not None or (jobs > 1 and len(items) > 1)
-    if with_dask:
-        _check_dask()
-    with output_folder(out), _no_empty_folders(places), _dask_in_silence() if with_dask else nullcontext():
+    silence = _dask_in_silence() if has_workers(items, jobs, scheduler) else nullcontext()
+    with output_folder(out), _no_empty_folders(places), silence:
         try:
             return work_through(items, places, out, n_jobs=jobs, scheduler=scheduler, verbose=shown)
         except KeyboardInterrupt:
             raise Interrupted(
                 "Interrupted; what is finished stays, and the same command goes on where it stopped."
             ) from None
-
-
-def _check_dask() -> None:
-    if find_spec("distributed") is None:
-        raise OptionError('Several workers need dask; install "stradiff[cluster]", or drop --jobs and --scheduler.')
 
 
 @contextmanager

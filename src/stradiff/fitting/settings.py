@@ -18,7 +18,6 @@ from stradiff.fitting.trainer import TrainSettings
 from stradiff.model.mixing import MAPS
 from stradiff.model.priors import check_known
 from stradiff.model.priors.choice import AUTO, CANDIDATES
-from stradiff.model.priors.registry import PRIORS
 from stradiff.model.schedule import Schedule
 from stradiff.observations.checks import shortened
 
@@ -266,12 +265,7 @@ def _check_prior_name(name: Any) -> None:
     """What one source can follow."""
     if isinstance(name, str) and name == AUTO:
         raise OptionError("prior='auto' picks for all sources and stands alone; name a prior for each source instead.")
-    if isinstance(name, str) and "+" not in name and name not in PRIORS:
-        known = ", ".join([*PRIORS, AUTO])
-        raise OptionError(
-            f"prior={shortened(name)} does not exist; choose one of {known}, or add it with stradiff.register_prior."
-        )
-    check_known(name)
+    check_known(name, AUTO)
 
 
 def _is_count(value: object) -> bool:

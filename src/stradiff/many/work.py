@@ -73,7 +73,7 @@ def work_through(
     manifest = _Manifest(folder / MANIFEST)
     outcomes = {name: manifest.found(name, item.task, places[name]) for name, item in items.items()}
     pending = {name: item for name, item in items.items() if outcomes[name] is None}
-    if _has_workers(pending, n_jobs, scheduler):
+    if has_workers(pending, n_jobs, scheduler):
         _distributed()  # refused before anything is made
     check_writable_folder(folder)
     shown = sys.stderr.isatty() if verbose == "auto" else bool(verbose)
@@ -137,7 +137,7 @@ def attempt(item: Item, path: Path) -> tuple[str | None, float]:
     return None, time.perf_counter() - began
 
 
-def _has_workers(items: Mapping[str, Item], n_jobs: int, scheduler: str | None) -> bool:
+def has_workers(items: Mapping[str, Item], n_jobs: int, scheduler: str | None) -> bool:
     """Whether others than this process work on the items."""
     return scheduler is not None or (n_jobs > 1 and len(items) > 1)
 
@@ -150,7 +150,7 @@ def _worked(
     begins: Callable[..., None],
 ) -> Iterator[tuple[str, str | None, float]]:
     """Name, error and seconds of every item, as they are finished; ``begins`` is told the names before."""
-    if not _has_workers(items, n_jobs, scheduler):
+    if not has_workers(items, n_jobs, scheduler):
         for name, item in items.items():
             begins(name)
             yield name, *attempt(item, places[name])

@@ -45,7 +45,8 @@ def count_sources(values: np.ndarray) -> int:
         raise InputError("No sample of all channels was seen whole; give n_components as a number.")
     signals = _independent_signals(values, whole)
     needed = SAMPLES_PER_PREDICTOR * signals.shape[1]
-    n_lags = max((lags for lags in range(1, LAGS + 1) if len(_known(whole, lags)) + lags >= needed * lags), default=0)
+    lags_there = range(1, min(LAGS, len(values) - 1) + 1)
+    n_lags = max((lags for lags in lags_there if len(_known(whole, lags)) + lags >= needed * lags), default=0)
     if n_lags == 0:
         raise InputError(
             f"{len(_known(whole, 1))} of {len(values)} samples can be compared with the one before them, too few to "

@@ -13,6 +13,7 @@ from stradiff.model.mixing.invertible import Invertible
 from stradiff.model.mixing.linear import Linear
 from stradiff.model.mixing.mlp import MLP
 from stradiff.model.mixing.post_nonlinear import PostNonlinear
+from stradiff.model.naming import check_entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +97,7 @@ def register_mixing(name: str, factory: Factory) -> None:
     >>> StrADiff(3, mixing="plain").mixing
     'plain'
     """
-    if not isinstance(name, str) or not name.isidentifier() or name == "auto":
-        raise OptionError(f"The name of a map is made of letters, digits and underscores; {name!r} cannot be one.")
-    if not callable(factory):
-        raise OptionError(
-            f"The factory of map {name!r} must be a function of MixingSettings and key; it is {factory!r}."
-        )
+    check_entry("map", name, factory, "MixingSettings and key")
     MAPS[name] = factory
 
 

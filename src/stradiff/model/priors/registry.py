@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from stradiff.errors import OptionError
+from stradiff.model.naming import check_entry
 from stradiff.model.priors.autoregression import Autoregression
 from stradiff.model.priors.base import Prior
 from stradiff.model.priors.correlations import Correlation, LocallyPeriodic, Periodic, Plain, SpectralMixture, Sum
@@ -19,6 +20,7 @@ from stradiff.model.priors.innovations import Innovation, SmoothLaplace, Student
 from stradiff.model.priors.kernels import KERNELS
 from stradiff.model.priors.mixture import Mixture
 from stradiff.model.priors.stationary import StationaryProcess
+from stradiff.observations.checks import shortened
 
 PEAKS = 3  # of a spectral mixture: more are seldom told apart in a record
 COMPONENTS = 4  # of a mixture: three modes and a floor under them, or one mode with heavy tails
@@ -146,10 +148,7 @@ def register_prior(name: str, factory: Factory) -> None:
     OptionError
         For a name that could not be told from a list or a sum of names, or a factory that cannot be called.
     """
-    if not isinstance(name, str) or not name.isidentifier() or name == "auto":
-        raise OptionError(f"The name of a prior is made of letters, digits and underscores; {name!r} cannot be one.")
-    if not callable(factory):
-        raise OptionError(f"The factory of prior {name!r} must be a function of one PriorSettings; it is {factory!r}.")
+    check_entry("prior", name, factory, "one PriorSettings")
     PRIORS[name] = factory
 
 
@@ -165,8 +164,8 @@ def make_prior(name: str, settings: PriorSettings) -> Prior:
     return (_stationary(name) if "+" in name else PRIORS[name])(settings)
 
 
-def check_known(name: object) -> None:
-    """Raise OptionError for a name that no prior has."""
+def check_known(name: object, *also: str) -> None:
+    """Raise OptionError for a name that no prior has; ``also`` are other words that could have stood there."""
     parts = name.split("+") if isinstance(name, str) else []
     if len(parts) > 1:
         if len(parts) > MOST_PARTS or not set(parts) <= set(PARTS):
@@ -174,7 +173,7 @@ def check_known(name: object) -> None:
                 f"prior={name!r} is no sum of 2 to {MOST_PARTS} of {', '.join(PARTS)}; others cannot be added up."
             )
     elif name not in parts or name not in PRIORS:
-        known = ", ".join(PRIORS)
+        known = ", ".join([*PRIORS, *also])
         raise OptionError(
-            f"prior={name!r} does not exist; choose one of {known}, or add it with stradiff.register_prior."
+            f"prior={shortened(name)} does not exist; choose one of {known}, or add it with stradiff.register_prior."
         )
