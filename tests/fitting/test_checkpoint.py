@@ -65,6 +65,7 @@ def test_goes_on_to_the_same_bits(tmp_path, more):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_a_second_ctrl_c_does_not_take_what_the_first_has_left(tmp_path, monkeypatch):
     file, write = tmp_path / "training", Checkpoint.write
     monkeypatch.setattr(Checkpoint, "write", lambda *how: (signal.raise_signal(signal.SIGINT), write(*how)))

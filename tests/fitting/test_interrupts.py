@@ -9,12 +9,7 @@ import pytest
 
 from stradiff.fitting.interrupts import OnlyTheFirst
 
-
-@pytest.fixture(autouse=True)
-def python_hears_ctrl_c():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("_ctrl_c_is_heard")
 
 
 def press() -> None:

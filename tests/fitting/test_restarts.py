@@ -93,14 +93,6 @@ def test_callbacks_hear_of_every_fit_one_at_a_time(observed, monkeypatch):
     assert sorted(epoch for _, epoch in heard) == [100] * 3 + [120] * 3
 
 
-@pytest.fixture
-def _ctrl_c_is_heard():
-    """A shell ignores it for what it starts in the background, and Python keeps to that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_ctrl_c_ends_all_that_run_and_keeps_them(observed, monkeypatch):
     monkeypatch.setattr(restarts, "usable_cores", lambda: 2)

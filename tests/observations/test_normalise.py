@@ -108,7 +108,7 @@ def test_leading_axes_pass_through():
 def test_low_rank_cannot_be_whitened_to_all():
     Y = recording()
     Y[:, 3] = Y[:, 0] + Y[:, 1]
-    with pytest.raises(InputError, match=r"only 3 independent signals .* use n_components=3"):
+    with pytest.raises(InputError, match=r"only 3 independent signals .* leave out repeated channels"):
         fit_normaliser(Y, "whiten")
     whitened = fit_normaliser(Y, "whiten", 3).forward(Y)
     np.testing.assert_allclose(np.cov(whitened, rowvar=False, ddof=0), np.eye(3), atol=1e-8)
