@@ -23,7 +23,7 @@ from stradiff.evaluation.diagnostics.unstable import unstable
 from stradiff.fitting import Fit
 from stradiff.inference import Separation
 
-PACKAGE = __name__.partition(".")[0]
+OURS = (__name__.partition(".")[0], "sklearn")  # between a warning and whoever asked: fit_transform is sklearn's
 LAST = 100  # epochs whose mean error is the error at the end: one draw of the start's noise varies
 
 __all__ = ["Finding", "examine", "warn_of"]
@@ -74,8 +74,8 @@ def warn_of(found: Sequence[Finding]) -> None:
 
 
 def _levels_to_the_caller() -> int:
-    """How far up from whoever asks the first frame stands that is not of this package."""
+    """How far up from whoever asks the first frame stands that is not of these packages."""
     frame, levels = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OURS:
         frame, levels = frame.f_back, levels + 1
     return levels
