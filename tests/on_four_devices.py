@@ -19,7 +19,7 @@ from quick_compile import quick_compile
 from stradiff import StrADiff, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.fitting import Settings, trainer, window_trainer
-from stradiff.fitting.fit import _Loop
+from stradiff.fitting.loop import Loop
 from stradiff.fitting.sharing import Sharing, devices_for
 from stradiff.fitting.warm_start import random_model
 from stradiff.fitting.windows import Place, Windows
@@ -43,7 +43,7 @@ def distance(found, wanted):
 
 def loop(settings):
     model = random_model(T, M, settings, jax.random.key(0))
-    return _Loop(OBSERVED[:T], None, settings, model, jax.random.key(1), None)
+    return Loop(OBSERVED[:T], None, settings, model, jax.random.key(1), None)
 
 
 def run_of(fit, epochs):

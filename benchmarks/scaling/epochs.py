@@ -18,7 +18,7 @@ import numpy as np
 from scaling.memory import Peak
 from scaling.one_process import Row
 from stradiff.fitting import Settings, trainer, window_trainer
-from stradiff.fitting.fit import windows_of
+from stradiff.fitting.loop import windows_of
 from stradiff.fitting.trainer import CHUNK
 from stradiff.fitting.warm_start import random_model
 from stradiff.inference.needs import needed_memory

@@ -16,7 +16,7 @@ from random_models import random_double_model, random_noise
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.fitting import Settings, window_trainer
-from stradiff.fitting.fit import windows_of
+from stradiff.fitting.loop import windows_of
 from stradiff.fitting.objective import Noise, terms, total
 from stradiff.fitting.window_trainer import Told, _without_start
 from stradiff.fitting.windows import Place, Windows, window_terms

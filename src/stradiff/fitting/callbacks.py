@@ -97,7 +97,8 @@ def is_shown(verbose: bool | str) -> bool:
 class ProgressBar:
     """A bar on the terminal's error stream; ``"auto"`` shows it only where a person looks."""
 
-    def __init__(self, verbose: bool | str, max_epochs: int) -> None:
+    def __init__(self, verbose: bool | str, max_epochs: int, what: str = "fitting") -> None:
+        self._what = what
         self._shown = is_shown(verbose)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=Console(stderr=True), disable=not self._shown)
@@ -114,7 +115,7 @@ class ProgressBar:
         """Move the bar; the reconstruction error tells more at a glance than the objective does."""
         error = report.history["reconstruction_mse"][-1]
         self._progress.update(
-            self._task, completed=report.epoch, description=f"fitting, reconstruction error {error:.2e}"
+            self._task, completed=report.epoch, description=f"{self._what}, reconstruction error {error:.2e}"
         )
 
     def stopped(self, epoch: int) -> None:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import warnings
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from stradiff.errors import StorageError
-from stradiff.fitting import trainer, window_trainer
-from stradiff.fitting.callbacks import Callback, EarlyStopping, History, ProgressBar, Report
+from stradiff.fitting.callbacks import Callback, EarlyStopping, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.interrupts import OnlyTheFirst
+from stradiff.fitting.loop import Loop
+from stradiff.fitting.race import chosen_start, fit_keys
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
-from stradiff.fitting.sharing import Sharing, devices_for
-from stradiff.fitting.trainer import CHUNK, TrainInfo, TrainState
+from stradiff.fitting.sharing import devices_for
+from stradiff.fitting.trainer import CHUNK
 from stradiff.fitting.warm_start import initial_model
-from stradiff.fitting.window_trainer import State, WindowState
-from stradiff.fitting.windows import Windows
+from stradiff.fitting.window_trainer import WindowState
 from stradiff.model.model import Model
 from stradiff.model.parts import Parts
-from stradiff.model.visible import count_visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +74,11 @@ def fit(
     ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
-    model_key, train_key, path_key = jax.random.split(jax.random.key(seed), 3)
-    model = initial_model(observed, times, settings, model_key, guess, parts)
-    loop = _Loop(observed, times, settings, model, train_key, seen)
-    noise = jax.random.normal(path_key, model.branches.start.mean.shape, jnp.float32)
+    model_key, train_key, path_key = fit_keys(seed)
+    start = chosen_start(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
+    model = initial_model(observed, times, settings, model_key, start, parts)
+    loop = Loop(observed, times, settings, model, train_key, seen)
+    noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
     if isinstance(loop.state, WindowState) and record == "auto":
         record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
@@ -117,16 +115,10 @@ def fit(
     return result
 
 
-def windows_of(n_samples: int, settings: Settings, *, regular: bool) -> Windows | None:
-    """The windows in which a recording of this length is trained; None where an epoch sees the whole of it."""
-    size = settings.window_size(n_samples) if regular else None
-    return None if size is None else Windows.of(n_samples, size, len(devices_for(settings.n_devices)))
-
-
 class _Keeper:
     """The checkpoint of a fit, where there is one: the state, the history and the paths, read and written together."""
 
-    def __init__(self, checkpoint: Checkpoint | None, task: str, loop: _Loop, recorder: PathRecorder) -> None:
+    def __init__(self, checkpoint: Checkpoint | None, task: str, loop: Loop, recorder: PathRecorder) -> None:
         self._checkpoint, self._task, self._loop, self._recorder = checkpoint, task, loop, recorder
 
     def restore(self) -> bool:
@@ -150,75 +142,3 @@ class _Keeper:
                 f"No checkpoint from here on; training goes on without. {error}", RuntimeWarning, stacklevel=2
             )
             self._checkpoint = None
-
-
-class _Loop:
-    """The state of training and its history, moved on a chunk at a time."""
-
-    def __init__(
-        self,
-        observed: np.ndarray,
-        times: np.ndarray | None,
-        settings: Settings,
-        model: Model,
-        key: jax.Array,
-        seen: np.ndarray | None,
-    ) -> None:
-        self._windows = windows_of(len(observed), settings, regular=times is None)
-        devices = devices_for(settings.n_devices)
-        self.state: State
-        if self._windows is None:
-            self.sharing = Sharing.of_sources(devices, model.n_sources)
-            with self.sharing.in_force():
-                self.state = trainer.init(model, key)
-        else:
-            self.sharing = Sharing.of_windows(devices, self._windows.at_once)
-            self.state = window_trainer.init(model, key, self._windows)
-        self.state = self.sharing.placed(self.state)
-        self.history = History(model.n_sources)
-        self.epoch = 0
-        self._observed = self.sharing.on_all(jnp.asarray(observed, jnp.float32))
-        self._times = None if times is None else self.sharing.on_all(jnp.asarray(times))
-        self._settings = settings
-        self._seen = None if seen is None else self.sharing.on_all(jnp.asarray(seen, jnp.float32))
-        self._n_values = round(float(count_visible(self._seen, observed.size)))
-
-    def go_to(self, state: State, history: dict[str, np.ndarray]) -> None:
-        """On from a state of the same fit."""
-        self.state, self.epoch = self.sharing.placed(state), int(state.epoch)
-        self.history.restore(history)
-
-    def advance(self, stop: int) -> None:
-        """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, where numbers end.
-
-        The objective is that before an epoch's step, so the last step shows in the model alone.
-        """
-        n_epochs = min(CHUNK, stop - self.epoch)
-        state, info = self._run(n_epochs)
-        if not all(np.isfinite(leaf).all() for leaf in [info.total[:n_epochs], *jax.tree.leaves(state.model)]):
-            raise FloatingPointError
-        self.history.append(info, n_epochs)
-        self.state, self.epoch = state, self.epoch + n_epochs
-
-    def _run(self, n_epochs: int) -> tuple[State, TrainInfo]:
-        how = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._seen)
-        result: tuple[State, TrainInfo]
-        with self.sharing.in_force():
-            if self._windows is not None and isinstance(self.state, WindowState):
-                result = window_trainer.run(self.state, self._observed, self._windows, *how)
-            else:
-                assert isinstance(self.state, TrainState)
-                result = trainer.run(self.state, self._observed, self._times, *how)
-        return jax.block_until_ready(result)
-
-    def report(self) -> Report:
-        """What callbacks are told."""
-        model = self.state.model
-        sources = functools.partial(present_sources, model)
-        return Report(self.epoch, self._settings.max_epochs, self._n_values, self.history.as_dict(), sources)
-
-
-def present_sources(model: Model) -> np.ndarray:
-    """``(T, n)`` at the mean start, as the model has them; of several recordings one after the other, bare."""
-    sources = np.asarray(model.at_mean()).T
-    return sources if model.parts is None else model.parts.bare(sources)

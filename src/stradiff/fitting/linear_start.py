@@ -2,9 +2,9 @@
 
 A linear method asked for n sources keeps the n strongest principal components first. A bent map spreads its sources
 over more of them, and puts into these what the sources make of each other: a weak source is then thrown away for a bent
-image of a strong one. So where n components leave much of the recording unexplained, more are kept and separated, and
-from what comes out those n are taken of which the rest is a function: the least-squares polynomial of them that comes
-nearest to the recording (benchmarks/starts.py).
+image of a strong one. So of more channels than sources, more components are separated as well, and from what comes out
+those n are taken of which the rest is a function: the least-squares polynomial of them that comes nearest to the
+recording. How many components serve best differs from recording to recording: ``stradiff.fitting.race`` tries.
 """
 
 from __future__ import annotations
@@ -17,31 +17,38 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from stradiff.baselines import SOBI, FastICA, Picard
 from stradiff.baselines.base import LinearSeparator
+from stradiff.observations.rank import correlation_spectrum
 
 METHODS: dict[str, Callable[[int], LinearSeparator]] = {
     "sobi": SOBI,
     "fastica": lambda n_sources: FastICA(n_sources, random_state=0),  # any first rotation, but always the same
     "picard": lambda n_sources: Picard(n_sources, random_state=0),
 }
-EXPLAINED = 0.98  # of the variance: what the components that are separated hold at least, if twice n of them do
+AT_MOST = 4  # candidates, where there could be more
 DEGREE = 3  # of the polynomial, while it has fewer terms than a quarter of the samples
 VISITED = 2000  # samples that the polynomial is fitted to
 
 
-def linear_sources(observed: np.ndarray, method: str, n_sources: int, *, bent: bool) -> np.ndarray:
-    """Sources ``(T, n)`` of normalised observations ``(T, m)``; ``bent`` says that the map is not linear."""
-    observed = np.asarray(observed, np.float64)
-    n_components = components(observed, n_sources) if bent else n_sources
+def linear_sources(observed: np.ndarray, method: str, n_sources: int) -> np.ndarray:
+    """The method's own n sources ``(T, n)`` of normalised observations ``(T, m)``."""
+    return _separated(observed, method, n_sources)
+
+
+def candidates(observed: np.ndarray, method: str, n_sources: int) -> list[np.ndarray]:
+    """Sources ``(T, n)`` to start a bent map from: the n that explain most among those of n to 2 n components."""
+    most = min(2 * n_sources, max(n_sources, correlation_spectrum(observed).rank))
+    found = [_separated(observed, method, k) for k in numbers_of_components(n_sources, most)]
+    return [sources[:, explaining(sources, observed, n_sources)] for sources in found]
+
+
+def numbers_of_components(least: int, most: int) -> list[int]:
+    """From least to most, ``AT_MOST`` of them, evenly spaced."""
+    return np.unique(np.linspace(least, most, AT_MOST).round().astype(int)).tolist()
+
+
+def _separated(observed: np.ndarray, method: str, n_components: int) -> np.ndarray:
     # An array again: a global set_output of scikit-learn's would make it a frame.
-    found = np.asarray(METHODS[method](n_components).fit_transform(observed))
-    return found if n_components == n_sources else found[:, explaining(found, observed, n_sources)]
-
-
-def components(observed: np.ndarray, n_sources: int) -> int:
-    """Number of principal components that hold ``EXPLAINED`` of the variance, from n to 2 n."""
-    variance = np.linalg.eigvalsh(np.cov(observed, rowvar=False).reshape(observed.shape[1], -1))[::-1]
-    enough = int(np.searchsorted(np.cumsum(variance), EXPLAINED * variance.sum())) + 1
-    return int(np.clip(enough, n_sources, min(2 * n_sources, observed.shape[1])))
+    return np.asarray(METHODS[method](n_components).fit_transform(np.asarray(observed, np.float64)))
 
 
 def explaining(found: np.ndarray, observed: np.ndarray, n_sources: int) -> list[int]:

@@ -18,8 +18,10 @@ from scipy.linalg import expm
 
 from stradiff.fitting.callbacks import Callback, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint
-from stradiff.fitting.fit import Fit, Restart, fit, present_sources
+from stradiff.fitting.fit import Fit, Restart, fit
 from stradiff.fitting.interrupts import OnlyTheFirst
+from stradiff.fitting.loop import present_sources
+from stradiff.fitting.race import chosen_start
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.team import Team, usable_cores
 from stradiff.fitting.warm_start import starting_sources
@@ -34,6 +36,7 @@ def fit_best(
     times: np.ndarray | None,
     settings: Settings,
     *,
+    seen: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
@@ -49,11 +52,12 @@ def fit_best(
     a time, but in the threads of the fits. Its ``restarts`` tell of all fits, the chosen one first. Stopped by hand, it
     chooses among the fits so far.
     """
-    how["parts"] = parts
+    how |= {"seen": seen, "parts": parts}
     if settings.n_restarts == 1:
         how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
         return fit(observed, times, settings, guess=guess, seed=seed, **how)
     if settings.init != "random":
+        guess = chosen_start(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
         guess = starting_sources(observed if parts is None else parts.bare(observed), settings, guess)
         settings = dataclasses.replace(settings, init="given")
 

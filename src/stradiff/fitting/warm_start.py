@@ -39,8 +39,8 @@ def initial_model(
 ) -> Model:
     """The model before its first epoch (Algorithm 1, line 1), for normalised observations ``(T, m)``.
 
-    ``guess (T, n)`` are the sources to start from when ``settings.init`` is ``"given"``. Of several recordings
-    (``parts``) the observations are padded, and a guess is bare.
+    ``guess (T, n)`` are the sources to start from, instead of those that ``settings.init`` finds; ``"given"`` needs
+    them. Of several recordings (``parts``) the observations are padded, and a guess is bare.
     """
     structure, start = jax.random.split(key)
     model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
@@ -62,12 +62,12 @@ def initial_model(
 
 
 def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
-    """Sources ``(T, n)`` that training starts from when it does not start at random."""
-    if settings.init in METHODS:
-        return linear_sources(observed, settings.init, settings.n_sources, bent=settings.mixing != "linear")
-    if guess is None:
+    """Sources ``(T, n)`` that training starts from when it does not start at random: those given, or the method's."""
+    if guess is not None:
+        return guess
+    if settings.init not in METHODS:
         raise OptionError("init='given' needs the sources to start from.")
-    return guess
+    return linear_sources(observed, settings.init, settings.n_sources)
 
 
 def random_model(

@@ -1,0 +1,85 @@
+"""The start of a bent map of more channels than sources: each candidate is trained a little, the objective chooses.
+
+How many principal components a linear method should separate before n of them are taken (``linear_start``) depends on
+how bent, how noisy and how smooth the recording is. A start in the wrong valley shows within a hundred epochs: its
+objective then lies hundreds of nats above that of a good one (``benchmarks/starts.py``), and training does not mend it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from stradiff.fitting.callbacks import ProgressBar
+from stradiff.fitting.linear_start import METHODS, candidates
+from stradiff.fitting.loop import Loop
+from stradiff.fitting.settings import Settings
+from stradiff.fitting.trainer import CHUNK
+from stradiff.fitting.warm_start import initial_model
+from stradiff.model.parts import Parts
+
+JUDGED = 25  # last epochs of a trial, over whose draws of noise its objective is averaged
+
+
+def chosen_start(
+    observed: np.ndarray,
+    times: np.ndarray | None,
+    settings: Settings,
+    *,
+    seen: np.ndarray | None = None,
+    guess: np.ndarray | None = None,
+    seed: int = 0,
+    verbose: bool | str = False,
+    parts: Parts | None = None,
+) -> np.ndarray | None:
+    """Sources ``(T, n)`` to start from, bare of padding; None where ``initial_model`` finds the only ones itself.
+
+    Parameters are those of ``fit``.
+    """
+    if settings.init not in METHODS or settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
+        return guess
+    starts = candidates(observed if parts is None else parts.bare(observed), settings.init, settings.n_sources)
+    if len(starts) == 1:
+        return starts[0]
+    objectives = trials(starts, observed, times, settings, seen=seen, seed=seed, verbose=verbose, parts=parts)
+    return starts[int(np.argmin(objectives))]
+
+
+def trials(
+    starts: Sequence[np.ndarray],
+    observed: np.ndarray,
+    times: np.ndarray | None,
+    settings: Settings,
+    *,
+    seen: np.ndarray | None = None,
+    seed: int = 0,
+    verbose: bool | str = False,
+    parts: Parts | None = None,
+) -> list[float]:
+    """The objective a hundred epochs from each start, in nats; infinite where training diverges.
+
+    A trial is the beginning of the fit that starts there, of the same random numbers.
+    """
+    model_key, train_key, _ = fit_keys(seed)
+    objectives: list[float] = []
+    with ProgressBar(verbose, CHUNK * len(starts), "trying where to start") as bar:
+        for start in starts:
+            model = initial_model(observed, times, settings, model_key, start, parts)
+            loop = Loop(observed, times, settings, model, train_key, seen)
+            try:
+                loop.advance(CHUNK)
+            except FloatingPointError:
+                objectives.append(np.inf)
+                continue
+            report = loop.report()
+            objectives.append(float(report.history["total"][-JUDGED:].mean()))
+            bar(dataclasses.replace(report, epoch=CHUNK * len(objectives)))
+    return objectives
+
+
+def fit_keys(seed: int) -> jax.Array:
+    """Random keys of a fit: its model, its training, and the noise of its recorded paths."""
+    return jax.random.split(jax.random.key(seed), 3)

@@ -1,0 +1,106 @@
+"""Where a bent map starts: a short trial of every candidate, and the objective chooses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from quick_compile import quick_compile
+
+from stradiff import simulate
+from stradiff.fitting import Settings, fit, fit_best, race
+from stradiff.fitting.loop import Loop
+from stradiff.fitting.race import chosen_start
+from stradiff.model.parts import Parts
+from stradiff.observations.sources import gp_sources
+
+T = 200
+SETTINGS = Settings(
+    n_sources=2,
+    mixing="mlp",
+    mixing_linear_path=True,
+    mixing_output_scale=0.1,
+    mixing_width=8,
+    init="sobi",
+    max_epochs=150,
+    network_width=4,
+    n_diffusion_steps=2,
+    standardise=True,
+    network_output_scale=0.0,
+    lambda_volume=1.0,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
+
+
+@pytest.fixture(scope="module")
+def made():
+    return simulate("leaky_relu", sources=gp_sources(T, (20.0, 4.0), seed=100), n_channels=4, seed=100)
+
+
+@pytest.fixture(scope="module")
+def observed(made):
+    Y = made.recording.values
+    return ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
+
+
+@pytest.fixture
+def wrong(made):
+    """Sources turned into each other by an eighth of a circle."""
+    return made.sources @ np.array([[1.0, 1.0], [-1.0, 1.0]])
+
+
+@pytest.mark.parametrize("right_comes", ["first", "last"])
+def test_the_start_with_the_least_objective_is_chosen(observed, made, wrong, right_comes, monkeypatch):
+    both = [made.sources, wrong] if right_comes == "first" else [wrong, made.sources]
+    monkeypatch.setattr(race, "candidates", lambda *_: both)
+    assert chosen_start(observed, None, SETTINGS) is made.sources
+
+
+def test_a_trial_that_diverges_is_not_chosen(observed, made, wrong, monkeypatch):
+    monkeypatch.setattr(race, "candidates", lambda *_: [made.sources, wrong])
+    advance, begun = Loop.advance, []
+
+    def fail_first(loop, stop):
+        begun.append(loop)
+        if len(begun) == 1:
+            raise FloatingPointError
+        advance(loop, stop)
+
+    monkeypatch.setattr(Loop, "advance", fail_first)
+    assert chosen_start(observed, None, SETTINGS, verbose=True) is wrong
+
+
+@pytest.mark.parametrize("change", [{"mixing": "linear"}, {"init": "given"}, {"init": "random"}])
+def test_nothing_is_tried_where_there_is_no_choice(observed, made, change, monkeypatch):
+    monkeypatch.setattr(Loop, "advance", None)
+    assert chosen_start(observed, None, dataclasses.replace(SETTINGS, **change), guess=made.sources) is made.sources
+    assert chosen_start(observed[:, :2], None, SETTINGS) is None, "as many channels as sources"
+
+
+def test_fits_and_restarts_start_there(observed):
+    """The same bits as a fit that is told to start where the trials say, from the trials' seed."""
+    start = chosen_start(observed, None, SETTINGS, seed=3)
+    told = fit(observed, None, dataclasses.replace(SETTINGS, init="given"), guess=start, seed=3)
+    found = fit(observed, None, SETTINGS, seed=3)
+    np.testing.assert_array_equal(found.history["total"], told.history["total"])
+    best = fit_best(observed, None, dataclasses.replace(SETTINGS, n_restarts=2), seed=3)
+    (first,) = [one for one in best.restarts if one.seed == 3]
+    assert first.objective == found.history["total"][-100:].mean()
+
+
+def test_gaps_and_several_recordings_are_tried_as_they_are_fitted(observed, made, wrong, monkeypatch):
+    monkeypatch.setattr(race, "candidates", lambda *_: [wrong, made.sources])
+    seen = np.ones(observed.shape, np.float32)
+    seen[50:60, 1] = 0.0
+    assert chosen_start(observed, None, SETTINGS, seen=seen) is made.sources
+    parts = Parts((120, 80))
+    bare: list[np.ndarray] = []
+    monkeypatch.setattr(race, "candidates", lambda values, *_: bare.append(values) or [wrong, made.sources])
+    assert chosen_start(parts.padded(observed), None, SETTINGS, parts=parts) is made.sources
+    np.testing.assert_array_equal(bare[0], observed)
