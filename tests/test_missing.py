@@ -101,7 +101,7 @@ def test_gaps_with_times(gappy):
     assert np.isfinite(model.reconstruction_).all()
 
 
-def test_gaps_are_filled_better_than_by_straight_lines():
+def test_gaps_are_filled_better_than_by_straight_lines_and_bands_are_wider_there():
     """Whole rows and single channels; noise-free, so that the error is that of the filling alone."""
     simulation = simulate("linear", n_samples=300, seed=101)
     values = with_gaps(simulation.recording.values, 0.1, 10, whole_rows=True, seed=101)
@@ -111,6 +111,10 @@ def test_gaps_are_filled_better_than_by_straight_lines():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         filled = model.fit(values).reconstruction_
+    nowhere, somewhere = missing.all(axis=1), missing.any(axis=1)
+    usual = model.sources_std_[~somewhere].mean(axis=0)
+    assert (model.sources_std_[nowhere].mean(axis=0) > 1.3 * usual).all()
+    assert (model.sources_std_[somewhere & ~nowhere].mean(axis=0) > 1.3 * usual).any(), "two channels for three sources"
 
     def error(estimate):
         return np.sqrt(np.mean((((estimate - truth) / truth.std(axis=0))[missing]) ** 2))

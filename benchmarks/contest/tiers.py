@@ -15,6 +15,10 @@ FIVE, TEN, LOOKED_AT = tuple(range(20, 25)), tuple(range(20, 30)), tuple(range(5
 """The first two were seen by nobody before the tables were made; mixings of seed 0 had served to choose settings.
 The third are those of problems that are only looked at and share no recording with that choice.
 """
+AGAIN = (*FIVE, *range(30, 35))
+"""A table of the first five showed that a start can fail. What mended it was found on others, and is judged on new ones
+as well.
+"""
 DEVELOPMENT = 100
 """Seeds from here on may be looked at while settings are chosen; those below belong to the tables."""
 
@@ -83,6 +87,7 @@ WITH_TARGET = (
         targets.ABOVE_ORACLE,
         Problem("leaky-ReLU, 3 layers, m = 6", "leaky_relu", n_layers=3, n_channels=6),
         Problem("tanh, m = 6", "tanh", n_channels=6),
+        seeds=AGAIN,
     ),
     aimed("real", "Real sources through saturating sensors", targets.REAL, REAL),
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stradiff import SOBI, matched_correlation, simulate
+from stradiff.fitting import linear_start
 from stradiff.fitting.linear_start import candidates, explaining, linear_sources, numbers_of_components
 from stradiff.observations.sources import artificial_sources
 
@@ -31,20 +32,24 @@ def test_numbers_of_components_go_from_n_to_twice_n(least, most, expected):
 
 def test_candidates_are_no_more_than_there_are_independent_signals():
     noisy = normalised(simulate("linear", n_channels=6, noise=0.1, seed=0).recording.values)
-    assert len(candidates(noisy, "sobi", 3)) == 4
+    assert len(candidates(noisy, "sobi", 3)) == 7  # of 3, 4 and 5 components one each, of 6 four
     without_noise = normalised(simulate("linear", n_channels=6, seed=0).recording.values)
     (only,) = candidates(without_noise, "sobi", 3)
     assert matched_correlation(only, SOBI(3).fit_transform(without_noise)).min() > 1 - 1e-9
 
 
-def test_sources_are_told_from_what_a_bend_makes_of_them():
+def test_sources_are_told_from_what_a_bend_makes_of_them(monkeypatch):
     """The square of one source is stronger here than another source, and a function of the first."""
     S = artificial_sources(T)
     bent = S[:, 0] ** 2 - 1.0
     parts = np.column_stack([S[:, 0], bent, S[:, 1], S[:, 2]])
     mixing = np.random.default_rng(0).standard_normal((4, 7))
     observed = parts @ (np.array([3.0, 2.0, 0.7, 0.7])[:, None] * mixing)
-    assert sorted(explaining(parts, observed, 3)) == [0, 2, 3]
+    assert explaining(parts, observed, 3) == [[0, 2, 3]]
+    ranked = explaining(parts, observed, 3, 4)
+    assert ranked[0] == [0, 2, 3] and len(ranked) == 4
+    monkeypatch.setattr(linear_start, "SUBSETS", 3)
+    assert [sorted(columns) for columns in explaining(parts, observed, 3, 4)] == [[0, 2, 3]], "one after the other"
 
 
 def test_a_bent_recording_of_many_channels_has_a_candidate_nearer_to_its_sources():
