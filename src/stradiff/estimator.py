@@ -63,7 +63,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
         Where training starts; an array gives the sources to start from. With a bent map of more channels than sources
-        a linear method separates n to 2 n components, those are kept that explain the rest, and of up to four such
+        a linear method separates n to 2 n components, those are kept that explain the rest, and of up to seven such
         starts a hundred epochs of each tell by the objective which one it is. ``"fastica"`` and
         ``"picard"`` suit priors of sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are
         alike and SOBI is lost.
