@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 
-from stradiff import simulate
+from stradiff import SOBI, simulate
 from stradiff.fitting import Settings, fit, fit_best, race
 from stradiff.fitting.loop import Loop
-from stradiff.fitting.race import chosen_start
+from stradiff.fitting.race import starts_in_order
+from stradiff.fitting.restarts import restart_seed
 from stradiff.model.parts import Parts
 from stradiff.observations.sources import gp_sources
 
@@ -59,7 +60,8 @@ def wrong(made):
 def test_the_start_with_the_least_objective_is_chosen(observed, made, wrong, right_comes, monkeypatch):
     both = [made.sources, wrong] if right_comes == "first" else [wrong, made.sources]
     monkeypatch.setattr(race, "candidates", lambda *_: both)
-    assert chosen_start(observed, None, SETTINGS) is made.sources
+    first, second = starts_in_order(observed, None, SETTINGS)
+    assert first is made.sources and second is wrong
 
 
 def test_a_trial_that_diverges_is_not_chosen(observed, made, wrong, monkeypatch):
@@ -73,34 +75,40 @@ def test_a_trial_that_diverges_is_not_chosen(observed, made, wrong, monkeypatch)
         advance(loop, stop)
 
     monkeypatch.setattr(Loop, "advance", fail_first)
-    assert chosen_start(observed, None, SETTINGS, verbose=True) is wrong
+    assert starts_in_order(observed, None, SETTINGS, verbose=True)[0] is wrong
 
 
-@pytest.mark.parametrize("change", [{"mixing": "linear"}, {"init": "given"}, {"init": "random"}])
-def test_nothing_is_tried_where_there_is_no_choice(observed, made, change, monkeypatch):
+def test_nothing_is_tried_where_there_is_no_choice(observed, made, monkeypatch):
     monkeypatch.setattr(Loop, "advance", None)
-    assert chosen_start(observed, None, dataclasses.replace(SETTINGS, **change), guess=made.sources) is made.sources
-    assert chosen_start(observed[:, :2], None, SETTINGS) is None, "as many channels as sources"
+    (given,) = starts_in_order(observed, None, dataclasses.replace(SETTINGS, init="given"), guess=made.sources)
+    assert given is made.sources
+    assert starts_in_order(observed, None, dataclasses.replace(SETTINGS, init="random")) == []
+    for values, change in ((observed, {"mixing": "linear"}), (observed[:, :2], {})):
+        (only,) = starts_in_order(values, None, dataclasses.replace(SETTINGS, **change))
+        np.testing.assert_array_equal(only, SOBI(2).fit_transform(values.astype(np.float64)))
 
 
 def test_fits_and_restarts_start_there(observed):
-    """The same bits as a fit that is told to start where the trials say, from the trials' seed."""
-    start = chosen_start(observed, None, SETTINGS, seed=3)
-    told = fit(observed, None, dataclasses.replace(SETTINGS, init="given"), guess=start, seed=3)
+    """The same bits as fits that are told to start where the trials say; the second restart at the second best."""
+    first, second, *_ = starts_in_order(observed, None, SETTINGS, seed=3)
+    told = dataclasses.replace(SETTINGS, init="given")
     found = fit(observed, None, SETTINGS, seed=3)
-    np.testing.assert_array_equal(found.history["total"], told.history["total"])
+    np.testing.assert_array_equal(
+        found.history["total"], fit(observed, None, told, guess=first, seed=3).history["total"]
+    )
+    other = fit(observed, None, told, guess=second, seed=restart_seed(3, 1))
     best = fit_best(observed, None, dataclasses.replace(SETTINGS, n_restarts=2), seed=3)
-    (first,) = [one for one in best.restarts if one.seed == 3]
-    assert first.objective == found.history["total"][-100:].mean()
+    expected = {one.history["total"][-100:].mean() for one in (found, other)}
+    assert {one.objective for one in best.restarts} == expected
 
 
 def test_gaps_and_several_recordings_are_tried_as_they_are_fitted(observed, made, wrong, monkeypatch):
     monkeypatch.setattr(race, "candidates", lambda *_: [wrong, made.sources])
     seen = np.ones(observed.shape, np.float32)
     seen[50:60, 1] = 0.0
-    assert chosen_start(observed, None, SETTINGS, seen=seen) is made.sources
+    assert starts_in_order(observed, None, SETTINGS, seen=seen)[0] is made.sources
     parts = Parts((120, 80))
     bare: list[np.ndarray] = []
     monkeypatch.setattr(race, "candidates", lambda values, *_: bare.append(values) or [wrong, made.sources])
-    assert chosen_start(parts.padded(observed), None, SETTINGS, parts=parts) is made.sources
+    assert starts_in_order(parts.padded(observed), None, SETTINGS, parts=parts)[0] is made.sources
     np.testing.assert_array_equal(bare[0], observed)

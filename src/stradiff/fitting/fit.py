@@ -14,7 +14,7 @@ from stradiff.fitting.callbacks import Callback, EarlyStopping, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.interrupts import OnlyTheFirst
 from stradiff.fitting.loop import Loop
-from stradiff.fitting.race import chosen_start, fit_keys
+from stradiff.fitting.race import fit_keys, starts_in_order
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.sharing import devices_for
@@ -75,8 +75,8 @@ def fit(
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
     model_key, train_key, path_key = fit_keys(seed)
-    start = chosen_start(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
-    model = initial_model(observed, times, settings, model_key, start, parts)
+    starts = starts_in_order(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
+    model = initial_model(observed, times, settings, model_key, starts[0] if starts else None, parts)
     loop = Loop(observed, times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
     if isinstance(loop.state, WindowState) and record == "auto":

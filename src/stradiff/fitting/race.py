@@ -18,13 +18,13 @@ from stradiff.fitting.linear_start import METHODS, candidates
 from stradiff.fitting.loop import Loop
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK
-from stradiff.fitting.warm_start import initial_model
+from stradiff.fitting.warm_start import initial_model, starting_sources
 from stradiff.model.parts import Parts
 
 JUDGED = 25  # last epochs of a trial, over whose draws of noise its objective is averaged
 
 
-def chosen_start(
+def starts_in_order(
     observed: np.ndarray,
     times: np.ndarray | None,
     settings: Settings,
@@ -34,18 +34,21 @@ def chosen_start(
     seed: int = 0,
     verbose: bool | str = False,
     parts: Parts | None = None,
-) -> np.ndarray | None:
-    """Sources ``(T, n)`` to start from, bare of padding; None where ``initial_model`` finds the only ones itself.
+) -> list[np.ndarray]:
+    """Sources ``(T, n)`` to start from, bare of padding, the one to take first; none where training starts at random.
 
-    Parameters are those of ``fit``.
+    Parameters are those of ``fit``. Several only where there was something to try.
     """
+    if settings.init == "random":
+        return []
+    bare = observed if parts is None else parts.bare(observed)
     if settings.init not in METHODS or settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
-        return guess
-    starts = candidates(observed if parts is None else parts.bare(observed), settings.init, settings.n_sources)
+        return [starting_sources(bare, settings, guess)]
+    starts = candidates(bare, settings.init, settings.n_sources)
     if len(starts) == 1:
-        return starts[0]
+        return starts
     objectives = trials(starts, observed, times, settings, seen=seen, seed=seed, verbose=verbose, parts=parts)
-    return starts[int(np.argmin(objectives))]
+    return [starts[number] for number in np.argsort(objectives, kind="stable")]
 
 
 def trials(

@@ -1,7 +1,8 @@
 """Training from several starts; the objective chooses among the answers, never the truth.
 
-The first start is the one a single fit has. The others turn its sources towards each other by random angles and draw
-every network anew. All fits share one compilation, and run beside each other, one on each core: an epoch keeps little
+The first start is the one a single fit has. The others are what was tried beside it (``stradiff.fitting.race``), the
+next best first, and where there is nothing more of that, its sources turned towards each other by random angles. All
+draw every network anew. All fits share one compilation, and run beside each other, one on each core: an epoch keeps little
 more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits it would
 have alone. Objectives a few nats apart do not rank answers as the truth does (benchmarks/results/ranking.md): restarts
 protect from a bad valley, and show by ``stability`` what is not settled.
@@ -21,10 +22,9 @@ from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.fit import Fit, Restart, fit
 from stradiff.fitting.interrupts import OnlyTheFirst
 from stradiff.fitting.loop import present_sources
-from stradiff.fitting.race import chosen_start
+from stradiff.fitting.race import starts_in_order
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.team import Team, usable_cores
-from stradiff.fitting.warm_start import starting_sources
 from stradiff.model.parts import Parts
 
 LAST = 100  # epochs whose mean is the objective at the end: one draw of its noise varies
@@ -56,14 +56,13 @@ def fit_best(
     if settings.n_restarts == 1:
         how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
         return fit(observed, times, settings, guess=guess, seed=seed, **how)
-    if settings.init != "random":
-        guess = chosen_start(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
-        guess = starting_sources(observed if parts is None else parts.bare(observed), settings, guess)
+    starts = starts_in_order(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
+    if starts:
         settings = dataclasses.replace(settings, init="given")
 
     def one(number: int, watchers: Sequence[Callback]) -> Fit:
         own = restart_seed(seed, number)
-        start = turned(guess, own) if guess is not None and number else guess
+        start = None if not starts else starts[number] if number < len(starts) else turned(starts[0], own)
         file = checkpoint and checkpoint.of_restart(number)
         return fit(observed, times, settings, guess=start, seed=own, callbacks=watchers, checkpoint=file, **how)
 
