@@ -3,9 +3,9 @@
 The first start is the one a single fit has. The others are what was tried beside it (``stradiff.fitting.race``), the
 next best first, and where there is nothing more of that, its sources turned towards each other by random angles. All
 draw every network anew. All fits share one compilation, and run beside each other, one on each core: an epoch keeps
-little more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits it would
-have alone. Objectives a few nats apart do not rank answers as the truth does (benchmarks/results/ranking.md): restarts
-protect from a bad valley, and show by ``stability`` what is not settled.
+little more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits
+it would have alone. Objectives a few nats apart do not rank answers as the truth does
+(benchmarks/results/ranking.md): restarts protect from a bad valley, and show by ``stability`` what is not settled.
 """
 
 from __future__ import annotations
