@@ -54,6 +54,7 @@ def test_default_preset_meets_the_study():
         ("batch", "speed.md", "batch"),
         ("coverage", "uncertainty.md", "coverage"),
         ("missing", "uncertainty.md", "missing"),
+        ("starts", "accuracy.md", "starts"),
     ],
 )
 def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
