@@ -13,8 +13,8 @@ from stradiff.errors import StorageError
 from stradiff.fitting.callbacks import Callback, EarlyStopping, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.interrupts import OnlyTheFirst
-from stradiff.fitting.loop import Loop
-from stradiff.fitting.race import fit_keys, starts_in_order
+from stradiff.fitting.loop import Loop, fit_keys
+from stradiff.fitting.race import starts_in_order
 from stradiff.fitting.recorder import PathRecorder
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.sharing import devices_for

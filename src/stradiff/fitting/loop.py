@@ -95,3 +95,8 @@ def present_sources(model: Model) -> np.ndarray:
     """``(T, n)`` at the mean start, as the model has them; of several recordings one after the other, bare."""
     sources = np.asarray(model.at_mean()).T
     return sources if model.parts is None else model.parts.bare(sources)
+
+
+def fit_keys(seed: int) -> jax.Array:
+    """Random keys of a fit: its model, its training, and the noise of its recorded paths."""
+    return jax.random.split(jax.random.key(seed), 3)

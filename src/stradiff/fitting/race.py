@@ -10,12 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from stradiff.fitting.callbacks import ProgressBar
 from stradiff.fitting.linear_start import METHODS, candidates
-from stradiff.fitting.loop import Loop
+from stradiff.fitting.loop import Loop, fit_keys
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK
 from stradiff.fitting.warm_start import initial_model, starting_sources
@@ -81,8 +80,3 @@ def trials(
             objectives.append(float(report.history["total"][-JUDGED:].mean()))
             bar(dataclasses.replace(report, epoch=CHUNK * len(objectives)))
     return objectives
-
-
-def fit_keys(seed: int) -> jax.Array:
-    """Random keys of a fit: its model, its training, and the noise of its recorded paths."""
-    return jax.random.split(jax.random.key(seed), 3)
