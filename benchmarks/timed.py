@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from pace import machine
 
 ROOT = Path(__file__).parents[1]
-PAGE = "speed.md"
 BUSY = 0.5  # load average from which a warning is due
 
 Results = dict[str, Any]
@@ -36,6 +35,8 @@ class Timed(NamedTuple):
     """``part(name, results)`` and ``page(results)`` in Markdown."""
     pictures: dict[str, tuple[str, Callable[[Any], Figure]]]
     """Of a part's results, by part: what they show, and how they are drawn."""
+    page: str = "speed.md"
+    """Of the docs, on which they stand."""
 
     def options(self, description: str | None) -> argparse.ArgumentParser:
         """Those that all such benchmarks have."""
@@ -84,7 +85,7 @@ class Timed(NamedTuple):
             figure = self.pictures[part][1](results[part])
             figure.savefig(docs / self._picture(part), dpi=110, metadata={"Software": None})
             plt.close(figure)
-        page = docs / PAGE
+        page = docs / self.page
         page.write_text(self.filled(page.read_text(encoding="utf-8"), results), encoding="utf-8")
 
     def filled(self, page: str, results: Results) -> str:
