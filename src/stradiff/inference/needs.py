@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from stradiff.errors import MemoryNeedError
 from stradiff.fitting import Settings
 from stradiff.fitting.callbacks import is_shown
 from stradiff.inference.covariance import RING
+from stradiff.model.devices import devices_here, memory_left
 from stradiff.model.priors import state_space
 from stradiff.observations import available_memory, check_memory
 
@@ -20,13 +22,21 @@ COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam,
 def ask_memory(needed: float, what: str, verbose: bool | str) -> int | None:
     """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
 
-    :class:`MemoryNeedError` where not even one does; ``what`` is the subject of its sentence.
+    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`MemoryNeedError` where not even
+    one fits; ``what`` is the subject of its sentence.
     """
     check_memory(needed, what)
+    on_device = max(needed - COMPILING, 0.0)
+    left = memory_left()
+    if left is not None and on_device > left:
+        raise MemoryNeedError(
+            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {devices_here()[0].device_kind}, "
+            f"of which {left / 2**30:.3g} GiB are left; use device='cpu', fewer samples or channels, or a larger card."
+        )
     if is_shown(verbose):
         print(f"Needs about {needed / 2**30:.2g} GiB of memory.", file=sys.stderr)
-    available = available_memory()
-    return None if available is None else max(1, int(available / needed))
+    rooms = [room / need for room, need in ((available_memory(), needed), (left, on_device)) if room and need]
+    return max(1, int(min(rooms))) if rooms else None
 
 
 def needed_memory(

@@ -35,6 +35,12 @@ def devices_here() -> list[jax.Device]:
     return [chosen, *(one for one in jax.local_devices(backend=chosen.platform) if one != chosen)]
 
 
+def memory_left() -> int | None:
+    """Bytes that the device in use has for new arrays; None where it does not tell: a processor's are the machine's."""
+    told = devices_here()[0].memory_stats() or {}
+    return told["bytes_limit"] - told["bytes_in_use"] if {"bytes_limit", "bytes_in_use"} <= set(told) else None
+
+
 def _first_of(platform: Any) -> jax.Device:
     if not isinstance(platform, str) or not platform:
         raise OptionError(f"device={platform!r} must be 'auto', 'cpu', 'gpu' or another name of a JAX platform.")
