@@ -32,6 +32,7 @@ from sklearn.exceptions import ConvergenceWarning
 from stradiff import StrADiff, matched_correlation, simulate
 from stradiff.errors import SeparationWarning
 from stradiff.evaluation import coverage
+from stradiff.inference.channels import in_channels
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.laplace import in_double
 from stradiff.inference.mixture import Evidence, likeliest_mixture
@@ -85,8 +86,9 @@ def at_likeliest_mixture(model: StrADiff, simulation: Simulation) -> np.ndarray:
     """Correlation with the truth that the sources would have at the mixture of theirs that evidence prefers."""
     separation = model._separation
     with numerics():
-        fitted, posterior = in_double(separation.model), separation.posterior
-        observed = jnp.asarray(separation.normaliser.forward(simulation.recording.values))
+        channels, model = in_channels(separation.normaliser, separation.model)
+        fitted, posterior = in_double(model), separation.posterior
+        observed = jnp.asarray(channels.forward(simulation.recording.values))
         evidence = Evidence(observed, None, None, covariance_of(fitted, None), posterior.nu)
         sources = likeliest_mixture(fitted, posterior.mode, evidence).sources
     return matched_correlation(np.asarray(sources).T, simulation.sources)

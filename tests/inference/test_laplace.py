@@ -11,6 +11,7 @@ from laplace_models import JITTER, MATRIX, NU, SCALES, T, model_of
 from scipy.stats import norm
 
 from stradiff.inference import laplace
+from stradiff.inference import tangent as tangents
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import system, tangent
@@ -39,6 +40,16 @@ def simulated(times=None, seed=0):
     sources = np.linalg.cholesky(prior) @ rng.standard_normal(2 * T)
     observed = mixing @ sources + np.sqrt(NU) * rng.standard_normal(3 * T)
     return sources.reshape(2, T), observed.reshape(3, T).T
+
+
+@pytest.fixture(params=["factorised", "by conjugate gradients"], autouse=True)
+def length(request, monkeypatch):
+    """Short records are factorised; here, they are also solved as long ones are."""
+    if request.param != "factorised":
+        monkeypatch.setattr(tangents, "WHOLE", 0)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
 
 
 def some_seen():
@@ -72,7 +83,7 @@ def test_draws_have_the_posterior_covariance(case):
     grid = None if times is None else jnp.asarray(times)
     model = model_of()
     about = tangent(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if seen is None else jnp.asarray(seen))
-    here = system(about.root, covariance_of(model, grid), jnp.float64(NU))
+    here = system(about, covariance_of(model, grid), jnp.float64(NU))
     n_draws = 2000
     keys = jax.random.split(jax.random.key(0), n_draws)
     drawn = np.asarray(eqx.filter_jit(jax.vmap(lambda key: laplace.deviation(here, key)))(keys))
@@ -98,7 +109,7 @@ def test_bands_hold_what_they_say_of_sources_that_the_model_makes():
     inside = {0.5: [], 0.8: [], 0.95: []}
     keys = jax.random.split(jax.random.key(1), 200)
     about = tangent(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None)
-    here = system(about.root, covariance, jnp.float64(NU))
+    here = system(about, covariance, jnp.float64(NU))
     spread = np.sqrt(np.mean(np.asarray(jax.lax.map(lambda key: laplace.deviation(here, key), keys)) ** 2, axis=0))
     for seed in range(40):
         sources, observed = simulated(seed=seed)

@@ -32,6 +32,10 @@ class Covariance(eqx.Module):
         """K v."""
 
     @abc.abstractmethod
+    def matrices(self, n_samples: int) -> Float[Array, "n T T"]:
+        """K_1 .. K_n."""
+
+    @abc.abstractmethod
     def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n T"]:
         """A draw of N(0, K)."""
 
@@ -49,6 +53,11 @@ class RingCovariance(Covariance):
         """K v."""
         return _filtered(self.ring, vectors)
 
+    def matrices(self, n_samples: int) -> Float[Array, "n T T"]:
+        """By the distance in time."""
+        of_lag = jnp.fft.irfft(self.ring, 2 * (self.ring.shape[1] - 1))
+        return of_lag[:, np.abs(np.subtract.outer(np.arange(n_samples), np.arange(n_samples)))]
+
     def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n T"]:
         """A draw of N(0, K)."""
         size = 2 * (self.ring.shape[1] - 1)
@@ -63,6 +72,10 @@ class DenseCovariance(Covariance):
     def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
         """K v."""
         return jnp.einsum("kts,ks->kt", self.factor, jnp.einsum("kus,ku->ks", self.factor, vectors))
+
+    def matrices(self, n_samples: int) -> Float[Array, "n T T"]:
+        """L L'."""
+        return jnp.einsum("kts,kus->ktu", self.factor, self.factor)
 
     def sample(self, key: PRNGKeyArray, n_samples: int) -> Float[Array, "n T"]:
         """A draw of N(0, K)."""

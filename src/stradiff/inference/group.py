@@ -19,6 +19,7 @@ from jaxtyping import Array, Key
 from stradiff.errors import OptionError
 from stradiff.fitting import Fit, Settings, fit_best
 from stradiff.fitting.warm_start import priors_of
+from stradiff.inference.channels import in_channels
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.laplace import Posterior, in_double, laplace_spread, likeliest_noise
 from stradiff.inference.mixture import Evidence, leakage_of_several
@@ -30,7 +31,7 @@ from stradiff.inference.tangent import tangent_at
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.model.parts import Parts
-from stradiff.observations import fit_normaliser, interpolated, seen_values
+from stradiff.observations import Normaliser, fit_normaliser, interpolated, seen_values
 
 
 class Found(NamedTuple):
@@ -59,19 +60,19 @@ def separate_group(
     gappy = np.concatenate(recordings)
     filled = np.concatenate([interpolated(one, seen_values(one)) for one in recordings])
     normaliser = normaliser_for(gappy, filled, settings, parts.lengths)
-    bare = normaliser.forward(filled).astype(np.float32)
-    seen = visible_of_all(parts, None if seen_values(gappy) is None else normaliser.visible(~np.isnan(gappy)), bare)
-    observed = parts.padded(bare)
+    observed, seen = padded(parts, gappy, filled, normaliser)
     with numerics():
         result = fit_best(observed, None, settings, seen=seen, seed=seed, parts=parts, **how)
         models, key = result.model.recordings(), moment_key(seed)
         posteriors: Sequence[Posterior | None] = [None] * parts.count
         if settings.uncertainty == "laplace":
-            posteriors, raw, spread = posteriors_of(result.model, observed, seen, jax.random.split(key, n_draws))
+            channels, model = in_channels(normaliser, result.model)
+            rows = padded(parts, gappy, filled, channels)
+            posteriors, raw, spread = posteriors_of(model, *rows, jax.random.split(key, n_draws))
         else:
             raw, spread = (parts.bare(np.asarray(rows).T) for rows in moments(result.model, key, n_draws))
     check_finite_sources(raw)
-    regression = np.linalg.lstsq(bare, raw, rcond=None)[0].T
+    regression = np.linalg.lstsq(parts.bare(observed), raw, rcond=None)[0].T
     # Where two recordings meet every source jumps, by as much on average: that makes none of them the slower one.
     readout = choose_readout(raw, fit_normaliser(gappy, "standardise").forward(filled))
     separations = [
@@ -110,6 +111,15 @@ def group_settings(settings: Settings, lengths: Sequence[int]) -> Settings:
                     "length; cut them to the same length, or give it the method of_part (Prior.of_part)."
                 ) from error
     return settings
+
+
+def padded(
+    parts: Parts, gappy: np.ndarray, filled: np.ndarray, normaliser: Normaliser
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """All recordings normalised, with their padding, and what was seen of them."""
+    bare = normaliser.forward(filled).astype(np.float32)
+    visible = None if seen_values(gappy) is None else normaliser.visible(~np.isnan(gappy))
+    return parts.padded(bare), visible_of_all(parts, visible, bare)
 
 
 def visible_of_all(parts: Parts, visible: np.ndarray | None, bare: np.ndarray) -> np.ndarray | None:

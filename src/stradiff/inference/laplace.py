@@ -2,7 +2,7 @@
 
 * The noise variance nu is where the tangent data are likeliest, with the determinant of the volume term.
 * The mode (``inference.mode``) is the estimate.
-* A draw of what the recording's noise leaves open is x - K R (I + R K R)^-1 (R x + e), x a draw of the prior and e
+* A draw of what the recording's noise leaves open is x - (K^-1 + R^2)^-1 R (R x + e), x a draw of the prior and e
   white (Matheron's rule; Doucet 2010, A note on efficient conditional simulation of Gaussian distributions).
 * What the finite record leaves open about the map shows as sources leaking into each other (``inference.leakage``,
   ``inference.mixture``), and comes on top. The system itself is in ``inference.tangent``.
@@ -21,7 +21,7 @@ from scipy.optimize import minimize_scalar
 from stradiff.fitting.volume import log_det_of_precision
 from stradiff.inference.covariance import Covariance, covariance_of
 from stradiff.inference.mixture import Evidence, leakage_left
-from stradiff.inference.tangent import System, Tangent, Trajectories, system, tangent, tangent_at
+from stradiff.inference.tangent import System, Tangent, Trajectories, system, system_at, tangent, tangent_at
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen
 
@@ -69,22 +69,31 @@ def likeliest_noise(*records: tuple[Tangent, Covariance]) -> float:
     """nu of highest marginal likelihood of all records' tangent data (type-II maximum likelihood, MacKay 1992)."""
 
     def cost(log_nu: float) -> float:
-        return sum(float(_cost_of_noise(*record, jnp.exp(jnp.float64(log_nu)))) for record in records)
+        return sum(_cost_of_noise(*record, jnp.exp(jnp.float64(log_nu))) for record in records)
 
     bounds = (math.log(NOISE[0]), math.log(NOISE[1]))
     return math.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02}).x)
 
 
-@eqx.filter_jit
-def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
+def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> float:
     """- log p(tangent data | nu), but for a constant."""
-    data = about.data / jnp.sqrt(nu)
-    quadratic = jnp.sum(data * system(about.root, covariance, nu).solve(data)) + about.unexplained / nu
+    # One by one: XLA may run factorisations of one program beside each other, and on two threads both would wait.
+    return float(_log_det(about, covariance, nu)) + float(_misfit(about, covariance, nu))
+
+
+@eqx.filter_jit
+def _misfit(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
+    squared = system(about, covariance, nu).squared(about.data / jnp.sqrt(nu))
+    return 0.5 * (squared + about.unexplained / nu)
+
+
+@eqx.filter_jit
+def _log_det(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
     n_sources, _, n_samples = about.gram.shape
     n_visited = max(1, min(VISITED, BUDGET // (n_sources**2 * covariance.nodes.shape[1])))
     visited = about.gram[:, :, :: max(1, n_samples // n_visited)]
     log_det = n_samples * jnp.mean(log_det_of_precision(visited / nu, covariance.nodes))
-    return 0.5 * (about.n_seen * jnp.log(nu) + log_det + quadratic)
+    return 0.5 * (about.n_seen * jnp.log(nu) + log_det)
 
 
 def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
@@ -92,7 +101,7 @@ def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
     prior_key, noise_key = jax.random.split(key)
     drawn = here.covariance.sample(prior_key, here.root.shape[0])
     white = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
-    return drawn - here.smooth(here.solve(here.rooted(drawn) + white))
+    return drawn - here.mean(here.rooted(drawn) + white)
 
 
 def leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Array, "n n"]:
@@ -123,14 +132,14 @@ def variance_at_known_map(here: System, keys: Key[Array, " R"]) -> Trajectories:
 def system_about(model: Model, posterior: Posterior, seen: Seen, times: Array | None) -> System:
     """The system about the mode: what draws are made from; it does not depend on the recording's values."""
     model = in_double(model)
-    # The covariance apart: XLA may run its factorisation beside that of the map, and on two threads both would wait.
-    return _system_about(model, posterior, seen, covariance_of(model, times))
+    # Tangent and covariance are factorised as well, each in a program of its own: see ``_cost_of_noise``.
+    about = _tangent_about(model, posterior.mode, seen)
+    return system_at(about, covariance_of(model, times), posterior.nu)
 
 
 @eqx.filter_jit
-def _system_about(model: Model, posterior: Posterior, seen: Seen, covariance: Covariance) -> System:
-    root = tangent(model, posterior.mode, model.mix(posterior.mode), seen).root
-    return system(root, covariance, posterior.nu)
+def _tangent_about(model: Model, sources: Trajectories, seen: Seen) -> Tangent:
+    return tangent(model, sources, model.mix(sources), seen)
 
 
 def laplace_draws(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]) -> Array:

@@ -49,8 +49,7 @@ def find_mode(
 
     def gauss_newton(here: _Walk) -> _Walk:
         about = tangent(model, here.sources, observed, seen)
-        linear = system(about.root, covariance, nu)
-        way = linear.smooth(linear.solve(about.data / jnp.sqrt(nu))) - here.sources
+        way = system(about, covariance, nu).mean(about.data / jnp.sqrt(nu)) - here.sources
         steps = jnp.asarray(STEPS)
         density = jax.lax.map(lambda step: log_posterior(here.sources + step * way), steps)
         step = steps[jnp.argmax(jnp.where(jnp.isfinite(density), density, -jnp.inf))]

@@ -15,6 +15,7 @@ from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.warm_start import priors_of
+from stradiff.inference.channels import in_channels
 from stradiff.inference.laplace import Posterior
 from stradiff.inference.needs import ask_memory, needed_memory
 from stradiff.inference.pieces import draws_of, posterior_of, spread_of
@@ -56,7 +57,8 @@ class Separation:
             else:
                 keys = jax.random.split(moment_key(self.seed), n_draws)
                 mean = np.asarray(self.posterior.mode)
-                spread = spread_of(self.model, self.posterior, *self._where(), keys)
+                model, seen = self._in_channels()
+                spread = spread_of(model, self.posterior, seen, self.times, self.settings, keys)
         return self.readout.show(mean.T), self.readout.spread(spread.T)
 
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
@@ -67,12 +69,14 @@ class Separation:
                 raw = np.asarray(draws(self.model, jax.random.key(seed), n_draws))
             else:
                 keys = jax.random.split(jax.random.key(seed), n_draws)
-                raw = draws_of(self.model, self.posterior, *self._where(), keys)
+                model, seen = self._in_channels()
+                raw = draws_of(model, self.posterior, seen, self.times, self.settings, keys)
         return self.readout.show(np.moveaxis(raw, 1, 2))
 
-    def _where(self) -> tuple[np.ndarray | None, np.ndarray | None, Settings]:
-        """What was seen, of normalised channels, the times, and the settings."""
-        return None if self.seen is None else self.normaliser.visible(self.seen), self.times, self.settings
+    def _in_channels(self) -> tuple[Model, np.ndarray | None]:
+        """The model as the posterior takes it, and what was seen of its channels."""
+        channels, model = in_channels(self.normaliser, self.model)
+        return model, None if self.seen is None else channels.visible(self.seen)
 
     def noise(self) -> np.ndarray:
         """Standard deviation ``(m,)`` of every channel's noise: likeliest under Laplace, else as ``nu_y`` assumes."""
@@ -199,7 +203,9 @@ def separate(
         )
         posterior = None
         if settings.uncertainty == "laplace":
-            posterior = posterior_of(result.model, observed, visible, times, settings)
+            channels, model = in_channels(normaliser, result.model)
+            rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
+            posterior = posterior_of(model, rows, there, times, settings)
             mean = np.asarray(posterior.mode).T
         else:
             mean = np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T
