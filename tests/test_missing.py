@@ -113,7 +113,8 @@ def test_gaps_are_filled_better_than_by_straight_lines_and_bands_are_wider_there
         filled = model.fit(values).reconstruction_
     nowhere, somewhere = missing.all(axis=1), missing.any(axis=1)
     usual = model.sources_std_[~somewhere].mean(axis=0)
-    assert (model.sources_std_[nowhere].mean(axis=0) > 1.1 * usual).all()
+    wider = model.sources_std_[nowhere].mean(axis=0) / usual
+    assert (wider > 1.0).all() and (wider > 2.0).any(), "what sources leak into each other may outweigh a gap"
     assert (model.sources_std_[somewhere & ~nowhere].mean(axis=0) > 1.3 * usual).any(), "two channels for three sources"
 
     def error(estimate):

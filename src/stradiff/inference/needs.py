@@ -8,6 +8,7 @@ from stradiff.errors import MemoryNeedError
 from stradiff.fitting import Settings
 from stradiff.fitting.callbacks import is_shown
 from stradiff.inference.covariance import RING
+from stradiff.inference.tangent import WHOLE
 from stradiff.model.devices import devices_here, memory_left
 from stradiff.model.priors import state_space
 from stradiff.observations import available_memory, check_memory
@@ -61,7 +62,8 @@ def needed_memory(
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
     starts = settings.n_sources * COPIES * 2.0 * n_samples
     training = 4.0 * (_branch_memory(n_seen, length, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
-    posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, regular=regular)
+    gappy = (gaps or longest is not None) and settings.mixing in ("linear", "auto")
+    posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, regular=regular, gappy=gappy)
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
@@ -90,10 +92,15 @@ def _bent_memory(n_samples: float, n_channels: int, settings: Settings) -> float
     return depth * width * (COPIES * width + 2.0 * n_samples)
 
 
-def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, regular: bool) -> float:
-    """Laplace's: vectors of a conjugate-gradient solve and of the ring, J_t and three matrices per time."""
+def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, regular: bool, gappy: bool) -> float:
+    """Laplace's: vectors of a solve and of the ring, J_t and three matrices per time; with gaps a factor, or more."""
     if settings.uncertainty != "laplace":
         return 0.0
     n_sources = settings.n_sources
     per_sample = n_sources * (10.0 + 6.0 * RING + n_channels + 4.0 * n_sources)
-    return 8.0 * (n_samples * per_sample + (0.0 if regular else 3.0 * n_sources * n_samples**2))
+    whole = (n_sources * n_samples) ** 2
+    if gappy and n_sources * n_samples <= WHOLE:
+        return 8.0 * (n_samples * per_sample + 3.0 * whole)
+    if gappy and regular:
+        per_sample += RING * n_sources**2
+    return 8.0 * (n_samples * per_sample + (0.0 if regular else 3.0 * whole / n_sources))

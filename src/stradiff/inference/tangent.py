@@ -4,13 +4,16 @@ The posterior precision of the sources is then K^-1 + blockdiag(J_t' J_t) / nu, 
 the variance of the noise. With R_t = (J_t' J_t / nu)^(1/2), zero where nothing is seen, everything about it comes from
 one system, in one of three forms.
 
-* Where R_t is the same at all times: I + R K R by conjugate gradients, preconditioned with the circulant system of the
-  record.
-* Where it changes, that would take thousands of rounds: R_t spreads what is slow over frequencies at which K is a
-  million times smaller. Of a short record the same matrix is factorised as a whole.
+* I + R K R by conjugate gradients, preconditioned with the circulant system of the average R. It is quick where R_t is
+  the same at all times.
+* Where samples are missing it would take thousands of rounds: R_t spreads what is slow over frequencies at which K is
+  a million times smaller. Of a short record the same matrix is factorised as a whole.
 * Of a long one K^-1 + R_t^2 is solved by conjugate gradients, which compares with K^-1 + R^2 at the mean of R_t^2 as
   R_t^2 does, whatever K. K^-1 is known on the ring that the record is a piece of (``inference.covariance``); outside
   the record nothing is seen.
+
+Of a bent map the first form is ended after 500 rounds, solved or not. Draws are then wider than those of the posterior
+at a known map, which are too narrow by far: what the map itself has wrong is not in them (docs/uncertainty.md).
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ from stradiff.model.visible import Seen, count_visible, visible
 Trajectories = Float[Array, "n T"]
 
 TOLERANCE = 1e-7  # of a solve, relative to its right-hand side: far below the Monte Carlo error of any band
-ITERATIONS = 500  # of a solve: gaps need about a hundred, bent maps several
-WHOLE = 6000  # samples of all sources together, up to which a changing system is factorised: 300 MB
+ITERATIONS = 500  # of a solve: gaps need about a hundred
+WHOLE = 6000  # samples of all sources together, up to which a record with gaps is factorised: 300 MB
 FLAT = 1e-9  # of the largest eigenvalue of J'J: directions below are not seen
 
 
@@ -49,8 +52,8 @@ class Tangent(eqx.Module):
     """Squared distance of the recording from all that sources could bring to it."""
     n_seen: Float[Array, ""]
     """Number of values of the recording."""
-    steady: bool = eqx.field(static=True)
-    """Whether gram is the same at all times."""
+    gappy: bool = eqx.field(static=True)
+    """Whether gram changes because samples are missing, and for no other reason."""
 
 
 def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], seen: Seen) -> Tangent:
@@ -68,8 +71,8 @@ def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], 
     unexplained = jnp.sum(residual**2) - jnp.sum(step**2)
     data = jnp.einsum("tij,jt->it", root, sources) + step
     n_seen = jnp.asarray(count_visible(seen, observed.size), data.dtype)
-    steady = isinstance(model.mixing, Linear) and seen is None
-    return Tangent(jnp.moveaxis(gram, 0, 2), root, data, jnp.maximum(unexplained, 0.0), n_seen, steady)
+    gappy = isinstance(model.mixing, Linear) and seen is not None
+    return Tangent(jnp.moveaxis(gram, 0, 2), root, data, jnp.maximum(unexplained, 0.0), n_seen, gappy)
 
 
 tangent_at = eqx.filter_jit(tangent)
@@ -95,8 +98,8 @@ class System(eqx.Module):
         return jnp.einsum("tij,jt->it", self.root, vectors)
 
 
-class Steady(System):
-    """R_t the same at all times: I + R K R."""
+class Rounds(System):
+    """I + R K R by conjugate gradients."""
 
     preconditioner: Float[Array, "f n n"]
 
@@ -119,7 +122,7 @@ class Steady(System):
 
 
 class Whole(System):
-    """R_t another at every time, of a short record: the factor of I + R K R."""
+    """The factor of I + R K R, of a short record."""
 
     factor: Float[Array, "N N"]
 
@@ -135,8 +138,8 @@ class Whole(System):
         return cho_solve((self.factor, True), right.ravel()).reshape(right.shape)
 
 
-class Changing(System):
-    """R_t another at every time: K^-1 + R_t^2, on the ring."""
+class OnRing(System):
+    """K^-1 + R_t^2 by conjugate gradients, on the ring."""
 
     covariance: RingCovariance
     preconditioner: Float[Array, "F n n"]
@@ -172,16 +175,16 @@ def system(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Syst
     """The system at noise variance ``nu``; its preconditioner is the inverse of that with R averaged over time."""
     root = about.root / jnp.sqrt(nu)
     n_samples, n_sources, _ = root.shape
-    if not about.steady and n_samples * n_sources <= WHOLE:
+    if about.gappy and n_samples * n_sources <= WHOLE:
         spread = jnp.einsum("tik,kts,sjk->itjs", root, covariance.matrices(n_samples), root)
         size = n_samples * n_sources
         return Whole(root, covariance, jnp.linalg.cholesky(jnp.eye(size) + spread.reshape(size, size)))
-    if about.steady or not isinstance(covariance, RingCovariance):
-        average = jnp.mean(root, axis=0)
-        rounded = jnp.einsum("ij,jf,jk->fik", average, covariance.record, average)
-        return Steady(root, covariance, jnp.linalg.inv(jnp.eye(average.shape[0])[None] + rounded))
-    precision = jax.vmap(jnp.diag, in_axes=1)(1.0 / covariance.ring)
-    return Changing(root, covariance, jnp.linalg.inv(precision + jnp.mean(about.gram, axis=2)[None] / nu))
+    if about.gappy and isinstance(covariance, RingCovariance):
+        precision = jax.vmap(jnp.diag, in_axes=1)(1.0 / covariance.ring)
+        return OnRing(root, covariance, jnp.linalg.inv(precision + jnp.mean(about.gram, axis=2)[None] / nu))
+    average = jnp.mean(root, axis=0)
+    rounded = jnp.einsum("ij,jf,jk->fik", average, covariance.record, average)
+    return Rounds(root, covariance, jnp.linalg.inv(jnp.eye(average.shape[0])[None] + rounded))
 
 
 system_at = eqx.filter_jit(system)
