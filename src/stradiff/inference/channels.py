@@ -19,9 +19,9 @@ from stradiff.observations import Normaliser
 
 def in_channels(normaliser: Normaliser, model: Model) -> tuple[Normaliser, Model]:
     """What brings a recording into such channels, and the model of these; both as they are where the map is bent."""
-    scale = np.linalg.norm(normaliser.inverse_matrix, axis=0)
     if not isinstance(model.mixing, Linear):
         return normaliser, model
+    scale = np.linalg.norm(normaliser.inverse_matrix, axis=0)
     channels = Normaliser(normaliser.mean, np.diag(1.0 / scale), np.diag(scale))
     matrix = (normaliser.inverse_matrix / scale).T @ np.asarray(model.mixing.matrix, np.float64)
     return channels, eqx.tree_at(lambda told: told.mixing.matrix, model, jnp.asarray(matrix))

@@ -98,10 +98,8 @@ class System(eqx.Module):
         return jnp.einsum("tij,jt->it", self.root, vectors)
 
 
-class Rounds(System):
-    """I + R K R by conjugate gradients."""
-
-    preconditioner: Float[Array, "f n n"]
+class Rooted(System):
+    """I + R K R, in either of two ways."""
 
     def mean(self, data: Trajectories) -> Trajectories:
         """K R (I + R K R)^-1 d."""
@@ -110,6 +108,16 @@ class Rounds(System):
     def squared(self, data: Trajectories) -> Float[Array, ""]:
         """As it stands."""
         return jnp.sum(data * self._solve(data))
+
+    @abc.abstractmethod
+    def _solve(self, right: Trajectories) -> Trajectories:
+        """(I + R K R)^-1 right."""
+
+
+class Rounds(Rooted):
+    """By conjugate gradients."""
+
+    preconditioner: Float[Array, "f n n"]
 
     def _solve(self, right: Trajectories) -> Trajectories:
         def matrix(vectors: Trajectories) -> Trajectories:
@@ -121,18 +129,10 @@ class Rounds(System):
         return cg(matrix, right, tol=TOLERANCE, maxiter=ITERATIONS, M=precondition)[0]
 
 
-class Whole(System):
-    """The factor of I + R K R, of a short record."""
+class Whole(Rooted):
+    """By its factor, of a short record."""
 
     factor: Float[Array, "N N"]
-
-    def mean(self, data: Trajectories) -> Trajectories:
-        """K R (I + R K R)^-1 d."""
-        return self.covariance.times(self.rooted(self._solve(data)))
-
-    def squared(self, data: Trajectories) -> Float[Array, ""]:
-        """As it stands."""
-        return jnp.sum(data * self._solve(data))
 
     def _solve(self, right: Trajectories) -> Trajectories:
         return cho_solve((self.factor, True), right.ravel()).reshape(right.shape)
