@@ -24,7 +24,9 @@ from stradiff.fitting import Settings
 from stradiff.fitting.callbacks import History
 from stradiff.fitting.warm_start import random_model
 from stradiff.inference import Readout, Separation
+from stradiff.inference.bent_leakage import BentLeakage
 from stradiff.inference.laplace import Posterior
+from stradiff.inference.leakage import Leakage
 from stradiff.model import Model, numerics
 from stradiff.model.model import Moments
 from stradiff.model.networks import Convolutional, Reach
@@ -48,7 +50,8 @@ FACTS: dict[str, type] = {
     "diagnostics_": list,
     "n_features_in_": int,
 }
-POSTERIOR = ("mode", "nu", "leakage")
+POSTERIOR = ("mode", "nu")
+LEAKAGE = {Leakage: ("moments",), BentLeakage: ("exponents", "centre", "scale", "factor")}
 # Functions; an array as long as the recording; a place on one machine, and what computes there: another may have less.
 NOT_KEPT = ("callbacks", "init", "checkpoint", "device")
 
@@ -63,7 +66,9 @@ def save(estimator: StrADiff, path: Path) -> None:
         fields = vars(getattr(separation, part)).items()
         arrays |= {f"{part}.{name}": np.asarray(value) for name, value in fields}
     if separation.posterior is not None:
+        leakage = separation.posterior.leakage
         arrays |= {f"posterior.{name}": np.asarray(getattr(separation.posterior, name)) for name in POSTERIOR}
+        arrays |= {f"leakage.{name}": np.asarray(getattr(leakage, name)) for name in LEAKAGE[type(leakage)]}
     arrays |= {"regression": separation.regression} | {name: getattr(estimator, name) for name in RESULTS}
     arrays |= {f"history.{name}": rows for name, rows in estimator.history_.items()}
     arrays |= {f"path.{epoch}": path_ for epoch, path_ in estimator._paths.items()}
@@ -195,8 +200,8 @@ def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
         "readout.gain": (n_sources,),
     }
     if settings.uncertainty == "laplace":
-        parts = ((n_sources, n_samples), (), (n_sources, n_sources, 2, 2))
-        shapes |= {f"posterior.{name}": shape for name, shape in zip(POSTERIOR, parts, strict=True)}
+        shapes |= {"posterior.mode": (n_sources, n_samples), "posterior.nu": ()}
+        shapes |= {f"leakage.{name}": shape for name, shape in _leakage_shapes(arrays, n_sources, settings).items()}
     columns = History(n_sources).as_dict()
     shapes |= {f"history.{name}": (n_epochs, *rows.shape[1:]) for name, rows in columns.items()}
     paths = [name for name in arrays if name.startswith("path.")]
@@ -207,6 +212,19 @@ def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
     if not paths or found != shapes:
         wrong = {name for name, _ in found.items() ^ shapes.items()} or {"path"}
         raise StorageError(f"{min(wrong)} is missing, unknown or of the wrong shape")
+
+
+def _kind_of_leakage(settings: Settings) -> type[Leakage | BentLeakage]:
+    return Leakage if settings.mixing == "linear" else BentLeakage
+
+
+def _leakage_shapes(arrays: Arrays, n_sources: int, settings: Settings) -> dict[str, tuple[int, ...]]:
+    if _kind_of_leakage(settings) is Leakage:
+        return {"moments": (n_sources, n_sources, 2, 2)}
+    n_functions = len(np.atleast_1d(arrays.get("leakage.exponents", ())))
+    coefficients = (n_sources, n_functions, n_sources * n_functions + 1)
+    shapes = ((n_functions, n_sources), (n_sources,), (n_sources,), coefficients)
+    return dict(zip(LEAKAGE[BentLeakage], shapes, strict=True))
 
 
 def _separation(
@@ -240,7 +258,10 @@ def _separation(
     posterior = None
     if settings.uncertainty == "laplace":
         with numerics():
-            posterior = Posterior(*(jnp.asarray(arrays[f"posterior.{name}"]) for name in POSTERIOR))
+            kind = _kind_of_leakage(settings)
+            leakage = kind(*(jnp.asarray(arrays[f"leakage.{name}"]) for name in LEAKAGE[kind]))
+            mode, nu = (jnp.asarray(arrays[f"posterior.{name}"]) for name in POSTERIOR)
+            posterior = Posterior(mode, nu, leakage)
     return Separation(settings, normaliser, model, readout, arrays["regression"], seed, seen, times, posterior)
 
 

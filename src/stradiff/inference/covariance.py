@@ -11,11 +11,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.fitting.volume import quadrature
 from stradiff.model.model import Model
 
+TOLERANCE, ITERATIONS = 1e-5, 500  # of a solve under white noise
 RING = 4  # records round the ring: sources may correlate over most of one, and the ring must not close on them
 
 
@@ -30,6 +32,10 @@ class Covariance(eqx.Module):
     @abc.abstractmethod
     def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
         """K v."""
+
+    @abc.abstractmethod
+    def products(self, noise: Float[Array, " n"], rows: Float[Array, "R T"]) -> Float[Array, "n R R"]:
+        """r' (K_k + v_k I)^-1 q of all rows r and q, for every source; v is the ``noise`` on each."""
 
     @abc.abstractmethod
     def matrices(self, n_samples: int) -> Float[Array, "n T T"]:
@@ -53,6 +59,21 @@ class RingCovariance(Covariance):
         """K v."""
         return _filtered(self.ring, vectors)
 
+    def products(self, noise: Float[Array, " n"], rows: Float[Array, "R T"]) -> Float[Array, "n R R"]:
+        """By conjugate gradients, preconditioned with the inverse on the ring, row by row."""
+
+        def matrix(vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
+            return self.times(vectors) + noise[:, None] * vectors
+
+        def precondition(vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
+            return _filtered(1.0 / (self.ring + noise[:, None]), vectors)
+
+        def with_all(row: Float[Array, " T"]) -> Float[Array, "n R"]:
+            right = jnp.broadcast_to(row, (noise.shape[0], row.shape[0]))
+            return cg(matrix, right, tol=TOLERANCE, maxiter=ITERATIONS, M=precondition)[0] @ rows.T
+
+        return jnp.moveaxis(jax.lax.map(with_all, rows), 1, 0)
+
     def matrices(self, n_samples: int) -> Float[Array, "n T T"]:
         """By the distance in time."""
         of_lag = jnp.fft.irfft(self.ring, 2 * (self.ring.shape[1] - 1))
@@ -72,6 +93,15 @@ class DenseCovariance(Covariance):
     def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
         """K v."""
         return jnp.einsum("kts,ks->kt", self.factor, jnp.einsum("kus,ku->ks", self.factor, vectors))
+
+    def products(self, noise: Float[Array, " n"], rows: Float[Array, "R T"]) -> Float[Array, "n R R"]:
+        """As a whole, source by source."""
+
+        def of(source: tuple[Float[Array, "T T"], Float[Array, ""]]) -> Float[Array, "R R"]:
+            factor, variance = source
+            return rows @ jnp.linalg.solve(factor @ factor.T + variance * jnp.eye(rows.shape[1]), rows.T)
+
+        return jax.lax.map(of, (self.factor, noise))
 
     def matrices(self, n_samples: int) -> Float[Array, "n T T"]:
         """L L'."""

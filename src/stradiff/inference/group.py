@@ -159,7 +159,7 @@ def posteriors_of(
         for row, where, length in zip(rows, there, parts.lengths, strict=True)
     ]
     modes = [known.mode(one, start) for one, start, known in zip(models, starts, evidence, strict=True)]
-    leakage = jnp.asarray(leakage_of_several(models, modes, evidence))
+    leakage = leakage_of_several(models, modes, evidence)
     whole = [Posterior(mode, nu, leakage) for mode in modes]
     spread = [laplace_spread(*one, None, keys) for one in zip(models, whole, there, strict=True)]
     cut = [Posterior(mode[:, :length], nu, leakage) for mode, length in zip(modes, parts.lengths, strict=True)]

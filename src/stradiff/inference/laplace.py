@@ -5,7 +5,8 @@
 * A draw of what the recording's noise leaves open is x - (K^-1 + R^2)^-1 R (R x + e), x a draw of the prior and e
   white (Matheron's rule; Doucet 2010, A note on efficient conditional simulation of Gaussian distributions).
 * What the finite record leaves open about the map shows as sources leaking into each other (``inference.leakage``,
-  ``inference.mixture``), and comes on top. The system itself is in ``inference.tangent``.
+  ``inference.mixture``; behind a bent map ``inference.bent_leakage``), and comes on top. The system itself is in
+  ``inference.tangent``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
 from stradiff.fitting.volume import log_det_of_precision
+from stradiff.inference.bent_leakage import BentLeakage
 from stradiff.inference.covariance import Covariance, covariance_of
+from stradiff.inference.leakage import Leakage
 from stradiff.inference.mixture import Evidence, leakage_left
 from stradiff.inference.tangent import System, Tangent, Trajectories, system, system_at, tangent, tangent_at
 from stradiff.model.model import Model
@@ -36,17 +39,13 @@ class Posterior(eqx.Module):
     mode: Trajectories
     nu: Float[Array, ""]
     """Noise variance, in variances of a normalised channel."""
-    leakage: Float[Array, "n n 2 2"]
-    """Second moments of (w_kj, w_jk), the leaks of source j into k and of k into j."""
+    leakage: Leakage | BentLeakage
+    """What the record leaves open about the map."""
 
     def draw(self, here: System, key: PRNGKeyArray) -> Trajectories:
         """One draw of the sources; ``here`` is the system about the mode."""
         trajectory, leak = jax.random.split(key)
-        return self.mode + deviation(here, trajectory) + leaks(self.leakage, leak) @ self.mode
-
-    def leaked(self) -> Trajectories:
-        """Variance that leakage adds to every source over time: sum_j var(w_kj) s_j^2."""
-        return self.leakage[:, :, 0, 0] @ self.mode**2
+        return self.mode + deviation(here, trajectory) + self.leakage.draw(self.mode, leak)
 
 
 def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | None) -> Posterior:
@@ -57,7 +56,7 @@ def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | Non
     nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), covariance)))
     evidence = Evidence(observed, seen, times, covariance, nu)
     mode = evidence.mode(model, start)
-    return Posterior(mode, nu, jnp.asarray(leakage_left(model, mode, evidence)))
+    return Posterior(mode, nu, leakage_left(model, mode, evidence))
 
 
 def in_double(model: Model) -> Model:
@@ -104,15 +103,6 @@ def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
     return drawn - here.mean(here.rooted(drawn) + white)
 
 
-def leaks(covariance: Float[Array, "n n 2 2"], key: PRNGKeyArray) -> Float[Array, "n n"]:
-    """One draw of the coefficients w, pair by pair."""
-    n_sources = covariance.shape[0]
-    factor = jnp.linalg.cholesky(covariance + 1e-300 * jnp.eye(2)[None, None])  # nothing on the diagonal, not NaN
-    pairs = jnp.einsum("kjab,kjb->kja", factor, jax.random.normal(key, (n_sources, n_sources, 2)))
-    upper = jnp.triu(jnp.ones((n_sources, n_sources)), 1)
-    return upper * pairs[:, :, 0] + (upper * pairs[:, :, 1]).T
-
-
 @eqx.filter_jit
 def _draws(posterior: Posterior, here: System, keys: Key[Array, " R"]) -> Float[Array, "R n T"]:
     return jax.lax.map(lambda key: posterior.draw(here, key), keys)
@@ -151,4 +141,7 @@ def laplace_spread(
     model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]
 ) -> Array:
     """Posterior standard deviation ``(n, T)``: Monte Carlo over R draws at the known map, and the leakage on top."""
-    return jnp.sqrt(variance_at_known_map(system_about(model, posterior, seen, times), keys) + posterior.leaked())
+    return jnp.sqrt(
+        variance_at_known_map(system_about(model, posterior, seen, times), keys)
+        + posterior.leakage.variance(posterior.mode)
+    )

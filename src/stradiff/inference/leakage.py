@@ -14,9 +14,36 @@ of mean 1/2.
 
 from __future__ import annotations
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
 KNOWABLE = 1e-12  # of a source's power: below, a spectrum is rounding, and its inverse would claim certainty
+
+
+class Leakage(eqx.Module):
+    """Sources leaking into each other, s_k + sum_j w_kj s_j, by the second moments of w."""
+
+    moments: Float[Array, "n n 2 2"]
+    """``[k, j]`` of (w_kj, w_jk)"""
+
+    def draw(self, sources: Float[Array, "n T"], key: PRNGKeyArray) -> Float[Array, "n T"]:
+        """What one draw of w adds to these sources."""
+        return self.coefficients(key) @ sources
+
+    def variance(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
+        """What w adds to the variance of every source over time: sum_j var(w_kj) s_j^2."""
+        return self.moments[:, :, 0, 0] @ sources**2
+
+    def coefficients(self, key: PRNGKeyArray) -> Float[Array, "n n"]:
+        """One draw of w, pair by pair."""
+        n_sources = self.moments.shape[0]
+        factor = jnp.linalg.cholesky(self.moments + 1e-300 * jnp.eye(2)[None, None])  # nothing on the diagonal, not NaN
+        pairs = jnp.einsum("kjab,kjb->kja", factor, jax.random.normal(key, (n_sources, n_sources, 2)))
+        upper = jnp.triu(jnp.ones((n_sources, n_sources)), 1)
+        return upper * pairs[:, :, 0] + (upper * pairs[:, :, 1]).T
 
 
 def leakage_covariance(

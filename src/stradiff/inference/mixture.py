@@ -29,8 +29,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from stradiff.fitting.volume import quadrature
+from stradiff.inference.bent_leakage import BentLeakage, bent_leakage
 from stradiff.inference.covariance import Covariance
-from stradiff.inference.leakage import leakage_covariance
+from stradiff.inference.leakage import Leakage, leakage_covariance
 from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import Tangent, Trajectories, tangent_at
 from stradiff.model.mixing import Linear
@@ -93,26 +94,30 @@ class Joint(NamedTuple):
         return cls(each, together([one.leakage for one in each]), cost, slope)
 
 
-def leakage_left(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
-    """``(n, n, 2, 2)``: second moments of the leaks (w_kj, w_jk) between the given sources. Inside ``numerics()``.
+def leakage_left(model: Model, sources: Trajectories, evidence: Evidence) -> Leakage | BentLeakage:
+    """How the given sources may leak into each other. Inside ``numerics()``.
 
-    Their covariance, as far as spectra tell sources apart, and of a linear map the square of what is likeliest.
+    Second moments: the covariance, as far as the priors tell sources apart, and the square of what is likeliest.
     """
     return leakage_of_several([model], [sources], [evidence])
 
 
 def leakage_of_several(
     models: Sequence[Model], sources: Sequence[Trajectories], evidence: Sequence[Evidence]
-) -> np.ndarray:
+) -> Leakage | BentLeakage:
     """The same of recordings with one map, each with a model, sources and evidence of its own."""
     every = list(zip(models, sources, evidence, strict=True))
     unmoved = np.eye(models[0].n_sources)
     if not isinstance(models[0].mixing, Linear):
-        return together([_leakage_of_bent(*one) for one in every])
+        covariances, there = (
+            [known.covariance for known in evidence],
+            [some[:, : known.n_samples] for _, some, known in every],
+        )
+        return bent_leakage(models, there, covariances, [_noise_of(*one) for one in every])
     found = _likeliest(Joint.of(tuple(_at(model, unmoved, start, known) for model, start, known in every)), evidence)
     leaks = np.linalg.inv(found.each[0].matrix)
     pairs = np.stack([leaks, leaks.T], -1) * (1.0 - np.eye(len(leaks)))[:, :, None]
-    return found.leakage + pairs[:, :, :, None] * pairs[:, :, None, :]
+    return Leakage(jnp.asarray(found.leakage + pairs[:, :, :, None] * pairs[:, :, None, :]))
 
 
 def together(leakages: Sequence[np.ndarray]) -> np.ndarray:
@@ -147,17 +152,21 @@ def _likeliest(here: Joint, evidence: Sequence[Evidence]) -> Joint:
     return here
 
 
-def _leakage_of_bent(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
-    about = tangent_at(model, sources, evidence.observed, evidence.seen)
-    return leakage_about(about, evidence.covariance, float(evidence.nu), evidence.n_samples)
+def _noise_of(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
+    return noise_about(tangent_at(model, sources, evidence.observed, evidence.seen), float(evidence.nu))
 
 
 def leakage_about(about: Tangent, covariance: Covariance, nu: float, n_samples: int | None = None) -> np.ndarray:
     """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
+    n_samples = n_samples or about.gram.shape[2]
+    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], n_samples, noise_about(about, nu))
+
+
+def noise_about(about: Tangent, nu: float) -> np.ndarray:
+    """``(n,)``: variance of the noise on the estimate of every source, the mean over time."""
     gram = _grams(about)
     whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
-    noise = nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
-    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], n_samples or about.gram.shape[2], noise)
+    return nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
 
 
 def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidence) -> Mixture:

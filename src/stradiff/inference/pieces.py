@@ -23,7 +23,6 @@ from stradiff.inference.laplace import (
     Posterior,
     deviation,
     in_double,
-    leaks,
     likeliest_noise,
     system_about,
     variance_at_known_map,
@@ -153,7 +152,7 @@ def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, piece
     heard = [_noise(model, start, observed, seen, piece) for piece in pieces.evenly(LISTENED_TO)]
     nu = jnp.float64(np.median(heard))
     mode = np.empty_like(start)
-    leakage = np.empty(())
+    leakage = None
     for piece in pieces:
         here, rows, there = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64), _seen(seen, piece)
         evidence = Evidence(rows, there, None, covariance_of(here, None), nu)
@@ -161,7 +160,8 @@ def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, piece
         mode[:, piece.begin : piece.end] = found[:, piece.kept]
         if piece == pieces.middle:
             leakage = leakage_left(here, found, evidence)
-    return Posterior(jnp.asarray(mode), nu, jnp.asarray(leakage))
+    assert leakage is not None  # the middle is one of the pieces
+    return Posterior(jnp.asarray(mode), nu, leakage)
 
 
 def spread(
@@ -180,7 +180,7 @@ def spread(
         drawn = pieces.ends
     for piece in drawn:
         variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
-    return np.sqrt(variance + np.asarray(posterior.leaked()))
+    return np.sqrt(variance + np.asarray(posterior.leakage.variance(posterior.mode)))
 
 
 def draws(
@@ -206,7 +206,7 @@ def draws(
             drawn = np.asarray(_deviation(system, jax.random.fold_in(key, number)))
             found[row, :, piece.first : piece.first + piece.length] += weight * drawn
     for row, key in enumerate(keys):
-        found[row] += np.asarray(posterior.mode + leaks(posterior.leakage, key) @ posterior.mode)
+        found[row] += np.asarray(posterior.mode + posterior.leakage.draw(posterior.mode, key))
     return found
 
 
