@@ -1,16 +1,16 @@
 """Do the bands hold what they say? The share of true source values inside nominal 50, 80 and 95 % bands.
 
-    python benchmarks/coverage.py                       # the whole table, about half an hour on one core
+    python benchmarks/coverage.py                       # the whole table, about two hours on one core
     python benchmarks/coverage.py --cases "model, m = 6" --seeds 0 1 2
     python benchmarks/coverage.py --print --publish     # the table of the results, and into docs/uncertainty.md
 
 Sources of the cases called "model" are drawn from the default prior itself (RBF, length-scales of 50, 15 and 5 samples,
-xi = 1e-3), mixed linearly, with noise of a tenth of each channel's deviation, or by a leaky-ReLU network; T = 1000. There
-the bands of ``uncertainty="laplace"`` must cover what they say. In the other cases the prior or the map is not the one that made the
-recording, and the table says what bands are worth then. Beside them stand the paper's Monte Carlo bands of the same
-fits. Every estimate is matched in order, sign and scale to the truth, which no recording determines. MCC is the median
-over seeds of the mean correlation of sources with the truth, and next to it stands what it would be had the estimate
-gone on to the likeliest mixture of the sources (``stradiff/inference/mixture.py``).
+xi = 1e-3), mixed linearly, with noise of a tenth of each channel's deviation, or by a leaky-ReLU network; T = 1000.
+There the bands of ``uncertainty="laplace"`` must cover what they say. In the other cases the prior or the map is not
+the one that made the recording, and the table says what bands are worth then. Beside them stand the paper's Monte Carlo
+bands of the same fits. Every estimate is matched in order, sign and scale to the truth, which no recording determines.
+MCC is the median over seeds of the mean correlation of sources with the truth, and next to it stands what it would be
+had the estimate gone on to the likeliest mixture of the sources (``stradiff/inference/mixture.py``).
 
 One recording has few errors that count (how much of one source leaks into another is one number), so coverage varies
 from seed to seed, and its standard error over seeds stands beside it. Results go to
@@ -43,7 +43,11 @@ from stradiff.observations.sources import standardise
 
 LEVELS = (0.5, 0.8, 0.95)
 T, LENGTH_SCALES, XI, NEARLY_NONE = 1000, (50.0, 15.0, 5.0), 1e-3, 1e-9
-SEEDS = {"model": range(60, 120), "bent": range(60, 72), "other": range(5)}  # of the first two, lower ones were looked at
+SEEDS = {
+    "model": range(60, 120),
+    "bent": range(60, 72),
+    "other": range(5),
+}  # of the first two, lower ones were looked at
 CASES: dict[str, dict[str, Any]] = {
     "model, m = 6": {"sources": "model", "n_channels": 6, "noise": 0.1},
     "model, m = 3": {"sources": "model", "n_channels": 3, "noise": 0.1},

@@ -16,6 +16,7 @@ if "STRADIFF_TEST_CACHE" not in os.environ:
     os.environ["STRADIFF_TEST_CACHE"] = tempfile.mkdtemp(prefix="stradiff-tests-")
     atexit.register(shutil.rmtree, os.environ["STRADIFF_TEST_CACHE"], ignore_errors=True)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["STRADIFF_TEST_CACHE"]
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"  # as in the folder of a user
 
 import jax
 import jaxtyping

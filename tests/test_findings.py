@@ -11,7 +11,8 @@ from quick_compile import quick_compile
 from stradiff import StrADiff, simulate
 from stradiff.errors import InputError, SeparationWarning
 
-QUICK = {"max_epochs": 20, "tol": 0.0, "network_width": 4, "n_diffusion_steps": 2, "random_state": 0, "n_draws": 4}
+QUICK = {"max_epochs": 20, "tol": 0.0, "network_width": 4, "n_diffusion_steps": 2, "random_state": 0, "n_draws": 4,
+         "prior": "matern12"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ from stradiff.model.networks import Reach
 from stradiff.model.parts import Parts
 from stradiff.observations.sources import gp_sources
 
-SETTINGS = {"n_draws": 5, "random_state": 0, "verbose": False, "tol": 0.0}
-SHORT = {"max_epochs": 3, **SETTINGS}
+SETTINGS = {"n_draws": 5, "random_state": 0, "verbose": False, "tol": 0.0, "n_diffusion_steps": 3}
+SHORT = {"max_epochs": 3, "prior": "matern12", **SETTINGS}
 PLANTED = {"max_epochs": 40, "uncertainty": "monte-carlo", **SETTINGS}
 WEIGHTS = Weights(nu_y=0.01, prior=1.0, diffusion=1.0, kl=1e-3, volume=1.0, diffusion_moves_sources=True)
 EQUAL, UNEQUAL = Parts((40, 40, 40)), Parts((40, 23, 31))
@@ -261,7 +261,7 @@ def test_the_command_line_fits_a_folder_together(tmp_path, capsys):
     folder.mkdir()
     for name, values in zip(("b", "a"), (recordings[0], recordings[1][:100]), strict=True):
         pd.DataFrame(values).to_csv(folder / f"{name}.csv", index=False)
-    options = ["-n", "3", "--max-epochs", "2", "--uncertainty", "monte-carlo", "--json"]
+    options = ["-n", "3", "--max-epochs", "2", "--uncertainty", "monte-carlo", "--prior", "matern12", "--json"]
     assert main(["separate", str(folder), "--shared-mixing", "--out", str(out), *options]) == 0
     told = json.loads(capsys.readouterr().out)["recordings"]
     assert [one["name"] for one in told] == ["a", "b"]

@@ -27,6 +27,7 @@ SMALL = StrADiff(
     network_depth=1,
     n_diffusion_steps=2,
     length_scale_init=0.1,
+    prior="matern12",
     random_state=0,
 )
 

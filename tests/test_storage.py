@@ -25,7 +25,9 @@ def values():
 
 @pytest.fixture(scope="module")
 def fitted(values):
-    model = StrADiff(2, max_epochs=3, tol=0.0, n_diffusion_steps=3, network_width=8, n_draws=5, random_state=0)
+    model = StrADiff(
+        2, max_epochs=3, tol=0.0, n_diffusion_steps=3, network_width=8, n_draws=5, random_state=0, prior="matern32"
+    )
     with quick_compile():
         return model.fit(values, times=np.arange(len(values)) * 0.5)
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from as_users_call import as_users_call
+from quick_compile import quick_compile
 
 from stradiff import estimator
 from stradiff.cli import demo as demo_module
@@ -307,7 +308,8 @@ def test_demo_writes_the_figures_of_the_study(run, quick, tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_demo_of_a_bent_mixture_fits_a_network(run, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_module, "SAMPLES", 150)
-    summary = run("demo", "nonlinear", "--epochs", 2, "--out", tmp_path, "--json").json()
+    with quick_compile():
+        summary = run("demo", "nonlinear", "--epochs", 2, "--out", tmp_path, "--json").json()
     assert summary["model"]["mixing"] == "mlp"
     assert (tmp_path / "figure7_sources.png").stat().st_size > 0
 

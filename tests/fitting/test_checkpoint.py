@@ -20,13 +20,14 @@ from stradiff.fitting.checkpoint import Checkpoint
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SETTINGS = {"max_epochs": 450, "tol": 0.0, "random_state": 3, "verbose": False, "uncertainty": "monte-carlo"}
+SETTINGS |= {"prior": "matern12"}  # quick to compile
 Y = simulate("linear", n_samples=150, seed=0).recording.values
 
 PROGRAM = """
 import sys
 from stradiff import StrADiff, simulate
 Y = simulate("linear", n_samples=150, seed=0).recording.values
-StrADiff(3, max_epochs=6000, tol=0.0, random_state=3, verbose=False, uncertainty="monte-carlo",
+StrADiff(3, max_epochs=6000, tol=0.0, random_state=3, verbose=False, uncertainty="monte-carlo", prior="matern12",
          checkpoint=sys.argv[1], checkpoint_seconds=0.0).fit(Y)
 """
 

@@ -30,6 +30,7 @@ SETTINGS = Settings(
     standardise=True,
     network_output_scale=0.0,
     lambda_volume=1.0,
+    prior="matern32",
 )
 
 

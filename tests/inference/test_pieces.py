@@ -7,11 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from laplace_models import model_of, simulated_long
+from quick_compile import quick_compile
 
 from stradiff.inference import laplace, pieces
 from stradiff.inference.pieces import Pieces
 
 T = 700
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
+
+
 CUT = Pieces.of(T, 160)
 
 
