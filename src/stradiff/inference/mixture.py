@@ -109,10 +109,8 @@ def leakage_of_several(
     every = list(zip(models, sources, evidence, strict=True))
     unmoved = np.eye(models[0].n_sources)
     if not isinstance(models[0].mixing, Linear):
-        covariances, there = (
-            [known.covariance for known in evidence],
-            [some[:, : known.n_samples] for _, some, known in every],
-        )
+        covariances = [known.covariance for known in evidence]
+        there = [some[:, : known.n_samples] for _, some, known in every]
         return bent_leakage(models, there, covariances, [_noise_of(*one) for one in every])
     found = _likeliest(Joint.of(tuple(_at(model, unmoved, start, known) for model, start, known in every)), evidence)
     leaks = np.linalg.inv(found.each[0].matrix)
