@@ -34,6 +34,7 @@ LINES: dict[str, tuple[Row, list[Row]]] = {
     "T, network": ({"mixing": "mlp"}, [{"T": T} for T in (1_000, 10_000, 100_000, 1_000_000)]),
     "n": ({}, [{"n": n, "m": n} for n in (1, 4, 16, 64)]),
     "m": ({}, [{"m": m} for m in (3, 16, 64, 256)]),
+    "m, in windows": ({"T": 100_000, "n": 64}, [{"m": m} for m in (64, 256)]),
     "L": ({}, [{"L": L} for L in (5, 20, 80)]),
 }
 """What changes along each line, and what is unlike the usual on all of it."""
