@@ -24,7 +24,7 @@ from stradiff.inference.bent_leakage import BentLeakage
 from stradiff.inference.covariance import Covariance, covariance_of
 from stradiff.inference.leakage import Leakage
 from stradiff.inference.mixture import Evidence, leakage_left
-from stradiff.inference.tangent import System, Tangent, Trajectories, system, system_at, tangent, tangent_at
+from stradiff.inference.tangent import System, Tangent, Trajectories, system_at, tangent, tangent_at
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen
 
@@ -77,13 +77,12 @@ def likeliest_noise(*records: tuple[Tangent, Covariance]) -> float:
 def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> float:
     """- log p(tangent data | nu), but for a constant."""
     # One by one: XLA may run factorisations of one program beside each other, and on two threads both would wait.
-    return float(_log_det(about, covariance, nu)) + float(_misfit(about, covariance, nu))
+    return float(_log_det(about, covariance, nu)) + float(_misfit(system_at(about, covariance, nu), about, nu))
 
 
 @eqx.filter_jit
-def _misfit(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
-    squared = system(about, covariance, nu).squared(about.data / jnp.sqrt(nu))
-    return 0.5 * (squared + about.unexplained / nu)
+def _misfit(here: System, about: Tangent, nu: Float[Array, ""]) -> Float[Array, ""]:
+    return 0.5 * (here.squared(about.data / jnp.sqrt(nu)) + about.unexplained / nu)
 
 
 @eqx.filter_jit

@@ -32,11 +32,11 @@ from stradiff.fitting.volume import quadrature
 from stradiff.inference.bent_leakage import BentLeakage, bent_leakage
 from stradiff.inference.covariance import Covariance
 from stradiff.inference.leakage import Leakage, leakage_covariance
-from stradiff.inference.mode import find_mode
+from stradiff.inference.mode import find_mode, log_posterior
 from stradiff.inference.tangent import Tangent, Trajectories, tangent_at
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
-from stradiff.model.visible import Seen, visible
+from stradiff.model.visible import Seen
 
 VISITED = 500  # times whose Jacobians stand for all in a mean over time, ..
 BUDGET = 1 << 21  # .. fewer where their n x n matrices, one for every frequency, would be more numbers than this
@@ -75,6 +75,10 @@ class Evidence(NamedTuple):
     def mode(self, model: Model, start: Trajectories) -> Trajectories:
         """The likeliest sources, from ``start`` on."""
         return find_mode(model, start, self.observed, self.seen, self.times, self.covariance, self.nu)
+
+    def log_posterior(self, model: Model, sources: Trajectories) -> float:
+        """How likely sources are, but for a constant."""
+        return float(log_posterior(model, sources, self.observed, self.seen, self.times, self.nu))
 
 
 class Joint(NamedTuple):
@@ -171,12 +175,11 @@ def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidenc
     """A model with its mode and F; ``matrix`` is what its map holds of M."""
     sources = evidence.mode(model, start)
     about = tangent_at(model, sources, evidence.observed, evidence.seen)
-    misfit, pull = _misfit(model, sources, about, evidence._replace(n_samples=None))  # compiled once for all
     log_det, volume_slope = _volume(about, evidence)
     nu = float(evidence.nu)
     excess = matrix - np.eye(len(matrix))
-    cost = float(misfit) + log_det + 0.5 * float(np.sum(excess**2))
-    slope = volume_slope - np.asarray(pull) + matrix.T @ excess
+    cost = log_det - evidence.log_posterior(model, sources) + 0.5 * float(np.sum(excess**2))
+    slope = volume_slope - _pull(about, sources) / nu + matrix.T @ excess
     leakage = leakage_about(about, evidence.covariance, nu, evidence.n_samples)
     return Mixture(model, matrix, sources, leakage, cost, slope)
 
@@ -193,15 +196,10 @@ def _scoring_step(here: Joint) -> np.ndarray:
     return -(here.leakage[:, :, 0, 0] * here.slope + here.leakage[:, :, 0, 1] * here.slope.T)
 
 
-@eqx.filter_jit
-def _misfit(
-    model: Model, sources: Trajectories, about: Tangent, evidence: Evidence
-) -> tuple[Float[Array, ""], Float[Array, "n n"]]:
-    """The first two terms of F, and the sum over time of (J' e / nu) s', e the error at the mode."""
-    error = visible(evidence.observed - model.mix(sources), evidence.seen)
-    pull = jnp.einsum("tij,jt->it", about.root, about.data) - jnp.einsum("ijt,jt->it", about.gram, sources)
-    cost = 0.5 * jnp.sum(error**2) / evidence.nu - model.log_prior(sources, evidence.times)
-    return cost, pull @ sources.T / evidence.nu
+def _pull(about: Tangent, sources: Trajectories) -> np.ndarray:
+    """The sum over time of (J' e) s', e the error at the mode."""
+    root, data, gram, at = (np.asarray(array) for array in (about.root, about.data, about.gram, sources))
+    return (np.einsum("tij,jt->it", root, data) - np.einsum("ijt,jt->it", gram, at)) @ at.T
 
 
 def _volume(about: Tangent, evidence: Evidence) -> tuple[float, np.ndarray]:
