@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from stradiff.model import compiled
@@ -97,3 +99,30 @@ def test_a_second_process_reads_what_the_first_compiled(tmp_path):
         hits.append(int(done.stdout))
     assert hits[0] == 0
     assert hits[1] >= 1
+
+
+@compiled.compiled_soon
+def _halved(values, times: int):
+    for _ in range(times):
+        values = values / 2.0
+    return values
+
+
+def test_compiled_soon_is_compiled_once_for_a_shape():
+    traced = []
+    program = compiled.compiled_soon(lambda values: traced.append(values) or jnp.sin(values))
+    for start in (0.0, 1.0):
+        assert program(jnp.arange(3.0) + start)[0] == pytest.approx(np.sin(start))
+    assert len(traced) == 1
+
+
+def test_compiled_soon_within_another_program_is_a_part_of_it():
+    both = jax.jit(lambda values: _halved(values, 2) + 1.0)
+    np.testing.assert_array_equal(both(jnp.ones(3)), np.full(3, 1.25))
+    assert jax.eval_shape(lambda values: _halved(values, 1), jnp.ones(3)).shape == (3,)
+
+
+def test_an_option_that_xla_does_not_know_is_not_given(monkeypatch):
+    assert compiled._options.__wrapped__() == compiled.SOON
+    monkeypatch.setattr(compiled, "SOON", {"xla_cpu_no_such_option": True})
+    assert compiled._options.__wrapped__() is None

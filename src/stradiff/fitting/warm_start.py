@@ -16,6 +16,7 @@ from stradiff.errors import OptionError
 from stradiff.fitting.linear_start import METHODS, linear_sources
 from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.mixing import Mixing, MixingSettings, make_mixing
 from stradiff.model.model import Model
 from stradiff.model.networks import Convolutional, Dense, Network, Reach
@@ -120,7 +121,7 @@ def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Setti
     return eqx.tree_at(lambda m: m.priors, model, priors)
 
 
-@eqx.filter_jit
+@compiled_soon
 def _random_maps(
     n_samples: int, length: int, n_channels: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray
 ) -> tuple[Branch, Mixing]:
@@ -146,7 +147,7 @@ def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
     return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(matrix.T, jnp.float32))
 
 
-@eqx.filter_jit
+@compiled_soon
 def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     """The model with its map nearer to explaining the recording, bare, by the sources it starts from."""
     sources = model.at_mean()

@@ -38,6 +38,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from stradiff.fitting.volume import quadrature
 from stradiff.inference.covariance import Covariance
 from stradiff.inference.tangent import Trajectories
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.model import Model
 
 DEGREE = 3  # of the functions, at most; a fourth changes coverage by one per cent (docs/uncertainty.md)
@@ -168,7 +169,7 @@ def what_is_known(
     return Known(np.concatenate(information), np.concatenate(slope))
 
 
-@eqx.filter_jit
+@compiled_soon
 def _products(covariance: Covariance, noise: Float[Array, " n"], rows: Float[Array, "R T"]) -> Float[Array, "n R R"]:
     return covariance.products(noise, rows)
 

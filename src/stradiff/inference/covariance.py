@@ -15,6 +15,7 @@ from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.fitting.volume import quadrature
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.model import Model
 
 TOLERANCE, ITERATIONS = 1e-5, 500  # of a solve under white noise
@@ -112,7 +113,7 @@ class DenseCovariance(Covariance):
         return jnp.einsum("kts,ks->kt", self.factor, jax.random.normal(key, (self.factor.shape[0], n_samples)))
 
 
-@eqx.filter_jit
+@compiled_soon
 def covariance_of(model: Model, times: Float[Array, " T"] | None) -> Covariance:
     """K of a model's priors; inside ``numerics()``."""
     n_samples = model.n_samples

@@ -25,6 +25,7 @@ from stradiff.inference.covariance import Covariance, covariance_of
 from stradiff.inference.leakage import Leakage
 from stradiff.inference.mixture import Evidence, leakage_left
 from stradiff.inference.tangent import System, Tangent, Trajectories, system_at, tangent, tangent_at
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen
 
@@ -80,12 +81,12 @@ def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""])
     return float(_log_det(about, covariance, nu)) + float(_misfit(system_at(about, covariance, nu), about, nu))
 
 
-@eqx.filter_jit
+@compiled_soon
 def _misfit(here: System, about: Tangent, nu: Float[Array, ""]) -> Float[Array, ""]:
     return 0.5 * (here.squared(about.data / jnp.sqrt(nu)) + about.unexplained / nu)
 
 
-@eqx.filter_jit
+@compiled_soon
 def _log_det(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
     n_sources, _, n_samples = about.gram.shape
     n_visited = max(1, min(VISITED, BUDGET // (n_sources**2 * covariance.nodes.shape[1])))
@@ -102,12 +103,12 @@ def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
     return drawn - here.mean(here.rooted(drawn) + white)
 
 
-@eqx.filter_jit
+@compiled_soon
 def _draws(posterior: Posterior, here: System, keys: Key[Array, " R"]) -> Float[Array, "R n T"]:
     return jax.lax.map(lambda key: posterior.draw(here, key), keys)
 
 
-@eqx.filter_jit
+@compiled_soon
 def variance_at_known_map(here: System, keys: Key[Array, " R"]) -> Trajectories:
     """Mean square of R draws of what deviates from the mode, one for each key."""
 
@@ -126,7 +127,7 @@ def system_about(model: Model, posterior: Posterior, seen: Seen, times: Array | 
     return system_at(about, covariance_of(model, times), posterior.nu)
 
 
-@eqx.filter_jit
+@compiled_soon
 def _tangent_about(model: Model, sources: Trajectories, seen: Seen) -> Tangent:
     return tangent(model, sources, model.mix(sources), seen)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from stradiff.inference.covariance import Covariance
 from stradiff.inference.tangent import System, Tangent, Trajectories, system_at, tangent_at
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen, visible
@@ -44,7 +44,7 @@ def find_mode(
     return sources
 
 
-@eqx.filter_jit
+@compiled_soon
 def log_posterior(
     model: Model,
     sources: Trajectories,
@@ -58,6 +58,6 @@ def log_posterior(
     return model.log_prior(sources, times) - 0.5 * jnp.sum(error**2) / nu
 
 
-@eqx.filter_jit
+@compiled_soon
 def _mean(here: System, about: Tangent, nu: Float[Array, ""]) -> Trajectories:
     return here.mean(about.data / jnp.sqrt(nu))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +28,7 @@ from stradiff.inference.laplace import (
 )
 from stradiff.inference.mixture import Evidence, leakage_left
 from stradiff.inference.tangent import tangent_at
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 
@@ -175,7 +175,8 @@ def spread(
     model, variance = in_double(model), np.empty(posterior.mode.shape)
     drawn = list(pieces)
     if isinstance(model.mixing, Linear) and seen is None and pieces.n_samples > 2 * pieces.around:
-        inner = _inner_variance(pieces.middle.model(model), model.mixing.matrix, posterior.nu)
+        middle = pieces.middle.model(model)
+        inner = _inner_variance(covariance_of(middle, None).record, model.mixing.matrix, posterior.nu, middle.n_samples)
         variance[:] = np.asarray(inner)[:, None]
         drawn = pieces.ends
     for piece in drawn:
@@ -210,7 +211,7 @@ def draws(
     return found
 
 
-_deviation = jax.jit(deviation)
+_deviation = compiled_soon(deviation)
 
 
 def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Piece) -> float:
@@ -226,10 +227,10 @@ def _variance(
     return np.asarray(variance_at_known_map(here, keys))[:, piece.kept]
 
 
-@eqx.filter_jit
-def _inner_variance(model: Model, matrix: Array, nu: Array) -> Array:
+@compiled_soon
+def _inner_variance(record: Array, matrix: Array, nu: Array, n_samples: int) -> Array:
     """``(n,)``: variance under a linear map far from the ends, mean_f diag (S_f^-1 + A' A / nu)^-1."""
-    root, n_samples = jnp.sqrt(covariance_of(model, None).record.T), model.n_samples
+    root = jnp.sqrt(record.T)
     precision = jnp.eye(root.shape[1])[None] + jnp.einsum("fi,ij,fj->fij", root, matrix.T @ matrix / nu, root)
     variance = root**2 * jnp.diagonal(jnp.linalg.inv(precision), axis1=1, axis2=2)
     counted = jnp.full(len(variance), 2.0).at[0].set(1.0).at[n_samples // 2].set(1.0 if n_samples % 2 == 0 else 2.0)

@@ -28,6 +28,7 @@ from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
 from stradiff.inference.covariance import Covariance, RingCovariance
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.visible import Seen, count_visible, visible
@@ -75,7 +76,7 @@ def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], 
     return Tangent(jnp.moveaxis(gram, 0, 2), root, data, jnp.maximum(unexplained, 0.0), n_seen, gappy)
 
 
-tangent_at = eqx.filter_jit(tangent)
+tangent_at = compiled_soon(tangent)
 
 
 class System(eqx.Module):
@@ -187,7 +188,7 @@ def system(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Syst
     return Rounds(root, covariance, jnp.linalg.inv(jnp.eye(average.shape[0])[None] + rounded))
 
 
-system_at = eqx.filter_jit(system)
+system_at = compiled_soon(system)
 
 
 def filtered(response: Float[Array, "f n n"], vectors: Trajectories) -> Trajectories:

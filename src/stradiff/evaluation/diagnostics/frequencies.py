@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from stradiff.inference import Separation
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.numerics import numerics
 from stradiff.model.priors import PriorBank
 
@@ -34,6 +34,6 @@ def learned_spectra(separation: Separation, omega: np.ndarray, n_samples: int) -
     return np.asarray(raw, np.float64)[separation.readout.order]
 
 
-@eqx.filter_jit
+@compiled_soon
 def _spectra(priors: PriorBank, omega: Array, n_samples: int) -> Array:
     return priors.spectra(omega, n_samples)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from stradiff.model.compiled import compiled_soon
 from stradiff.model.parts import Parts
 from stradiff.model.priors.bank import PriorBank
 
@@ -18,7 +18,7 @@ CANDIDATES = ("rbf", "matern32", "matern12", "ar")  # smooth, once differentiabl
 ON_IRREGULAR_TIMES = ("rbf", "matern32", "matern12")
 
 
-@eqx.filter_jit
+@compiled_soon
 def tuned_and_judged(
     priors: PriorBank, sources: Float[Array, "n T"], times: Float[Array, " T"] | None, parts: Parts | None = None
 ) -> tuple[PriorBank, Float[Array, " n"]]:
