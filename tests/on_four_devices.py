@@ -52,7 +52,7 @@ def run_of(fit, epochs):
     how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._seen)
     with fit.sharing.in_force():
         program = eqx.filter_jit(trainer.run).lower(fit.state, fit._observed, None, *how).compile()
-        return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()
+        return *trainer.run(fit.state, fit._observed, None, *how), program.compiled.as_text()
 
 
 def whole_record(settings, epochs):

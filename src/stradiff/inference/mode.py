@@ -34,14 +34,28 @@ def find_mode(
     """
     sources = start
     for _ in range(ROUNDS):
-        about = tangent_at(model, sources, observed, seen)
-        way = _mean(system_at(about, covariance, nu), about, nu) - sources
+        way = _mean_about(model, sources, observed, seen, covariance, nu) - sources
         density = [float(log_posterior(model, sources + step * way, observed, seen, times, nu)) for step in STEPS]
         step = STEPS[np.argmax(np.where(np.isfinite(density), density, -np.inf))]
+        if step == 0.0:
+            break
         sources = sources + step * way
-        if step == 0.0 or (step == 1.0 and isinstance(model.mixing, Linear)):
+        if step == 1.0 and isinstance(model.mixing, Linear):
             break
     return sources
+
+
+def _mean_about(
+    model: Model,
+    sources: Trajectories,
+    observed: Float[Array, "T m"],
+    seen: Seen,
+    covariance: Covariance,
+    nu: Float[Array, ""],
+) -> Trajectories:
+    """The mode that the map's tangent about ``sources`` has; the tangent, larger than all else, goes with the call."""
+    about = tangent_at(model, sources, observed, seen)
+    return _mean(system_at(about, covariance, nu), about, nu)
 
 
 @compiled_soon

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.compiled import compiled_soon
 from stradiff.model.model import Model
 
 
-@compiled_soon
+@eqx.filter_jit
 def draws(model: Model, key: PRNGKeyArray, n_draws: int) -> Float[Array, "R n T"]:
     """S^(r) = f_Theta(Z^(r)), Z^(r) ~ q(Z), r = 1..R (Eq. 33)."""
     return jax.lax.map(model.sample, jax.random.split(key, n_draws))
 
 
-@compiled_soon
+@eqx.filter_jit
 def moments(model: Model, key: PRNGKeyArray, n_draws: int) -> tuple[Float[Array, "n T"], Float[Array, "n T"]]:
     """Mean and standard deviation over R draws (Eqs. 34, 35), without keeping the draws (Welford 1962)."""
 
@@ -34,7 +34,7 @@ def moments(model: Model, key: PRNGKeyArray, n_draws: int) -> tuple[Float[Array,
     return mean, jnp.sqrt(square / max(n_draws - 1, 1))
 
 
-@compiled_soon
+@eqx.filter_jit
 def reconstruct(model: Model, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
     """Y^ = g_phi(S) of the source mean (Eq. 36), before inverse normalisation."""
     return model.mix(sources)

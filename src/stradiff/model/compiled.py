@@ -38,7 +38,8 @@ R = TypeVar("R")
 def compiled_soon(function: Callable[P, R]) -> Callable[P, R]:
     """As ``eqx.filter_jit`` does, but sooner done with compiling; what comes out runs as quickly, but for convolutions.
 
-    Traced inside another program it is a part of that one: JAX has one set of options for the whole.
+    Traced inside another program it is a part of that one, as JAX has one set of options for the whole. That it is
+    traced must show in its arguments: where none of them is, JAX refuses.
     """
 
     @functools.cache
