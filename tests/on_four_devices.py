@@ -11,7 +11,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,8 +50,8 @@ def run_of(fit, epochs):
     """State and history after some epochs, and the compiled program."""
     how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._seen)
     with fit.sharing.in_force():
-        program = eqx.filter_jit(trainer.run).lower(fit.state, fit._observed, None, *how).compile()
-        return *trainer.run(fit.state, fit._observed, None, *how), program.compiled.as_text()
+        program = trainer.run.lower(fit.state, fit._observed, None, *how).compile()
+        return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()
 
 
 def whole_record(settings, epochs):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,6 @@ from pace.problem import SEED, normalised, paper_settings
 from stradiff.fitting import objective, trainer
 from stradiff.fitting.warm_start import initial_model
 from stradiff.model import Model, numerics
-from stradiff.model.compiled import compiled_soon
 
 TURNS, RUNS = 100, 7  # of a part in one program; programs of each part, in turn
 EPOCH = "the whole epoch"
@@ -66,7 +66,7 @@ def _adam(model: Model, sources: jax.Array, _: jax.Array) -> tuple[Model, jax.Ar
 def _repeated(turns: int, change: Callable[..., Any], model: Model, sources: jax.Array) -> Callable[[], Any]:
     """``change(model, sources, key)`` again and again, each time from what the last left: nothing can be left out."""
 
-    @compiled_soon
+    @eqx.filter_jit
     def program(model: Model, sources: jax.Array) -> Any:
         def turn(number: jax.Array, carry: tuple[Model, jax.Array]) -> Any:
             change_here = change(*carry, jax.random.key(number))

@@ -106,7 +106,7 @@ def measured(problem: str, n_epochs: int = trainer.CHUNK, runs: int = RUNS) -> d
 
 
 def xla_count(state: trainer.TrainState, observed: jax.Array, settings: Settings) -> Work:
-    """XLA's account of one epoch, compiled by its defaults."""
+    """XLA's account of one compiled epoch."""
 
     def epoch(state: trainer.TrainState) -> trainer.TrainState:
         return trainer.step(state, observed, None, settings.training, settings.learning_rate)[0]

@@ -12,9 +12,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.fitting.objective import Terms, Weights, draw_noise, terms, total
-from stradiff.model.compiled import compiled_soon
 from stradiff.model.model import Model
-from stradiff.model.networks import Convolutional
 from stradiff.model.split import n_shares
 from stradiff.model.visible import Seen
 
@@ -97,6 +95,7 @@ def step(
     return TrainState(model, optimiser, state.key, state.epoch + 1), info
 
 
+@eqx.filter_jit
 def run(
     state: TrainState,
     observed: Float[Array, "T m"],
@@ -111,19 +110,6 @@ def run(
     The number of epochs is an array, so that no count compiles anew; of the returned info the first ``n_epochs``
     rows are filled.
     """
-    program = _run_convolutions if isinstance(state.model.branches.network, Convolutional) else _run_soon
-    return program(state, observed, times, settings, learning_rate, n_epochs, seen)
-
-
-def _run(
-    state: TrainState,
-    observed: Float[Array, "T m"],
-    times: Float[Array, " T"] | None,
-    settings: TrainSettings,
-    learning_rate: Array,
-    n_epochs: Array,
-    seen: Seen,
-) -> tuple[TrainState, TrainInfo]:
     _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate, seen), state)
     empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
 
@@ -133,6 +119,3 @@ def _run(
         return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
 
     return jax.lax.fori_loop(0, n_epochs, body, (state, empty))
-
-
-_run_soon, _run_convolutions = compiled_soon(_run), eqx.filter_jit(_run)
