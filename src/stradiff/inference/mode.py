@@ -34,7 +34,9 @@ def find_mode(
     """
     sources = start
     for _ in range(ROUNDS):
-        way = _mean_about(model, sources, observed, seen, covariance, nu) - sources
+        about = tangent_at(model, sources, observed, seen)
+        way = _mean(system_at(about, covariance, nu), about, nu) - sources
+        del about  # larger than all else: gone before the next is made
         density = [float(log_posterior(model, sources + step * way, observed, seen, times, nu)) for step in STEPS]
         step = STEPS[np.argmax(np.where(np.isfinite(density), density, -np.inf))]
         if step == 0.0:
@@ -43,19 +45,6 @@ def find_mode(
         if step == 1.0 and isinstance(model.mixing, Linear):
             break
     return sources
-
-
-def _mean_about(
-    model: Model,
-    sources: Trajectories,
-    observed: Float[Array, "T m"],
-    seen: Seen,
-    covariance: Covariance,
-    nu: Float[Array, ""],
-) -> Trajectories:
-    """The mode that the map's tangent about ``sources`` has; the tangent, larger than all else, goes with the call."""
-    about = tangent_at(model, sources, observed, seen)
-    return _mean(system_at(about, covariance, nu), about, nu)
 
 
 @compiled_soon
