@@ -5,16 +5,22 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tolerances and times are those of a CPU
-# One compilation cache for all processes of this run, empty at its start: the first process to get here makes it,
-# test workers and the command lines that tests start inherit it.
+# The first process to get here decides for all of this run: test workers and the command lines that tests start inherit
+# one compilation cache, empty at its start, and how XLA writes loops. The older way compiles in two thirds of the time
+# (stradiff.model.compiled), and compiling is most of the suite. Another process is asked: an unknown flag would end it.
 if "STRADIFF_TEST_CACHE" not in os.environ:
     os.environ["STRADIFF_TEST_CACHE"] = tempfile.mkdtemp(prefix="stradiff-tests-")
     atexit.register(shutil.rmtree, os.environ["STRADIFF_TEST_CACHE"], ignore_errors=True)
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+    ask = [sys.executable, "-c", "import jax; jax.devices()"]
+    if subprocess.run(ask, env=os.environ | {"XLA_FLAGS": flags}, capture_output=True).returncode == 0:
+        os.environ["XLA_FLAGS"] = flags
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["STRADIFF_TEST_CACHE"]
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"  # as in the folder of a user
 

@@ -31,7 +31,8 @@ GRADIENT_ROUNDINGS = 120  # of float32: a gradient is a sum over so many samples
 @pytest.fixture(scope="module")
 def four(tmp_path_factory):
     """What ``on_four_devices`` found."""
-    more = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    more = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, str(PROGRAM), str(tmp_path_factory.mktemp("four"))]
     done = subprocess.run(command, env=os.environ | more, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

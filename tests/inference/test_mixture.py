@@ -15,7 +15,7 @@ from stradiff.inference import mixture
 from stradiff.inference.bent_leakage import bent_leakage
 from stradiff.inference.covariance import covariance_of
 from stradiff.inference.mixture import Evidence, leakage_about, leakage_left, likeliest_mixture, noise_about
-from stradiff.inference.tangent import tangent_at
+from stradiff.inference.tangent import Tangent, tangent_at
 
 T, NU, JITTER = 400, 0.02, 1e-2
 SCALES = np.array([2.0, 8.0])  # samples
@@ -116,6 +116,35 @@ def test_a_bent_map_counts_functions_of_sources_at_the_noise_on_each():
     model = random_double_model(settings, T, 3)
     sources = jax.random.normal(jax.random.key(0), (2, T))
     evidence = evidence_of(model, model.mix(sources))
-    noise = noise_about(tangent_at(model, sources, evidence.observed, None), NU)
+    noise = noise_about(tangent_at(model, sources, evidence.observed, None), evidence.covariance, NU)
     expected = bent_leakage([model], [sources], [evidence.covariance], [noise])
     np.testing.assert_array_equal(leakage_left(model, sources, evidence).factor, expected.factor)
+
+
+def tangent_of(gram):
+    """About any point of a map with this J'J ``(n, n, T)``."""
+    zero = jnp.zeros(())
+    return Tangent(jnp.asarray(gram), jnp.moveaxis(jnp.asarray(gram), 2, 0), jnp.zeros((2, T)), zero, zero, False)
+
+
+def test_noise_of_a_straight_map_is_that_of_least_squares(recording):
+    gram = MATRIX.T @ MATRIX
+    noise = noise_about(tangent_of(np.repeat(gram[:, :, None], T, 2)), covariance_of(model_of(MATRIX), None), NU)
+    np.testing.assert_allclose(noise, NU * np.diag(np.linalg.inv(gram)), rtol=1e-9)
+
+
+def test_an_instant_at_which_a_source_is_hardly_seen_says_little_of_the_others():
+    """A mean of the noise over time would be a hundred times the variance of the source."""
+    gram = np.repeat(np.eye(2)[:, :, None], T, 2)
+    gram[0, 0, T // 2] = NU / (100 * T)
+    noise = noise_about(tangent_of(gram), covariance_of(model_of(MATRIX), None), NU)
+    np.testing.assert_allclose(noise, NU, rtol=0.2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_source_that_no_channel_shows_is_not_known():
+    gram = np.repeat(np.diag([1.0, 0.0])[:, :, None], T, 2)
+    covariance = covariance_of(model_of(MATRIX), None)
+    assert (noise_about(tangent_of(gram), covariance, NU) > 1e9).all()
+    leakage = leakage_about(tangent_of(gram), covariance, NU)
+    np.testing.assert_allclose(leakage[[0, 1], [1, 0], 0, 0], 1.0, atol=1e-3)

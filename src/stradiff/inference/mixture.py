@@ -31,7 +31,7 @@ from jaxtyping import Array, Float
 from stradiff.fitting.volume import quadrature
 from stradiff.inference.bent_leakage import BentLeakage, bent_leakage
 from stradiff.inference.covariance import Covariance
-from stradiff.inference.leakage import Leakage, leakage_covariance
+from stradiff.inference.leakage import KNOWABLE, Leakage, leakage_covariance
 from stradiff.inference.mode import find_mode, log_posterior
 from stradiff.inference.tangent import Tangent, Trajectories, tangent_at
 from stradiff.model.mixing import Linear
@@ -155,20 +155,30 @@ def _likeliest(here: Joint, evidence: Sequence[Evidence]) -> Joint:
 
 
 def _noise_of(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
-    return noise_about(tangent_at(model, sources, evidence.observed, evidence.seen), float(evidence.nu))
+    about = tangent_at(model, sources, evidence.observed, evidence.seen)
+    return noise_about(about, evidence.covariance, float(evidence.nu))
 
 
 def leakage_about(about: Tangent, covariance: Covariance, nu: float, n_samples: int | None = None) -> np.ndarray:
     """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
     n_samples = n_samples or about.gram.shape[2]
-    return leakage_covariance(np.asarray(covariance.nodes), quadrature()[1], n_samples, noise_about(about, nu))
+    return leakage_covariance(
+        np.asarray(covariance.nodes), quadrature()[1], n_samples, noise_about(about, covariance, nu)
+    )
 
 
-def noise_about(about: Tangent, nu: float) -> np.ndarray:
-    """``(n,)``: variance of the noise on the estimate of every source, the mean over time."""
+def noise_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray:
+    """``(n,)``: variance of the noise on the estimate of every source, were it the same at all times.
+
+    It leaves open the same share v / (f + v) of the source's variance f as the noise that there is, in the mean over
+    time. Where a bent map is nearly flat, a source is hardly seen for an instant: a mean of v would be that instant's.
+    """
     gram = _grams(about)
     whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
-    return nu * np.mean(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2), axis=0)
+    at_times = nu * np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2)
+    power = np.asarray(covariance.nodes) @ quadrature()[1]
+    left = np.mean(at_times / (power + at_times), axis=0) if len(whole) else np.ones_like(power)
+    return power * left / np.maximum(1.0 - left, KNOWABLE)
 
 
 def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidence) -> Mixture:
