@@ -10,9 +10,9 @@ is less the log of the marginal likelihood without noise. Its curvature at c = 0
 
     H = [k = j] b' K_k^-1 a + sum_t (db/ds_j) (da/ds_k).
 
-Noise of variance v_k on the estimate of source k makes K_k + v_k I of K_k and multiplies the second term with
-<f_k f_j / ((f_k + v_k) (f_j + v_j))>, f the spectra and <.> the mean over frequencies. Linear functions carry the
-information of ``inference.leakage``, which is what is expected of theirs here.
+Noise of variance v_k on the estimate of source k (``inference.mixture.noise_about``) makes K_k + v_k I of K_k and
+multiplies the second term with <f_k f_j / ((f_k + v_k) (f_j + v_j))>, f the spectra and <.> the mean over frequencies.
+Linear functions carry the information of ``inference.leakage``, which is what is expected of theirs here.
 
 One unit of prior information speaks for c = 0 in linear functions, as there. Those of a higher degree are no larger
 than they were in the map that was found: its coefficients about its best linear approximation give, degree by degree,
