@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import wait
 
 import jax
 import numpy as np
 
 from stradiff.errors import StorageError
-from stradiff.fitting.ahead import compile_ahead
 from stradiff.fitting.callbacks import Callback, EarlyStopping, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
 from stradiff.fitting.interrupts import OnlyTheFirst
@@ -76,8 +74,9 @@ def fit(
     ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
-    _, train_key, path_key = fit_keys(seed)
-    model = _first_model(observed, times, settings, seen, guess, seed, verbose, parts)
+    model_key, train_key, path_key = fit_keys(seed)
+    starts = starts_in_order(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
+    model = initial_model(observed, times, settings, model_key, starts[0] if starts else None, parts)
     loop = Loop(observed, times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
     if isinstance(loop.state, WindowState) and record == "auto":
@@ -114,24 +113,6 @@ def fit(
     result.n_epochs, result.converged = loop.epoch, stopping.converged
     result.history, result.paths = loop.history.as_dict(), recorder.paths
     return result
-
-
-def _first_model(
-    observed: np.ndarray,
-    times: np.ndarray | None,
-    settings: Settings,
-    seen: np.ndarray | None,
-    guess: np.ndarray | None,
-    seed: int,
-    verbose: bool | str,
-    parts: Parts | None,
-) -> Model:
-    """Where training starts, and by then it is compiled."""
-    compiling = compile_ahead(observed, times, settings, seen, parts)
-    starts = starts_in_order(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
-    model = initial_model(observed, times, settings, fit_keys(seed)[0], starts[0] if starts else None, parts)
-    wait([compiling] if compiling else [])
-    return model
 
 
 class _Keeper:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from threading import Event, Lock
+from typing import Any
 
+import jax
 from joblib import cpu_count
 
 from stradiff.fitting.callbacks import Callback, Report
 from stradiff.fitting.fit import Fit
-from stradiff.model.numerics import numerics_of_caller
+from stradiff.model.numerics import numerics
 
 THREADS = "OMP_NUM_THREADS"  # what everybody else's thread pools listen to; workers of a cluster have it at 1
 LOOK_SECONDS = 0.2  # between two looks whether somebody wants to stop
@@ -35,7 +38,7 @@ class Team:
         self._watch, self._callbacks = watch, callbacks
         self._began, self._stop, self._lock = Event(), Event(), Lock()
         self._epochs = [0] * n_fits
-        self._numerics = numerics_of_caller()
+        self._jax = (jax.config.jax_default_device, jax.config.jax_default_prng_impl)  # type: ignore[attr-defined]
         self.stopped = False
 
     def run(self, one: Callable[[int, Sequence[Callback]], Fit]) -> dict[int, Fit]:
@@ -74,9 +77,16 @@ class Team:
             self._began.set()
             return any(wishes) or self._stop.is_set()
 
-        with self._numerics():
+        with numerics(), _as_in(self._jax):
             found = one(number, [look])
         if found.interrupted:
             self.stopped = True
             self._stop.set()
         return found
+
+
+@contextmanager
+def _as_in(chosen: tuple[Any, str]) -> Iterator[None]:
+    """The device and the generator that the caller chose: what a ``with`` says to JAX holds for one thread alone."""
+    with jax.default_device(chosen[0]), jax.default_prng_impl(chosen[1]):
+        yield

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 import jax
@@ -48,18 +48,3 @@ def numerics() -> Iterator[None]:
     keep_compiled()
     with jax.enable_x64(True), _one_blas_thread():
         yield
-
-
-def numerics_of_caller() -> Callable[[], AbstractContextManager[None]]:
-    """``numerics`` for another thread, with the device and the generator that the caller of this function chose.
-
-    What a ``with`` says to JAX holds for one thread alone.
-    """
-    device, generator = jax.config.jax_default_device, jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
-
-    @contextmanager
-    def there() -> Iterator[None]:
-        with numerics(), jax.default_device(device), jax.default_prng_impl(generator):
-            yield
-
-    return there
