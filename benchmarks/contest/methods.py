@@ -45,6 +45,7 @@ BRANCHES: dict[str, dict[str, Any]] = {
 ABLATIONS: dict[str, dict[str, Any]] = {
     **BRANCHES,
     "StrADiff, no prior": {"lambda_prior": 0.0, "lambda_volume": 0.0},
+    "StrADiff, no volume": {"lambda_volume": 0.0},
     "StrADiff, no KL": {"lambda_kl": 0.0},
     "StrADiff, no warm start": {"init": "random"},
     "StrADiff, MAP only": {"deterministic_start": True},
