@@ -38,6 +38,9 @@ PEERS = ("iVAE", "PCL")
 PRIOR_NAMES = (*(name for name in PRIOR_FAMILIES if name != "rbf"), "rbf+matern12", "auto")  # the default is RBF
 PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
 PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
+FROM_FASTICA: dict[str, dict[str, Any]] = {
+    "StrADiff, prior gmm_ar, from FastICA": {"prior": "gmm_ar", "init": "fastica"},
+}
 BRANCHES: dict[str, dict[str, Any]] = {
     "StrADiff, no diffusion branch": {"branch": "none"},
     "StrADiff, one shared branch": {"branch": "shared"},
@@ -111,5 +114,5 @@ METHODS: dict[str, Method] = {
     "iVAE": peer("IVAE"),
     "PCL": peer("PCL"),
     ORACLE: oracle,
-    **{name: stradiff(**options) for name, options in {**PRIORS, **PRESETS, **ABLATIONS}.items()},
+    **{name: stradiff(**options) for name, options in {**PRIORS, **PRESETS, **FROM_FASTICA, **ABLATIONS}.items()},
 }
