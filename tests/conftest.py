@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,14 @@ def _compiled_functions_end_with_their_file():
     """Linux lets a process hold 65,530 pieces of memory; compiled functions of the whole suite are more: a crash."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def _ctrl_c_is_heard():
+    """A shell ignores it for what it starts in the background, and Python keeps to that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_collection_modifyitems(items):

@@ -11,7 +11,7 @@ import stradiff
 
 PACKAGE = Path(__file__).parents[1] / "src" / "stradiff"
 LAYERS = ("observations", "baselines", "model", "fitting", "inference", "evaluation", "report")
-LEAVES = ("errors", "types")  # everybody may use them, they use nobody
+LEAVES = ("errors", "interrupts", "types")  # everybody may use them, they use nobody
 SHELLS = (
     "__init__",
     "__main__",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from stradiff.model import numerics
@@ -13,11 +11,3 @@ from stradiff.model import numerics
 def _double_precision():
     with numerics():
         yield
-
-
-@pytest.fixture
-def _ctrl_c_is_heard():
-    """A shell ignores it for what it starts in the background, and Python keeps to that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from stradiff.cli.app import main
 from stradiff.cli.console import INTERRUPTED
+from stradiff.interrupts import never_lost
 
 
 def run() -> int:
@@ -16,7 +17,8 @@ def run() -> int:
     Threads of XLA go on compiling after Ctrl-C, and an interpreter that tidies up beneath them ends in a crash.
     """
     try:
-        code = main()
+        with never_lost():
+            code = main()
     except KeyboardInterrupt:  # once more, while the first was being told
         code = INTERRUPTED
     if code == INTERRUPTED:

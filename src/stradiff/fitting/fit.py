@@ -12,7 +12,6 @@ import numpy as np
 from stradiff.errors import StorageError
 from stradiff.fitting.callbacks import Callback, EarlyStopping, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint, Kept, task_of
-from stradiff.fitting.interrupts import OnlyTheFirst
 from stradiff.fitting.loop import Loop, fit_keys
 from stradiff.fitting.race import starts_in_order
 from stradiff.fitting.recorder import PathRecorder
@@ -21,6 +20,7 @@ from stradiff.fitting.sharing import devices_for
 from stradiff.fitting.trainer import CHUNK
 from stradiff.fitting.warm_start import initial_model
 from stradiff.fitting.window_trainer import WindowState
+from stradiff.interrupts import OnlyTheFirst
 from stradiff.model.model import Model
 from stradiff.model.parts import Parts
 

@@ -20,11 +20,11 @@ from scipy.linalg import expm
 from stradiff.fitting.callbacks import Callback, ProgressBar
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.fit import Fit, Restart, fit
-from stradiff.fitting.interrupts import OnlyTheFirst
 from stradiff.fitting.loop import present_sources
 from stradiff.fitting.race import starts_in_order
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.team import Team, usable_cores
+from stradiff.interrupts import OnlyTheFirst
 from stradiff.model.parts import Parts
 
 LAST = 100  # epochs whose mean is the objective at the end: one draw of its noise varies

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
-from stradiff.fitting.interrupts import OnlyTheFirst
+from stradiff.interrupts import OnlyTheFirst, never_lost
 
 pytestmark = pytest.mark.usefixtures("_ctrl_c_is_heard")
 
@@ -41,6 +44,38 @@ def test_the_first_waits_where_it_is_asked_to():
         press()
         said.append("written")
     assert said == ["written"]
+
+
+@pytest.mark.parametrize("around", [OnlyTheFirst, never_lost])
+def test_one_that_hits_where_python_drops_exceptions_is_heard(around, capsys):
+    """As in the collection of garbage, where JAX is called."""
+
+    def collected(*_):
+        gc.callbacks.remove(collected)
+        press()
+
+    gc.callbacks.append(collected)
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), around():
+        gc.collect()
+        assert collected not in gc.callbacks, "the interrupt was raised in the callback, and dropped"
+        time.sleep(10)
+    assert sys.unraisablehook is before
+    assert not capsys.readouterr().err
+
+
+def test_other_exceptions_that_are_dropped_are_told_as_ever(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: told.append(dropped.exc_type))
+
+    class Falls:
+        def __del__(self):
+            raise RuntimeError
+
+    with never_lost():
+        Falls()
+        gc.collect()
+    assert told == [RuntimeError]
 
 
 def test_a_handler_of_the_program_and_other_threads_are_left_alone():
