@@ -17,7 +17,7 @@ from as_users_call import as_users_call
 from stradiff import Recording, StrADiff, fit_many, simulate
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.many.recordings import Separation
-from stradiff.many.work import work_through
+from stradiff.many.work import THREADS, work_through
 
 SETTINGS = {"max_epochs": 3, "tol": 0.0, "n_draws": 3, "random_state": 0, "verbose": False}
 SETTINGS |= {"uncertainty": "monte-carlo", "prior": "matern12", "n_diffusion_steps": 3}  # quick to compile
@@ -49,6 +49,14 @@ class Deadly(Note):
             marker.write_text("")
             os.kill(os.getpid(), signal.SIGKILL)
         super().work(path)
+
+
+@dataclass(frozen=True)
+class Threads(Note):
+    """Work that writes how many threads the libraries of its process may use."""
+
+    def work(self, path: Path) -> None:
+        path.write_text(" ".join(os.environ.get(name, "all") for name in THREADS))
 
 
 def places(items, folder):
@@ -113,12 +121,13 @@ def test_a_result_of_other_settings_does_not_pass_for_done_after_a_kill(tmp_path
 
 def test_without_dask_nothing_is_made_for_several_workers(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    items = {"a": Note("one"), "b": Note("two")}
+    items = {"a": Note("one")}  # one has a worker as well: the bits of many
     for how in ({"n_jobs": 2}, {"scheduler": "tcp://127.0.0.1:1"}):
         with pytest.raises(OptionError, match="need dask"):
             through(items, tmp_path / "out", **how)
     assert not list(tmp_path.iterdir())
-    through({"a": Note("one")}, tmp_path / "out", n_jobs=2)  # one item needs no second worker
+    assert not through({}, tmp_path / "out", n_jobs=2)
+    assert through(items, tmp_path / "out")[0].error is None
 
 
 @pytest.mark.parametrize("content", ["no json", "[1]", '{"a": 1}'])
@@ -159,6 +168,14 @@ def test_a_killed_worker_loses_nothing(tmp_path, monkeypatch):
         assert text.startswith(f"text {name} ") and not text.endswith(f" {os.getpid()}")
     assert "OMP_NUM_THREADS" not in os.environ and os.environ["MKL_NUM_THREADS"] == "3"  # as they were before
     assert all(not one.fresh for one in through(items, tmp_path) if one.name != "bad")
+
+
+def test_workers_have_one_thread_whatever_this_process_may_use_and_one_item_has_a_worker_too(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setenv("NPROC", "8")
+    (outcome,) = through({"threads": Threads("threads")}, tmp_path, n_jobs=2)
+    assert outcome.error is None and (tmp_path / "threads.txt").read_text() == "1 1 1 1"
+    assert os.environ["NPROC"] == "8"
 
 
 def test_fits_do_not_depend_on_who_works(tmp_path):

@@ -141,7 +141,10 @@ Jobs = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDRESS", help="For a folder: a dask scheduler whose cluster works instead.", show_default=""
+        metavar="ADDRESS",
+        help="For a folder: a dask scheduler whose cluster works instead. Start its workers with one thread each "
+        "(OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..).",
+        show_default=False,
     ),
 ]
 Device = Annotated[

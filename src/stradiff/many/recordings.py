@@ -62,7 +62,7 @@ def fit_many(
     """Separate many recordings with the same settings; each fit is saved as soon as it is there.
 
     A recording that cannot be separated stops nobody: its outcome says why. Called again with the same folder, it goes
-    on where it stopped, and tries failures again. The bits of a fit do not depend on how many work.
+    on where it stopped, and tries failures again. The bits of a fit do not depend on how many workers there are.
 
     Parameters
     ----------
@@ -74,7 +74,9 @@ def fit_many(
     out : path
         Folder for ``NAME.stradiff``, which ``StrADiff.load`` reads, and ``done.json``. All workers must reach it.
     n_jobs : int
-        Worker processes on this machine; more than one needs ``stradiff[cluster]``. A fit keeps one core busy.
+        Worker processes on this machine, of one thread each; more than one needs ``stradiff[cluster]``. With 1 there
+        is no worker: fits follow one another in this process, as ``StrADiff.fit`` does, with all its cores. Where these
+        are many, sums are split up in another order, and the last bits are not those of workers.
     scheduler : str, optional
         Address of a dask scheduler to work on its cluster instead, such as ``"tcp://10.0.0.1:8786"``. Start its workers
         with one thread each, as those of ``n_jobs`` are: ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.

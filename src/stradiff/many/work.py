@@ -1,6 +1,7 @@
 """The same work on many items: results are written as they come, failures stop nobody, a second call goes on.
 
-Locally items follow one another, or go to worker processes; with the address of a dask scheduler they go to a cluster.
+Locally items follow one another, or go to worker processes of one thread each, whose bits do not depend on how many
+there are; with the address of a dask scheduler they go to a cluster.
 What was done is told by ``done.json`` in the folder of the results. An item counts as done while its result is there
 and the work on it would be the same.
 """
@@ -139,7 +140,7 @@ def attempt(item: Item, path: Path) -> tuple[str | None, float]:
 
 def has_workers(items: Mapping[str, Item], n_jobs: int, scheduler: str | None) -> bool:
     """Whether others than this process work on the items."""
-    return scheduler is not None or (n_jobs > 1 and len(items) > 1)
+    return bool(items) and (scheduler is not None or n_jobs > 1)
 
 
 def _worked(
@@ -160,7 +161,7 @@ def _worked(
         if scheduler is None:
             import dask
 
-            stack.enter_context(_threads_as_before())
+            stack.enter_context(_one_thread())
             stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": THREADS}))
             workers = {"n_workers": min(n_jobs, len(items)), "threads_per_worker": 1, "processes": True}
             cluster = stack.enter_context(distributed.LocalCluster(**workers, dashboard_address=None))
@@ -178,9 +179,10 @@ def _worked(
 
 
 @contextmanager
-def _threads_as_before() -> Iterator[None]:
-    """Dask tells workers about threads by what it writes into the environment of this process, and leaves there."""
+def _one_thread() -> Iterator[None]:
+    """Workers get the environment of this process, which for dask counts more than what it is told."""
     before = {name: os.environ.get(name) for name in THREADS}
+    os.environ |= THREADS
     try:
         yield
     finally:
