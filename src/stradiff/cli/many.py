@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -119,12 +120,18 @@ def _dask_in_silence() -> Iterator[None]:
             os.environ[WORKERS_LOG] = told
 
 
+def _remarks(outcome: Outcome) -> str:
+    """How many things there are to be careful about."""
+    count = len(json.loads(outcome.path.read_text(encoding="utf-8"))["diagnostics"])
+    return f"; {count} remark{'s' * (count > 1)} in the report" if count else ""
+
+
 def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
     """A line for each recording, and the same for programs."""
     outcomes = [replace(one, error=one.error and spelled_as_options(one.error)) for one in outcomes]
     for one in outcomes:
         how = f"{one.seconds:.0f} s" if one.fresh else "there already"
-        console.say(f"{one.name}: {one.error or f'{one.path.parent} ({how})'}")
+        console.say(f"{one.name}: {one.error or f'{one.path.parent} ({how}{_remarks(one)})'}")
     console.result(
         {
             "recordings": [

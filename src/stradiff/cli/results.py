@@ -41,8 +41,8 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     if left and not resume:
         what, which = ("is", "it") if len(left) == 1 else ("are", "them")
         raise OptionError(
-            f"{', '.join(map(str, left))} {what} left of an unfinished run; go on from {which} with --resume, or "
-            f"delete {which}."
+            f"{', '.join(map(str, left))} {what} left of an unfinished run; go on from {which} with --resume, the same "
+            f"recording and the same options, or delete {which}."
         )
     if resume and not left:
         console.remark([f"There is no checkpoint in {folder}; training starts anew."])

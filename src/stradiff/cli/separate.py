@@ -46,8 +46,8 @@ def separate(
     StrADiff.load, stradiff info and stradiff report read. While it trains, DIR
     holds training.checkpoint: with --resume a run that was killed, or stopped
     by Ctrl-C, goes on from there. For a folder, DIR holds a folder for each
-    recording, those that are finished are left as they are (with or without
-    --resume), and one that cannot be separated stops no other. With
+    recording, those finished with the same options are left as they are (with
+    or without --resume), others are replaced, and one that cannot be separated stops no other. With
     --shared-mixing all of them are one fit: source 1 of one is source 1 of
     every other.
     """

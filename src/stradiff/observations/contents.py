@@ -96,13 +96,17 @@ def to_recording(
             "transpose it, or choose fewer channels with columns=."
         )
     values = check_observations(values, channel_names=names, missing=missing, where=contents.where)
-    rate: float | None
     if sampling_rate is not None and time_column not in (None, False):
         raise OptionError("time_column= and sampling_rate= both say when the samples were taken; give one of them.")
-    if sampling_rate is None:
-        times, rate = _time_base(contents, time_position)
-    else:
-        times, rate = None, check_sampling_rate(sampling_rate)
+    times, rate = _time_base(contents, time_position)
+    if sampling_rate is not None:
+        if times is not None:
+            raise OptionError(
+                "sampling_rate= is given, but the times of the table are not regular: there are gaps in them, or they "
+                "jitter. Leave it out to use them; with time_column=False a column of times is a channel, which "
+                "columns= can leave out."
+            )
+        rate = check_sampling_rate(sampling_rate)
     return Recording(values, times, rate, names, contents.units, name, missing)
 
 
