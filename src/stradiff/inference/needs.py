@@ -57,13 +57,13 @@ def needed_memory(
     length = n_samples if longest is None else longest
     window = settings.window_size(n_samples) if regular else None
     n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
-    linear = regular or set(settings.prior_names) <= set(state_space.KERNELS)
+    linear = regular or (settings.solver != "dense" and set(settings.prior_names) <= set(state_space.KERNELS))
     whole_covariance = settings.solver == "dense" or not linear
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
     starts = settings.n_sources * COPIES * 2.0 * n_samples
     training = 4.0 * (_branch_memory(n_seen, length, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
     gappy = (gaps or longest is not None) and settings.mixing in ("linear", "auto")
-    posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, regular=regular, gappy=gappy)
+    posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, linear=linear, gappy=gappy)
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
@@ -92,7 +92,7 @@ def _bent_memory(n_samples: float, n_channels: int, settings: Settings) -> float
     return depth * width * (COPIES * width + 2.0 * n_samples)
 
 
-def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, regular: bool, gappy: bool) -> float:
+def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, linear: bool, gappy: bool) -> float:
     """Laplace's: vectors of a solve and of the ring, J_t and three matrices per time; with gaps a factor, or more."""
     if settings.uncertainty != "laplace":
         return 0.0
@@ -101,6 +101,6 @@ def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, 
     whole = (n_sources * n_samples) ** 2
     if gappy and n_sources * n_samples <= WHOLE:
         return 8.0 * (n_samples * per_sample + 3.0 * whole)
-    if gappy and regular:
+    if gappy:
         per_sample += RING * n_sources**2
-    return 8.0 * (n_samples * per_sample + (0.0 if regular else 3.0 * whole / n_sources))
+    return 8.0 * (n_samples * per_sample + (0.0 if linear else 3.0 * whole / n_sources))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from tinygp.solvers.quasisep.core import SymmQSM
 
 from stradiff.model.priors.ascent import best_row
 from stradiff.model.priors.base import Prior
@@ -73,6 +74,11 @@ class PriorBank(eqx.Module):
     def covariances(self, times: Float[Array, " T"]) -> Float[Array, "n T T"]:
         """Covariance of every source at irregular times; see ``Prior.covariance``."""
         return self._in_order([eqx.filter_vmap(lambda p: p.covariance(times))(group) for group in self.groups])
+
+    def quasi_separable(self, times: Float[Array, " T"]) -> tuple[SymmQSM, ...] | None:
+        """The same in O(T) numbers, group by group; None where a prior has no such form."""
+        groups = [eqx.filter_vmap(lambda p: p.quasi_separable(times))(group) for group in self.groups]
+        return None if any(group is None for group in groups) else tuple(groups)
 
     def of_part(self, share: float) -> PriorBank:
         """The priors of a part of the record; see ``Prior.of_part``."""

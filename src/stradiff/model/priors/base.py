@@ -6,6 +6,7 @@ import abc
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
+from tinygp.solvers.quasisep.core import SymmQSM
 
 from stradiff.errors import OptionError
 
@@ -47,6 +48,10 @@ class Prior(eqx.Module):
             f"{type(self).__name__} knows no covariance at irregular times; resample to a regular grid, or use "
             "uncertainty='monte-carlo'."
         )
+
+    def quasi_separable(self, times: Float[Array, " T"]) -> SymmQSM | None:
+        """The same covariance in O(T) numbers, where the prior has a state-space form; None: it has none."""
+        return None
 
     def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Prior:
         """The same prior with its parameters where this source is likeliest: where training starts.

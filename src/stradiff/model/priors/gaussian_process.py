@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from tinygp.solvers.quasisep.core import SymmQSM
 
 from stradiff.errors import NumericsError, OptionError
 from stradiff.model.priors import dense, levinson, regular_grid, state_space
@@ -140,6 +141,13 @@ class GaussianProcess(Prior):
     def covariance(self, times: Float[Array, " T"]) -> Float[Array, "T T"]:
         """K of Eq. 18 at any times."""
         return dense.covariance(self.kernel, _double(times), self.length_scale, self.variance, self.jitter)
+
+    def quasi_separable(self, times: Float[Array, " T"]) -> SymmQSM | None:
+        """K in O(T) numbers, of a Matern kernel."""
+        if self._route(times.shape[0], times) != "state-space":
+            return None
+        parameters = (self.length_scale, self.variance, self.jitter)
+        return state_space.covariance(_double(times), self.kernel, *parameters)
 
     def sample(self, key: PRNGKeyArray, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, " T"]:
         """Draw one trajectory: O(T) of a Matern kernel, O(T^2) of RBF on a regular grid, O(T^3) on any other times."""

@@ -11,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from tinygp import GaussianProcess, kernels
+from tinygp.solvers.quasisep.core import SymmQSM
 
 Scalar = Float[Array, ""]
 
@@ -32,6 +33,12 @@ def coloured(
     """The draw from N(0, K) that ``white``, one from N(0, I), stands for: the Cholesky factor of K times it."""
     drawn: Array = _process(times, kernel, *parameters).solver.dot_triangular(white)
     return drawn
+
+
+def covariance(times: Float[Array, " T"], kernel: str, *parameters: Scalar) -> SymmQSM:
+    """K as a quasi-separable matrix: what multiplies, factorises and solves in O(T)."""
+    matrix: SymmQSM = _process(times, kernel, *parameters).solver.matrix
+    return matrix
 
 
 def _process(
