@@ -67,6 +67,7 @@ def save(estimator: StrADiff, path: Path) -> None:
         arrays |= {f"{part}.{name}": np.asarray(value) for name, value in fields}
     if separation.posterior is not None:
         leakage = separation.posterior.leakage
+        arrays["as_trained"] = np.asarray(separation.as_trained, np.int8)
         arrays |= {f"posterior.{name}": np.asarray(getattr(separation.posterior, name)) for name in POSTERIOR}
         arrays |= {f"leakage.{name}": np.asarray(getattr(leakage, name)) for name in LEAKAGE[type(leakage)]}
     arrays |= {"regression": separation.regression} | {name: getattr(estimator, name) for name in RESULTS}
@@ -200,7 +201,7 @@ def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
         "readout.gain": (n_sources,),
     }
     if settings.uncertainty == "laplace":
-        shapes |= {"posterior.mode": (n_sources, n_samples), "posterior.nu": ()}
+        shapes |= {"posterior.mode": (n_sources, n_samples), "posterior.nu": (), "as_trained": ()}
         shapes |= {f"leakage.{name}": shape for name, shape in _leakage_shapes(arrays, n_sources, settings).items()}
     columns = History(n_sources).as_dict()
     shapes |= {f"history.{name}": (n_epochs, *rows.shape[1:]) for name, rows in columns.items()}
@@ -255,14 +256,15 @@ def _separation(
         raise StorageError("the gain of a source is zero")
     seen = arrays["seen"].astype(bool) if "seen" in arrays else None
     times, _, _ = time_axis(arrays.get("times"), n_samples)
-    posterior = None
+    posterior, as_trained = None, bool(arrays.get("as_trained", False))
     if settings.uncertainty == "laplace":
         with numerics():
             kind = _kind_of_leakage(settings)
             leakage = kind(*(jnp.asarray(arrays[f"leakage.{name}"]) for name in LEAKAGE[kind]))
             mode, nu = (jnp.asarray(arrays[f"posterior.{name}"]) for name in POSTERIOR)
             posterior = Posterior(mode, nu, leakage)
-    return Separation(settings, normaliser, model, readout, arrays["regression"], seed, seen, times, posterior)
+    kept = (settings, normaliser, model, readout, arrays["regression"], seed, seen, times, posterior, as_trained)
+    return Separation(*kept)
 
 
 def _filled(skeleton: Model, arrays: Arrays) -> Model:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from laplace_models import T, model_of
+import pytest
+from laplace_models import T, model_of, simulated_long
 from quick_compile import quick_compile
 
 from stradiff import StrADiff, simulate
-from stradiff.inference.channels import in_channels
+from stradiff.fitting import Settings
+from stradiff.inference.channels import in_channels, noise_as_trained
 from stradiff.model import numerics
 from stradiff.observations import fit_normaliser
 
@@ -33,6 +36,22 @@ def test_a_bent_map_stays_as_it_was_trained():
     with numerics():
         model = model_of("mlp")
         assert in_channels(normaliser, model) == (normaliser, model)
+
+
+@pytest.mark.parametrize("of_sources", [False, True])
+def test_the_likelihood_tells_noise_of_channels_from_what_priors_leave_over_of_sources(of_sources):
+    n_samples, mixing = 500, np.array([[1.0, 1.0], [1.0, 0.9]])
+    sources = simulated_long(n_samples)[0].T
+    white = np.random.default_rng(3).standard_normal((n_samples, 2))
+    clean = sources @ mixing.T
+    values = (sources + 0.3 * white) @ mixing.T if of_sources else clean + 0.1 * clean.std(axis=0) * white
+    normaliser = fit_normaliser(values, "whiten")
+    settings = Settings(n_sources=2)
+    with numerics():
+        model = model_of(n_samples=n_samples)
+        matrix = jnp.asarray(normaliser.matrix.T @ mixing)
+        model = eqx.tree_at(lambda whole: whole.mixing.matrix, model, matrix)
+        assert noise_as_trained(normaliser, model, values, None, settings) is of_sources
 
 
 def test_channels_that_are_mixed_badly_have_the_noise_that_there_is():

@@ -9,6 +9,7 @@ import pytest
 from laplace_models import model_of, simulated_long
 from quick_compile import quick_compile
 
+from stradiff.fitting import Settings
 from stradiff.inference import laplace, pieces
 from stradiff.inference.pieces import Pieces
 
@@ -55,6 +56,15 @@ def test_mode_and_bands_are_those_of_the_whole_record(gaps):
     found = pieces.spread(model, whole, seen, CUT, keys)  # at the noise and the leakage of the whole record
     for part in (slice(0, CUT.around), slice(CUT.around, -CUT.around), slice(-CUT.around, None)):
         np.testing.assert_allclose(np.mean(found[:, part] / wanted[:, part], axis=1), 1.0, atol=0.08 if gaps else 0.04)
+
+
+def test_a_piece_says_how_likely_a_sample_is(monkeypatch):
+    model, (_, observed) = model_of(n_samples=T), simulated_long(T)
+    cost = {}
+    for cut in (None, CUT):
+        monkeypatch.setattr(pieces, "pieces_of", lambda *_, cut=cut: cut)
+        cost[cut] = pieces.unlikelihood(model, observed, None, Settings(n_sources=2))
+    assert abs(cost[CUT] - cost[None]) < 4 * np.sqrt(1.5 / CUT.middle.length)  # three values to a sample, normal each
 
 
 def test_one_piece_holds_a_record_shorter_than_its_surroundings():

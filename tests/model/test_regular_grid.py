@@ -11,7 +11,8 @@ import pytest
 from stradiff.model.priors import regular_grid
 from stradiff.model.priors.gaussian_process import GaussianProcess
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-8  # of the dense factorisation, which is no nearer to the truth itself where xi is small
+LOOSE = 1e-6
 SOURCES = ("from the prior", "white", "sinusoid")
 NAMES = ("log_length_scale", "log_sigma_f", "log_jitter")
 
@@ -75,9 +76,10 @@ def test_agrees_with_the_dense_factorisation(n_samples, length_scale, jitter, ki
     (value, gradients), (expected, expected_gradients) = (
         value_and_gradients(solver, source, parameters) for solver in ("fast", "dense")
     )
-    assert relative(value, expected) < TOLERANCE
+    tolerance = TOLERANCE if jitter >= 1e-4 else LOOSE
+    assert relative(value, expected) < tolerance
     for got, wanted in zip(gradients, expected_gradients, strict=True):
-        assert relative(got, wanted) < TOLERANCE
+        assert relative(got, wanted) < tolerance
 
 
 @pytest.mark.parametrize("length_scale", [0.5, 0.79, 0.81, 3.0, 40.0])

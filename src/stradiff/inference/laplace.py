@@ -67,12 +67,18 @@ def in_double(model: Model) -> Model:
 
 def likeliest_noise(*records: tuple[Tangent, Covariance]) -> float:
     """nu of highest marginal likelihood of all records' tangent data (type-II maximum likelihood, MacKay 1992)."""
+    return noise_and_cost(*records)[0]
+
+
+def noise_and_cost(*records: tuple[Tangent, Covariance]) -> tuple[float, float]:
+    """That nu, and - log p(all tangent data | nu) but for a constant."""
 
     def cost(log_nu: float) -> float:
         return sum(_cost_of_noise(*record, jnp.exp(jnp.float64(log_nu))) for record in records)
 
     bounds = (math.log(NOISE[0]), math.log(NOISE[1]))
-    return math.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02}).x)
+    least = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02})
+    return math.exp(least.x), float(least.fun)
 
 
 def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> float:

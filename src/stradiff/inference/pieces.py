@@ -115,6 +115,19 @@ def posterior_of(
     return find_posterior(model, jnp.asarray(observed), seen, cut)
 
 
+def unlikelihood(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> float:
+    """-log p of a sample of ``observed (T, m)``, all of it seen, at its likeliest noise and but for a constant.
+
+    Of a record in pieces it is that of the middle one. Inside ``numerics()``.
+    """
+    model, rows = in_double(model), jnp.asarray(observed, jnp.float64)
+    start, cut = model.at_mean(), pieces_of(len(observed), settings, times)
+    if cut is not None:
+        model, rows, start = cut.middle.model(model), cut.middle.of(rows), cut.middle.of(start.T).T
+    record = tangent_at(model, start, rows, None), covariance_of(model, _array(times))
+    return laplace.noise_and_cost(record)[1] / len(rows)
+
+
 def spread_of(
     model: Model,
     posterior: Posterior,

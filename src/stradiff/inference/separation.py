@@ -15,7 +15,7 @@ from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
 from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.warm_start import priors_of
-from stradiff.inference.channels import in_channels
+from stradiff.inference.channels import in_channels, noise_as_trained
 from stradiff.inference.laplace import Posterior
 from stradiff.inference.needs import ask_memory, needed_memory
 from stradiff.inference.pieces import draws_of, posterior_of, spread_of
@@ -48,6 +48,8 @@ class Separation:
     """(T,) in [0, 1]; None on a regular grid."""
     posterior: Posterior | None = None
     """Laplace's; None where uncertainty is the paper's, by Monte Carlo through the branches."""
+    as_trained: bool = False
+    """Whether the posterior's noise is equally strong in normalised channels; else in those of the recording."""
 
     def moments(self, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
@@ -75,7 +77,7 @@ class Separation:
 
     def _in_channels(self) -> tuple[Model, np.ndarray | None]:
         """The model as the posterior takes it, and what was seen of its channels."""
-        channels, model = in_channels(self.normaliser, self.model)
+        channels, model = in_channels(self.normaliser, self.model, as_trained=self.as_trained)
         return model, None if self.seen is None else channels.visible(self.seen)
 
     def noise(self) -> np.ndarray:
@@ -201,9 +203,10 @@ def separate(
             checkpoint=checkpoint,
             at_once=at_once,
         )
-        posterior = None
+        posterior, as_trained = None, False
         if settings.uncertainty == "laplace":
-            channels, model = in_channels(normaliser, result.model)
+            as_trained = seen is None and noise_as_trained(normaliser, result.model, filled, times, settings)
+            channels, model = in_channels(normaliser, result.model, as_trained=as_trained)
             rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
             posterior = posterior_of(model, rows, there, times, settings)
             mean = np.asarray(posterior.mode).T
@@ -213,7 +216,8 @@ def separate(
     regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
     # The rule names channels of the recording, which whitened ones are not.
     readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
-    return Separation(settings, normaliser, result.model, readout, regression, seed, seen, times, posterior), result
+    kept = (settings, normaliser, result.model, readout, regression, seed, seen, times, posterior, as_trained)
+    return Separation(*kept), result
 
 
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from tinygp import GaussianProcess, kernels
-from tinygp.solvers.quasisep.core import SymmQSM
+from tinygp.solvers.quasisep.core import DiagQSM, SymmQSM
 
 Scalar = Float[Array, ""]
 
@@ -35,14 +35,20 @@ def coloured(
     return drawn
 
 
-def covariance(times: Float[Array, " T"], kernel: str, *parameters: Scalar) -> SymmQSM:
+def covariance(
+    times: Float[Array, " T"], kernel: str, length_scale: Scalar, variance: Scalar, jitter: Scalar
+) -> SymmQSM:
     """K as a quasi-separable matrix: what multiplies, factorises and solves in O(T)."""
-    matrix: SymmQSM = _process(times, kernel, *parameters).solver.matrix
-    return matrix
+    matrix: SymmQSM = _kernel(kernel, length_scale, variance).to_symm_qsm(times)
+    return matrix + DiagQSM(jnp.broadcast_to(jitter, times.shape))
 
 
 def _process(
     times: Float[Array, " T"], kernel: str, length_scale: Scalar, variance: Scalar, jitter: Scalar
 ) -> GaussianProcess:
-    process = KERNELS[kernel](scale=length_scale, sigma=jnp.sqrt(variance))
+    process = _kernel(kernel, length_scale, variance)
     return GaussianProcess(process, times, diag=jnp.broadcast_to(jitter, times.shape), assume_sorted=True)
+
+
+def _kernel(kernel: str, length_scale: Scalar, variance: Scalar) -> Any:
+    return KERNELS[kernel](scale=length_scale, sigma=jnp.sqrt(variance))
