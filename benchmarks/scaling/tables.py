@@ -114,19 +114,22 @@ def workers(rows: Sequence[Row]) -> str:
     """A line for each cluster, beside one worker's."""
     first = next((row for row in rows if row["case"]["cluster"] == ONE), {})
     head = ["cluster", "recordings", "done", "errors", "all, s", "recordings per minute", "times one worker"]
-    head += ["seconds of work for one, median", "answers to the last bit those of one worker"]
+    head += ["seconds of work for one, median", "processor seconds: workers", "scheduler and client"]
+    head += ["answers to the last bit those of one worker"]
     lines = [[row["case"]["cluster"], str(row["case"]["recordings"]), *_cluster(row, first)] for row in rows]
     return table(head, lines)
 
 
 def _cluster(row: Row, first: Row) -> list[str]:
     if "seconds" not in row:
-        return [no_result(row), *[""] * 6]
+        return [no_result(row), *[""] * 8]
     counts = [str(row["done"]), str(len(row["errors"])), f"{row['seconds']:.0f}"]
     rate = f"{60 * row['done'] / row['seconds']:.1f}"
     times = f"{first['seconds'] / row['seconds']:.2f}" if "seconds" in first else ""
     same = ("yes" if row["digests"] == first["digests"] else "no") if "digests" in first else ""
-    return [*counts, rate, times, f"{np.median(row['work']):.1f}", same]
+    processor = row.get("processor") or {}  # a worker that was killed says nothing
+    used = [f"{processor[who]:.1f}" if who in processor else "" for who in ("workers", "here")]
+    return [*counts, rate, times, f"{np.median(row['work']):.1f}", *used, same]
 
 
 PARTS: dict[str, tuple[str, tuple[str, ...], Callable[[Any], str]]] = {

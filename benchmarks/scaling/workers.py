@@ -48,12 +48,13 @@ def measured(case: Row) -> Row:
         client.run(warm_up, estimator(case))
         pids = list(client.run(os.getpid).values())
         killer = _kill_when_half_done(Path(folder), pids[0], case) if case["cluster"] == KILLED else None
-        began = time.perf_counter()
+        before, began = _processor(client), time.perf_counter()
         outcomes = fit_many(recordings, estimator(case), folder, scheduler=cluster.scheduler_address, verbose=False)
         seconds = time.perf_counter() - began
         if killer is not None:
             killer.join()
-        return {"seconds": seconds, **_told(outcomes), "killed": killer is not None}
+        processor = {} if killer else {who: after - before[who] for who, after in _processor(client).items()}
+        return {"seconds": seconds, **_told(outcomes), "processor": processor, "killed": killer is not None}
 
 
 def recording(seed: int) -> Recording:
@@ -69,6 +70,11 @@ def estimator(case: Row) -> StrADiff:
 def warm_up(model: StrADiff) -> None:
     """Compile all that a recording needs, in the process of a worker."""
     model.set_params(max_epochs=2).fit(recording(1000).values)
+
+
+def _processor(client: Any) -> dict[str, float]:
+    """Processor seconds until now of all workers together, and of this process: scheduler and client."""
+    return {"workers": sum(client.run(time.process_time).values()), "here": time.process_time()}
 
 
 def _told(outcomes: list[Outcome]) -> dict[str, Any]:

@@ -123,9 +123,16 @@ def fit_row(T, **changes):
     return {"case": case, **seconds, "epochs": 900, "memory": 2**31, "told": 2**30, "mcc": mcc}
 
 
-def cluster_row(name, seconds, digests=("a", "b")):
+def cluster_row(name, seconds, digests=("a", "b"), **more):
     case = {"cluster": name, "recordings": 2, "epochs": 9}
-    return {"case": case, "seconds": seconds, "done": 2, "errors": [], "work": [3.0, 5.0], "digests": list(digests)}
+    return {
+        "case": case,
+        "seconds": seconds,
+        "done": 2,
+        "errors": [],
+        "work": [3.0, 5.0],
+        "digests": list(digests),
+    } | more
 
 
 ABACUS = {"processor": "Abacus", "cores": 2, "versions": {"jax": "1.0"}, "load_before": 0.0}
@@ -144,7 +151,10 @@ def made_up():
         "fits": [fit_row(10_000), fit_row(1000), {"case": fit_row(9)["case"], "failed": -9}],
         "long": [fit_row(450_000, n=20, m=64)],
         "network": [{"case": {"problem": "linear", "network": "dense"}, **branches}],
-        "workers": [cluster_row(workers.ONE, 20.0), cluster_row(workers.TWO, 10.0)],
+        "workers": [
+            cluster_row(workers.ONE, 20.0, processor={"workers": 18.0, "here": 1.5}),
+            cluster_row(workers.TWO, 10.0, processor={}),
+        ],
     }
 
 
@@ -158,7 +168,8 @@ def test_tables_say_what_was_measured(made_up):
     assert "time per epoch 0.50 (0.50), time per pass 1.00 (1.00), memory" in text
     assert "| 450,000 | 64 | 20 | linear | 10 | 100 | 900 | 30 | 140 | 2.00 | 1.00 | 0.990, 0.980 |" in text
     assert "| linear | dense | 2 | 0.9800 | 0.9700 | 15 | 1000 |" in text
-    assert f"| {workers.TWO} | 2 | 2 | 0 | 10 | 12.0 | 2.00 | 4.0 | yes |" in text
+    assert f"| {workers.ONE} | 2 | 2 | 0 | 20 | 6.0 | 1.00 | 4.0 | 18.0 | 1.5 | yes |" in text
+    assert f"| {workers.TWO} | 2 | 2 | 0 | 10 | 12.0 | 2.00 | 4.0 |  |  | yes |" in text
     assert tables.page({}).count(NOT_RUN) == len(tables.PARTS)
 
 

@@ -15,7 +15,7 @@ from stradiff.observations import available_memory, check_memory
 
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
-COMPILING = 1.0e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
+COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
