@@ -153,13 +153,13 @@ def test_time_column_by_name(run, tmp_path, asked):
 def test_options_reach_the_estimator(run, simulated, tmp_path, asked):
     options = ["--mixing", "mlp", "--prior", "matern32", "--preset", "paper", "--max-epochs", 7, "--seed", 9]
     options += ["--restarts", 2, "--uncertainty", "monte-carlo", "--checkpoint-every", 5, "--device", "cpu"]
-    options += ["--devices", 2, "--tol", 1e-6, "--nu-y", 0.05]
+    options += ["--devices", 2, "--tol", 1e-6, "--nu-y", 0.05, "--init", "fastica"]
     run("separate", simulated / "recording.csv", "-n", 2, *options, "--out", tmp_path / "out")
     assert asked.n_components == 2
     assert asked.settings == {
         "mixing": "mlp", "prior": "matern32", "preset": "paper", "max_epochs": 7, "n_restarts": 2,
         "random_state": 9, "uncertainty": "monte-carlo", "checkpoint_seconds": 5.0, "device": "cpu", "n_devices": 2,
-        "tol": 1e-6, "nu_y": 0.05,
+        "tol": 1e-6, "nu_y": 0.05, "init": "fastica",
         "checkpoint": tmp_path / "out" / "training.checkpoint",
     }  # fmt: skip
 

@@ -81,6 +81,8 @@ def test_file_that_is_no_recording(run, tmp_path, name, command):
         (["-n", 2, "--mixing", "quadratic"], "quadratic"),
         (["-n", 2, "--prior", "fractal"], "fractal"),
         (["-n", 2, "--preset", "best"], "best"),
+        (["-n", 2, "--init", "sober"], "--init"),
+        (["-n", 2, "--init", "random", "--prior", "auto"], "choose --init sobi, or name a prior"),
         (["-n", 2, "--max-epochs", 0], "--max-epochs"),
         (["-n", 2, "--seed", -1], "--seed"),
         (["-n", 2, "--sampling-rate", 0], "--sampling-rate"),

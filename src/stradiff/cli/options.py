@@ -90,6 +90,14 @@ Prior = Annotated[
         show_default="rbf, ar_laplace for a post-nonlinear map",
     ),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        help="Sources that training starts from: sobi, fastica or picard (where spectra are alike and a prior that is "
+        "not Gaussian tells sources apart), or random.",
+        show_default="preset's",
+    ),
+]
 Preset = Annotated[
     str,
     typer.Option(help="Set of defaults: default (separated best when we measured) or paper (to the letter)."),

@@ -8,6 +8,7 @@ OPTIONS = {
     "checkpoint_seconds": "--checkpoint-every",
     "columns": "--columns",
     "device": "--device",
+    "init": "--init",
     "kind": "KIND",
     "max_epochs": "--max-epochs",
     "missing": "--missing",
@@ -35,7 +36,6 @@ UNMISTAKABLE = ("max_epochs", "n_components", "n_jobs", "n_restarts", "nu_y", "r
 # What is said of Python alone, and what to say instead.
 PHRASES = {
     r", or add it with stradiff\.register_prior": "",
-    r"and init='random' has none; choose init='sobi', or": "and --preset paper has none; use --preset default, or",
     r"time_column=False": "--time-column none",
     r"Lower learning_rate \(now ([^)]+)\)": r"Fit it from Python with a learning_rate below \1",
     r"without a scheduler": "without --scheduler",
