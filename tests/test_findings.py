@@ -23,7 +23,7 @@ def fitted():
 
 
 def test_sources_are_counted(fitted):
-    assert fitted.sources_.shape == (160, 3)
+    assert fitted.sources_.shape == (160, 3) and fitted.n_components_ == 3
     assert fitted.get_params()["n_components"] == "auto"
 
 

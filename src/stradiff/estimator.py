@@ -132,6 +132,8 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     sources_, sources_std_ : ndarray (T, n)
         Posterior mean, of unit variance, and standard deviation (Eqs. 34, 35). Slowest source first; each has a
         positive covariance with the channel it weighs most in.
+    n_components_ : int
+        How many there are, counted where ``n_components="auto"``.
     mixing_ : ndarray (m, n)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)

@@ -115,6 +115,12 @@ class Fitted:
         return self._separation.settings.mixing
 
     @property
+    def n_components_(self) -> int:
+        """Number of sources: ``n_components``, or how many ``n_components="auto"`` counted."""
+        check_is_fitted(self)
+        return self.sources_.shape[1]
+
+    @property
     def mixing_(self) -> np.ndarray:
         """Mixing matrix ``(m, n)`` in the recording's units; linear maps only."""
         check_is_fitted(self)

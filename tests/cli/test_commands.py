@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from quick_compile import quick_compile
 from stradiff import estimator
 from stradiff.cli import demo as demo_module
 from stradiff.cli.results import checkpoint_in
+from stradiff.cli.spelling import spelled_as_options
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.estimator import StrADiff
 from stradiff.observations.readers import read_recording
@@ -69,6 +71,17 @@ def test_simulate_again_gives_the_same_bits(run, simulated, tmp_path):
 
 def test_separate_writes_every_file_and_nothing_else(separated):
     assert {path.name for path in separated.iterdir()} == RESULTS
+
+
+def test_what_speaks_against_an_answer_is_told_at_once_and_in_the_report(run, simulated, tmp_path):
+    out, lines = tmp_path / "out", (simulated / "recording.csv").read_text().splitlines()
+    (tmp_path / "short.csv").write_text("\n".join(lines[:41]))
+    told = run("separate", tmp_path / "short.csv", "-n", 3, "--max-epochs", 4, "--prior", "matern12", "--out", out)
+    found = json.loads((out / "summary.json").read_text())["diagnostics"]
+    assert {"ending", "short-record"} <= {one["kind"] for one in found}
+    said, page = " ".join(told.err.split()), " ".join(html.unescape((out / "report.html").read_text()).split())
+    for one in found:
+        assert one["sentence"] in page and spelled_as_options(one["sentence"]) in said
 
 
 def test_files_of_a_separation_agree_with_the_saved_fit(separated, table):
@@ -199,7 +212,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_numbers(run, quick, simulated
     with monkeypatch.context() as patched:
         patched.setattr(estimator, "StrADiff", functools.partial(StrADiff, callbacks=(interrupt,)))
         assert run(*arguments, "--out", tmp_path / "out", "-q").code == 0
-    assert run(*arguments, "--out", tmp_path / "out").err.endswith("go on from it with --resume, or delete it.\n")
+    assert run(*arguments, "--out", tmp_path / "out").err.endswith("or delete it.\n")
     assert run(*arguments, "--out", tmp_path / "out", "--resume", "-q").code == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == RESULTS
     for name in ("sources.csv", "bands.csv", "history.csv"):
@@ -334,7 +347,8 @@ def test_a_folder_is_separated_file_by_file(run, quick, simulated, tmp_path):
     again = {one["name"]: one["seconds"] for one in run(*arguments).json()["recordings"]}
     assert again["first"] == again["second"] == 0
     lines = run(*arguments[:-1]).out.splitlines()
-    assert lines[0] == f"first: {out / 'first'} (there already)"
+    assert len(json.loads((out / "first" / "summary.json").read_text())["diagnostics"]) == 1
+    assert lines[0] == f"first: {out / 'first'} (there already; 1 remark in the report)"
     assert lines[2].startswith("third: InputError: ")
 
 
