@@ -50,7 +50,7 @@ def draw_tier(tier: Tier, rows: Sequence[Row]) -> Figure | None:
     for panel, (problem, scores) in zip(panels.flat, shown, strict=False):
         draw_problem(panel, problem, scores)
     for row in panels:
-        row[0].set_ylabel("matched |correlation| of each source")
+        row[0].set_ylabel("|correlation| of each source", fontsize=9)
     return figure
 
 

@@ -132,8 +132,6 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     sources_, sources_std_ : ndarray (T, n)
         Posterior mean, of unit variance, and standard deviation (Eqs. 34, 35). Slowest source first; each has a
         positive covariance with the channel it weighs most in.
-    n_components_ : int
-        How many there are, counted where ``n_components="auto"``.
     mixing_ : ndarray (m, n)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)
@@ -145,7 +143,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     history_ : dict of ndarray
         ``total``, ``reconstruction``, ``prior``, ``diffusion``, ``kl``, ``volume``, ``reconstruction_mse`` (n_epochs,)
         and ``length_scales`` (n_epochs, n).
-    n_epochs_, converged_, interrupted_ : int, bool, bool
+    n_components_, n_epochs_, converged_, interrupted_ : int, int, bool, bool
     times_, span_ : ndarray (T,) or None, float
         The times given to ``fit``, and what length-scales are fractions of (samples where no times were given).
     warnings_, diagnostics_ : list of str, list of dict

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from stradiff.errors import InputError, MemoryNeedError, ReadError
+from stradiff.errors import InputError, MemoryNeedError, OptionError, ReadError
 from stradiff.observations import memory, read_recording, regular_rate, write_table
 
 RNG = np.random.default_rng(0)
@@ -148,6 +148,11 @@ def test_the_time_column_can_be_named_or_refused(tmp_path):
 def test_a_given_rate_stands_above_the_file(tmp_path):
     recording = text(tmp_path, "time,a\n0,1\nbroken,2\n1,5\n", sampling_rate=64)
     assert (recording.sampling_rate, recording.channel_names) == (64.0, ("a",))
+
+
+def test_a_given_rate_does_not_close_a_gap(tmp_path):
+    with pytest.raises(OptionError, match="the times of the table are not regular"):
+        text(tmp_path, "time,a\n0,1\n1,2\n2,4\n9,5\n10,3\n", sampling_rate=64)
 
 
 # --- columns ------------------------------------------------------------------------------------------

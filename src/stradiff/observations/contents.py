@@ -98,15 +98,12 @@ def to_recording(
     values = check_observations(values, channel_names=names, missing=missing, where=contents.where)
     if sampling_rate is not None and time_column not in (None, False):
         raise OptionError("time_column= and sampling_rate= both say when the samples were taken; give one of them.")
-    times, rate = _time_base(contents, time_position)
-    if sampling_rate is not None:
-        if times is not None:
-            raise OptionError(
-                "sampling_rate= is given, but the times of the table are not regular: there are gaps in them, or they "
-                "jitter. Leave it out to use them; with time_column=False a column of times is a channel, which "
-                "columns= can leave out."
-            )
-        rate = check_sampling_rate(sampling_rate)
+    rate: float | None
+    if sampling_rate is None:
+        times, rate = _time_base(contents, time_position)
+    else:
+        times, rate = None, check_sampling_rate(sampling_rate)
+        _refuse_gaps(contents, time_position)
     return Recording(values, times, rate, names, contents.units, name, missing)
 
 
@@ -121,6 +118,20 @@ def _time_base(contents: Contents, time_position: int | None) -> tuple[np.ndarra
         return None, contents.sampling_rate
     rate = regular_rate(times)
     return (times, None) if rate is None else (None, rate)
+
+
+def _refuse_gaps(contents: Contents, time_position: int | None) -> None:
+    """A rate instead of times that can be read and are not regular would close the gaps in them unseen."""
+    try:
+        times, _ = _time_base(contents, time_position)
+    except InputError:
+        return  # whatever the column is called, it holds no times
+    if times is not None:
+        raise OptionError(
+            "sampling_rate= is given, but the times of the table are not regular: there are gaps in them, or they "
+            "jitter. Leave it out to use them; with time_column=False a column of times is a channel, which columns= "
+            "can leave out."
+        )
 
 
 def _times(contents: Contents, position: int) -> np.ndarray:
