@@ -48,9 +48,9 @@ def separate(
     holds training.checkpoint: with --resume a run that was killed, or stopped
     by Ctrl-C, goes on from there. For a folder, DIR holds a folder for each
     recording, those finished with the same options are left as they are (with
-    or without --resume), others are replaced, and one that cannot be separated stops no other. With
-    --shared-mixing all of them are one fit: source 1 of one is source 1 of
-    every other.
+    or without --resume), others are replaced, and one that cannot be separated
+    stops no other. With --shared-mixing all of them are one fit: source 1 of
+    one is source 1 of every other.
     """
     from stradiff.cli.results import checkpoint_in, fit, output_folder, resumable, show_summary, write_results
 
