@@ -159,10 +159,7 @@ def _worked(
     distributed = _distributed()
     with ExitStack() as stack:
         if scheduler is None:
-            import dask
-
             stack.enter_context(_one_thread())
-            stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": THREADS}))
             workers = {"n_workers": min(n_jobs, len(items)), "threads_per_worker": 1, "processes": True}
             cluster = stack.enter_context(distributed.LocalCluster(**workers, dashboard_address=None))
             client = stack.enter_context(distributed.Client(cluster))
