@@ -58,15 +58,15 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar", also with heavy-tailed
         innovations, "ar_laplace" and "ar_student"; a Gaussian mixture without or with memory, "gmm" and "gmm_ar"; what
         ``register_prior`` added; or "auto", which picks for each source by Schwarz's criterion at the start of
-        training. "rbf" by default, and "ar_laplace" for a post-nonlinear map.
+        training. By default "auto" for a matrix (``stradiff.presets`` says when), "ar_laplace" for a post-nonlinear
+        map, "rbf" else.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
         Where training starts; an array gives the sources to start from. With a bent map of more channels than sources
         a linear method separates n to 2 n components, those are kept that explain the rest, and of up to seven such
-        starts a hundred epochs of each tell by the objective which one it is. ``"fastica"`` and
-        ``"picard"`` suit priors of sources that are not Gaussian ("gmm", "ar_laplace", ..), above all where spectra are
-        alike and SOBI is lost.
+        starts a hundred epochs of each tell by the objective which one it is. With a matrix and ``prior="auto"``
+        SOBI's sources or FastICA's are turned to where priors find them likeliest (``stradiff.fitting.likely_start``).
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
         What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n, no further than
         the noise in the recording allows.
@@ -313,15 +313,16 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     ) -> list[Finding]:
         """Fit a map to a checked recording and keep all that is known of it; what was found."""
         irregular, given_times, span = time_axis(times, len(values))
-        overrides = {name: value for name, value in self.get_params(deep=False).items() if name not in OWN}
-        overrides["mixing"] = mixing
-        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides)
+        params, seen = self.get_params(deep=False) | {"mixing": mixing}, seen_values(values)
+        overrides = {name: value for name, value in params.items() if name not in OWN}
+        even = irregular is None and seen is None
+        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides, even=even)
         settings.check_length(len(values))
         separation, result = separate(
             values,
             irregular,
             settings,
-            seen=seen_values(values),
+            seen=seen,
             guess=guess,
             seed=check_seed(self.random_state),
             n_draws=check_count("n_draws", self.n_draws, least=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from stradiff.errors import OptionError
 from stradiff.fitting.settings import Settings
 from stradiff.inference.separation import check_guess
+from stradiff.model.priors.choice import AUTO
 from stradiff.observations import count_sources
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -44,6 +46,10 @@ FOR_MAPS: dict[str, dict[str, Any]] = {
     },
 }
 
+# What names the prior, or means the smooth one: where any is given, the recording is not asked for its priors.
+OF_SMOOTH_PRIOR = ("prior", "length_scale_init", "sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
+LEAST_JUDGED = 500  # samples: fewer tell little of a source but its smoothness
+
 
 def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
     """The settings of ``preset`` with every override that is not None in its place."""
@@ -56,19 +62,28 @@ def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
 
 
 def resolve_for(
-    values: np.ndarray, n_components: Any, preset: str, init: Any, overrides: dict[str, Any]
+    values: np.ndarray,
+    n_components: Any,
+    preset: str,
+    init: Any,
+    overrides: dict[str, Any],
+    *,
+    even: bool = False,
 ) -> tuple[Settings, np.ndarray | None]:
     """The settings for a checked recording ``(T, m)``, its sources counted where that is asked for.
 
-    And the sources ``(T, n)`` to start from, where ``init`` holds some instead of the name of a method.
+    And the sources ``(T, n)`` to start from, where ``init`` holds some instead of the name of a method. ``even``: the
+    values are one recording on a regular grid, and none is missing.
     """
     n_sources = values.shape[1] if n_components is None else n_components
     if isinstance(n_components, str) and n_components == "auto":
         n_sources = count_sources(values)
-    if init is None or isinstance(init, str):
-        return resolve(preset, int(n_sources), {**overrides, "init": init}), None
-    guess = check_guess(init, len(values), int(n_sources))
-    return resolve(preset, int(n_sources), {**overrides, "init": "given"}), guess
+    guess = None if init is None or isinstance(init, str) else check_guess(init, len(values), int(n_sources))
+    settings = resolve(preset, int(n_sources), {**overrides, "init": init if guess is None else "given"})
+    if even and preset == "default" and all(overrides.get(name) is None for name in OF_SMOOTH_PRIOR):
+        judged = dataclasses.replace(settings, prior=AUTO) if settings.init != "random" else settings
+        settings = judged if len(values) >= LEAST_JUDGED and judged.turns_start(len(values)) else settings
+    return settings, guess
 
 
 def _plain(value: Any) -> Any:

@@ -212,6 +212,10 @@ class Settings:
             return CANDIDATES[:1] * self.n_sources
         return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
 
+    def turns_start(self, n_samples: int) -> bool:
+        """Whether the start of a recording on a regular grid is made likelier (``fitting.likely_start``)."""
+        return self.prior == AUTO and self.mixing == "linear" and self.window_size(n_samples) is None
+
     def convolves(self, n_samples: int) -> bool:
         """Whether the branches of a recording of this length are convolutional."""
         long = n_samples > LONGEST_DENSE or self.window_size(n_samples) is not None

@@ -13,7 +13,9 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.errors import OptionError
+from stradiff.fitting.likely_start import likely_start
 from stradiff.fitting.linear_start import METHODS, linear_sources
+from stradiff.fitting.named_priors import priors_of
 from stradiff.fitting.settings import Settings
 from stradiff.model.branches import Branch
 from stradiff.model.compiled import compiled_soon
@@ -21,12 +23,11 @@ from stradiff.model.mixing import Mixing, MixingSettings, make_mixing
 from stradiff.model.model import Model
 from stradiff.model.networks import Convolutional, Dense, Network, Reach
 from stradiff.model.parts import Parts
-from stradiff.model.priors import PriorBank, PriorSettings, make_prior
+from stradiff.model.priors import PriorBank
 from stradiff.model.priors.choice import AUTO, CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.model.start import Start
 
 MAP_STEPS, MAP_RATE = 500, 3e-3  # of Adam, before anything else is trained
-LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
 UNITS_PER_CHANNEL = 4  # of a dense network's width: a convolution has its channels at every frame
 
 
@@ -44,6 +45,12 @@ def initial_model(
     them. Of several recordings (``parts``) the observations are padded, and a guess is bare.
     """
     structure, start = jax.random.split(key)
+    if settings.turns_start(len(observed)) and times is None and parts is None:
+        starts = [starting_sources(observed, settings, guess)]
+        if settings.init == "sobi":  # the two methods see different things
+            starts.append(linear_sources(observed, "fastica", settings.n_sources))
+        guess, names = likely_start(starts, settings)
+        settings = dataclasses.replace(settings, prior=names)
     model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
     if settings.init == "random":
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
@@ -95,15 +102,6 @@ def random_model(
 def reach_of(priors: PriorBank, n_samples: int) -> Reach:
     """How far a convolutional branch must see for sources of these priors."""
     return Reach.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
-
-
-def priors_of(settings: Settings, n_samples: int) -> PriorBank:
-    """The priors that the settings name, at their initial values."""
-    scales = np.broadcast_to(np.asarray(settings.length_scale_init or LENGTH_SCALE), (settings.n_sources,))
-    shared = {field.name: getattr(settings, field.name) for field in dataclasses.fields(PriorSettings)[2:]}
-    every = [PriorSettings(n_samples, float(scale), **shared) for scale in scales]
-    priors = [make_prior(name, one) for name, one in zip(settings.prior_names, every, strict=True)]
-    return PriorBank.of(priors, settings.prior_names)
 
 
 def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Settings) -> Model:

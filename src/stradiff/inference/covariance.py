@@ -1,6 +1,8 @@
 """The covariance of the priors over the record, as a thing to multiply with and to draw from.
 
-Of a prior that is not Gaussian it is the inverse of its Fisher information, as in ``fitting.volume``.
+Of a prior that is not Gaussian it is the inverse of its Fisher information, as in ``fitting.volume``: how tightly the
+prior holds a source. How strong a source is, its second moments say (``second_moments_of``): a heavy-tailed one is
+stronger than the Gaussian that holds it as tightly, and by that one alone its power would pass for noise.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from tinygp.solvers.quasisep.core import DiagQSM, SymmQSM
 from stradiff.fitting.volume import quadrature
 from stradiff.model.compiled import compiled_soon
 from stradiff.model.model import Model
+from stradiff.model.priors import Prior
 
 TOLERANCE, ITERATIONS = 1e-5, 500  # of a solve under white noise
 RING = 4  # records round the ring: sources may correlate over most of one, and the ring must not close on them
@@ -31,6 +34,8 @@ class Covariance(eqx.Module):
     """Power of every source at the frequencies of the record itself, for a preconditioner."""
     nodes: Float[Array, "n q"]
     """Power at the nodes of ``fitting.volume``."""
+    moments: Float[Array, "n q"]
+    """Second moments there: more than the power, of a prior that is not Gaussian."""
 
     @abc.abstractmethod
     def times(self, vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:
@@ -159,19 +164,48 @@ class DenseCovariance(Covariance):
 @compiled_soon
 def covariance_of(model: Model, times: Float[Array, " T"] | None) -> Covariance:
     """K of a model's priors; inside ``numerics()``."""
-    n_samples = model.n_samples
 
     def power(omega: np.ndarray) -> Array:
-        return 1.0 / model.priors.precisions(jnp.asarray(omega), n_samples).astype(jnp.float64)
+        return 1.0 / model.priors.precisions(jnp.asarray(omega), model.n_samples).astype(jnp.float64)
 
-    record, nodes = power(2.0 * np.pi * np.arange(n_samples // 2 + 1) / n_samples), power(quadrature()[0])
-    if times is not None:
-        groups = model.priors.quasi_separable(times)
-        if groups is not None:
-            return QuasiSeparableCovariance(record, nodes, groups, model.priors.places)
-        return DenseCovariance(record, nodes, jnp.linalg.cholesky(model.priors.covariances(times)))
+    record, nodes = _on_record(power, model.n_samples)
+    if times is None:
+        moments = nodes if _gaussian(model) else _spectra_of(model)(quadrature()[0])
+        return RingCovariance(record, nodes, moments, power(_of_ring(model.n_samples)))
+    groups = model.priors.quasi_separable(times)
+    if groups is not None:
+        return QuasiSeparableCovariance(record, nodes, nodes, groups, model.priors.places)
+    return DenseCovariance(record, nodes, nodes, jnp.linalg.cholesky(model.priors.covariances(times)))
+
+
+def second_moments_of(model: Model, times: Float[Array, " T"] | None) -> Covariance:
+    """E[s s'] of a model's priors, by their spectra; of Gaussian ones the same as ``covariance_of``."""
+    # Priors that are not Gaussian know regular times alone.
+    return covariance_of(model, times) if _gaussian(model) else _by_spectra(model)
+
+
+@compiled_soon
+def _by_spectra(model: Model) -> Covariance:
+    power = _spectra_of(model)
+    record, nodes = _on_record(power, model.n_samples)
+    return RingCovariance(record, nodes, nodes, power(_of_ring(model.n_samples)))
+
+
+def _gaussian(model: Model) -> bool:
+    return all(type(group).precision_spectrum is Prior.precision_spectrum for group in model.priors.groups)
+
+
+def _spectra_of(model: Model) -> Callable[[np.ndarray], Array]:
+    return lambda omega: model.priors.spectra(jnp.asarray(omega), model.n_samples).astype(jnp.float64)
+
+
+def _of_ring(n_samples: int) -> np.ndarray:
     size = 1 << (RING * n_samples - 1).bit_length()
-    return RingCovariance(record, nodes, power(2.0 * np.pi * np.arange(size // 2 + 1) / size))
+    return 2.0 * np.pi * np.arange(size // 2 + 1) / size
+
+
+def _on_record(power: Callable[[np.ndarray], Array], n_samples: int) -> tuple[Array, Array]:
+    return power(2.0 * np.pi * np.arange(n_samples // 2 + 1) / n_samples), power(quadrature()[0])
 
 
 def _filtered(response: Float[Array, "n F"], vectors: Float[Array, "n T"]) -> Float[Array, "n T"]:

@@ -18,9 +18,9 @@ from jaxtyping import Array, Key
 
 from stradiff.errors import OptionError
 from stradiff.fitting import Fit, Settings, fit_best
-from stradiff.fitting.warm_start import priors_of
+from stradiff.fitting.named_priors import priors_of
 from stradiff.inference.channels import in_channels
-from stradiff.inference.covariance import covariance_of
+from stradiff.inference.covariance import covariance_of, second_moments_of
 from stradiff.inference.laplace import Posterior, in_double, laplace_spread, likeliest_noise
 from stradiff.inference.mixture import Evidence, leakage_of_several
 from stradiff.inference.needs import ask_memory, needed_memory
@@ -148,12 +148,12 @@ def posteriors_of(
     model = in_double(model)
     starts = jnp.moveaxis(parts.divided(model.at_mean()), 1, 0)
     models = model.recordings(padded=True)
-    covariance = covariance_of(models[0], None)
+    covariance, second = covariance_of(models[0], None), second_moments_of(models[0], None)
     firsts = [parts.rows(number).start for number in range(parts.count)]
     rows = [jnp.asarray(observed[first : first + parts.length], jnp.float64) for first in firsts]
     there = [None if seen is None else jnp.asarray(seen[first : first + parts.length]) for first in firsts]
     abouts = [tangent_at(*one) for one in zip(models, starts, rows, there, strict=True)]
-    nu = jnp.float64(likeliest_noise(*((about, covariance) for about in abouts)))
+    nu = jnp.float64(likeliest_noise(*((about, second) for about in abouts)))
     evidence = [
         Evidence(row, where, None, covariance, nu, length)
         for row, where, length in zip(rows, there, parts.lengths, strict=True)

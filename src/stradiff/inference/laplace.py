@@ -1,6 +1,7 @@
 """The posterior of the sources given the fitted map and priors: Gaussian about its mode (Laplace's approximation).
 
-* The noise variance nu is where the tangent data are likeliest, with the determinant of the volume term.
+* The noise variance nu is where the tangent data are likeliest, with the determinant of the volume term, taking sources
+  for Gaussian of the second moments that their priors have.
 * The mode (``inference.mode``) is the estimate.
 * A draw of what the recording's noise leaves open is x - (K^-1 + R^2)^-1 R (R x + e), x a draw of the prior and e
   white (Matheron's rule; Doucet 2010, A note on efficient conditional simulation of Gaussian distributions).
@@ -21,7 +22,7 @@ from scipy.optimize import minimize_scalar
 
 from stradiff.fitting.volume import log_det_of_precision
 from stradiff.inference.bent_leakage import BentLeakage
-from stradiff.inference.covariance import Covariance, covariance_of
+from stradiff.inference.covariance import Covariance, covariance_of, second_moments_of
 from stradiff.inference.leakage import Leakage
 from stradiff.inference.mixture import Evidence, leakage_left
 from stradiff.inference.tangent import System, Tangent, Trajectories, system_at, tangent, tangent_at
@@ -52,10 +53,9 @@ class Posterior(eqx.Module):
 def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | None) -> Posterior:
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
-    covariance = covariance_of(model, times)
     start = model.at_mean()
-    nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), covariance)))
-    evidence = Evidence(observed, seen, times, covariance, nu)
+    nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), second_moments_of(model, times))))
+    evidence = Evidence(observed, seen, times, covariance_of(model, times), nu)
     mode = evidence.mode(model, start)
     return Posterior(mode, nu, leakage_left(model, mode, evidence))
 
@@ -66,7 +66,10 @@ def in_double(model: Model) -> Model:
 
 
 def likeliest_noise(*records: tuple[Tangent, Covariance]) -> float:
-    """nu of highest marginal likelihood of all records' tangent data (type-II maximum likelihood, MacKay 1992)."""
+    """nu of highest marginal likelihood of all records' tangent data (type-II maximum likelihood, MacKay 1992).
+
+    Each with the second moments of its sources (``covariance.second_moments_of``).
+    """
     return noise_and_cost(*records)[0]
 
 

@@ -6,6 +6,10 @@ long, of spectra f_k and f_j, under white noise of variances v_k and v_j on them
     J = T [[ <f_j f_j / g>, <f_j f_k / g> ], [ <f_j f_k / g>, <f_k f_k / g> ]],   g = (f_k + v_k) (f_j + v_j),
 
 about (w_kj, w_jk), <.> the mean over frequencies (Pham & Garat 1997 and Doron, Yeredor & Tichavsky 2007 without noise).
+A source that is not Gaussian is held more tightly than its spectrum says, as tightly as by h_k <= f_k, one over its
+Fisher information: in what w_kj changes of it, <f_j f_j / g>, h_k stands for the f_k of g. The cross term stays, as a
+density's score and its values covary by one whatever the density. So sources of one spectrum can be told apart as well,
+if at most one of them is Gaussian.
 Its inverse bounds the covariance of both coefficients from below (Cramer & Rao). Spectra of one shape leave J singular:
 the likelihood of a rotation of the pair is flat. One unit of prior information for each coefficient (Van Trees 1968)
 notices nothing where J says anything, and gives 1/2 there, as an angle between two sources that may be any has sin^2
@@ -47,7 +51,11 @@ class Leakage(eqx.Module):
 
 
 def leakage_covariance(
-    spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float | np.ndarray = 0.0
+    spectra: np.ndarray,
+    weights: np.ndarray,
+    n_samples: int,
+    noise: float | np.ndarray = 0.0,
+    held: np.ndarray | None = None,
 ) -> np.ndarray:
     """Covariance of (w_kj, w_jk) for every pair: (J + I)^-1 of sources scaled to unit variance.
 
@@ -62,6 +70,8 @@ def leakage_covariance(
     noise : float or array (n,)
         Variance of the white noise on each estimate, beside the source's one: it hides what a smooth source's empty
         frequencies would tell.
+    held : array (n, F), optional
+        h of every source, in the unit of ``spectra``; those by default, which is right for Gaussian sources.
 
     Returns
     -------
@@ -69,9 +79,11 @@ def leakage_covariance(
         ``[k, j]`` of (w_kj, w_jk); zero where k = j.
     """
     spectra = np.asarray(spectra, np.float64)
-    power = np.maximum(spectra / (spectra @ weights)[:, None], KNOWABLE)
-    total = power + np.broadcast_to(noise, len(power))[:, None]
-    ratio = (weights / total) @ (power**2 / total).T  # [k, j]: <f_j f_j / g>
+    unit, white = (spectra @ weights)[:, None], np.broadcast_to(noise, len(spectra))[:, None]
+    power = np.maximum(spectra / unit, KNOWABLE)
+    tight = power if held is None else np.maximum(np.asarray(held, np.float64) / unit, KNOWABLE)
+    total = power + white
+    ratio = (weights / (tight + white)) @ (power**2 / total).T  # [k, j]: <f_j f_j / g>
     cross = (weights * power / total) @ (power / total).T
     information = n_samples * np.stack([np.stack([ratio, cross], -1), np.stack([cross, ratio.T], -1)], -2)
     covariance = np.linalg.inv(information + np.eye(2))
@@ -80,7 +92,11 @@ def leakage_covariance(
 
 
 def expected_leakage(
-    spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float | np.ndarray = 0.0
+    spectra: np.ndarray,
+    weights: np.ndarray,
+    n_samples: int,
+    noise: float | np.ndarray = 0.0,
+    held: np.ndarray | None = None,
 ) -> np.ndarray:
     """Variance of the coefficient with which source j, of unit variance, leaks into source k.
 
@@ -98,4 +114,4 @@ def expected_leakage(
     array([[0.    , 0.0012],
            [0.0002, 0.    ]])
     """
-    return leakage_covariance(spectra, weights, n_samples, noise)[:, :, 0, 0]
+    return leakage_covariance(spectra, weights, n_samples, noise, held)[:, :, 0, 0]

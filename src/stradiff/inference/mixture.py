@@ -162,8 +162,9 @@ def _noise_of(model: Model, sources: Trajectories, evidence: Evidence) -> np.nda
 def leakage_about(about: Tangent, covariance: Covariance, nu: float, n_samples: int | None = None) -> np.ndarray:
     """``(n, n, 2, 2)``: how well spectra tell the sources apart at the noise that the map leaves on each."""
     n_samples = n_samples or about.gram.shape[2]
+    noise, weights = noise_about(about, covariance, nu), quadrature()[1]
     return leakage_covariance(
-        np.asarray(covariance.nodes), quadrature()[1], n_samples, noise_about(about, covariance, nu)
+        np.asarray(covariance.moments), weights, n_samples, noise, held=np.asarray(covariance.nodes)
     )
 
 
@@ -176,7 +177,7 @@ def noise_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray
     gram = _grams(about)
     whole = gram[np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * gram.max()]  # times at which all sources are seen
     at_times = nu * np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2)
-    power = np.asarray(covariance.nodes) @ quadrature()[1]
+    power = np.asarray(covariance.moments) @ quadrature()[1]
     left = np.mean(at_times / (power + at_times), axis=0) if len(whole) else np.ones_like(power)
     return power * left / np.maximum(1.0 - left, KNOWABLE)
 

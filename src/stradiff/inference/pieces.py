@@ -17,7 +17,7 @@ from jaxtyping import Array, Key
 
 from stradiff.fitting import Settings
 from stradiff.inference import laplace
-from stradiff.inference.covariance import covariance_of
+from stradiff.inference.covariance import covariance_of, second_moments_of
 from stradiff.inference.laplace import (
     Posterior,
     deviation,
@@ -124,7 +124,7 @@ def unlikelihood(model: Model, observed: np.ndarray, times: np.ndarray | None, s
     start, cut = model.at_mean(), pieces_of(len(observed), settings, times)
     if cut is not None:
         model, rows, start = cut.middle.model(model), cut.middle.of(rows), cut.middle.of(start.T).T
-    record = tangent_at(model, start, rows, None), covariance_of(model, _array(times))
+    record = tangent_at(model, start, rows, None), second_moments_of(model, _array(times))
     return laplace.noise_and_cost(record)[1] / len(rows)
 
 
@@ -230,7 +230,7 @@ _deviation = compiled_soon(deviation)
 def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Piece) -> float:
     here, rows = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64)
     about = tangent_at(here, piece.of(start.T).T, rows, _seen(seen, piece))
-    return likeliest_noise((about, covariance_of(here, None)))
+    return likeliest_noise((about, second_moments_of(here, None)))
 
 
 def _variance(

@@ -14,7 +14,7 @@ import numpy as np
 from stradiff.errors import InputError, NumericsError
 from stradiff.fitting import Callback, Fit, Settings, fit_best
 from stradiff.fitting.checkpoint import Checkpoint
-from stradiff.fitting.warm_start import priors_of
+from stradiff.fitting.named_priors import priors_of
 from stradiff.inference.channels import in_channels, noise_as_trained
 from stradiff.inference.laplace import Posterior
 from stradiff.inference.needs import ask_memory, needed_memory

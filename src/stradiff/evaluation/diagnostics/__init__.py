@@ -48,12 +48,12 @@ def examine(
     values, sources = values.astype(np.float64), sources.astype(np.float64)
     n_together = n_together or n_samples
     omega, weights = record_frequencies(n_together)
-    spectra, fitted = learned_spectra(separation, omega, n_samples), separation.mix(sources)
+    (spectra, held), fitted = learned_spectra(separation, omega, n_samples), separation.mix(sources)
     columns = first_order(sources, separation.normaliser.forward(fitted))
     found = ending(fit, settings) + short_record(n_together)
     found += collapsed(sources.std(axis=0), silenced_shares(values, sources, separation.mix))
     found += duplicated(sources, columns)
-    found += alike(spectra, weights, n_together, np.mean(spread.astype(np.float64) ** 2, axis=0))
+    found += alike(spectra, weights, n_together, np.mean(spread.astype(np.float64) ** 2, axis=0), held)
     found += few_excursions(spectra, weights)
     if stability is not None:
         found += unstable(np.asarray(stability), settings.n_restarts)

@@ -11,12 +11,17 @@ from stradiff.inference.leakage import expected_leakage
 TOLERATED = 0.05  # of a source's power, 13 dB below it; learned spectra are smoother than true ones: 1 % cried wolf
 
 
-def alike(spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float | np.ndarray = 0.0) -> list[Finding]:
+def alike(
+    spectra: np.ndarray,
+    weights: np.ndarray,
+    n_samples: int,
+    noise: float | np.ndarray = 0.0,
+    held: np.ndarray | None = None,
+) -> list[Finding]:
     """One finding for every set of sources that may be mixed with each other.
 
-    The measure is ``expected_leakage``, the least power of one source in another that any method on second-order
-    statistics leaves. Sources of different amplitude distributions can be told apart by these as well, which this does
-    not count.
+    The measure is ``expected_leakage``, the least power of one source in another that any method leaves which goes by
+    spectra and by what priors that are not Gaussian know of amplitudes beside.
 
     Parameters
     ----------
@@ -25,8 +30,10 @@ def alike(spectra: np.ndarray, weights: np.ndarray, n_samples: int, noise: float
     n_samples : int
     noise : float or array (n,)
         Variance of the error of each source, beside its own variance of one.
+    held : array (n, F), optional
+        One over the Fisher information of every source, where that is not its spectrum.
     """
-    leakage = expected_leakage(spectra, weights, n_samples, noise)
+    leakage = expected_leakage(spectra, weights, n_samples, noise, held)
     worst = np.maximum(leakage, leakage.T)
     n_sets, member = connected_components(worst > TOLERATED, directed=False)
     sets = [np.flatnonzero(member == label).tolist() for label in range(n_sets)]

@@ -27,13 +27,17 @@ def record_frequencies(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     return 2.0 * np.pi * cycles / n_samples, weights / weights.sum()
 
 
-def learned_spectra(separation: Separation, omega: np.ndarray, n_samples: int) -> np.ndarray:
-    """Power ``(n, F)`` that the prior of every source has at ``omega``, in the order in which sources are shown."""
+def learned_spectra(separation: Separation, omega: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Power ``(n, F)`` that the prior of every source has at ``omega``, in the order in which sources are shown.
+
+    And one over its Fisher information, which is less where a source is not Gaussian.
+    """
     with numerics():
-        raw = _spectra(separation.model.priors, jnp.asarray(omega), n_samples)
-    return np.asarray(raw, np.float64)[separation.readout.order]
+        raw, precisions = _spectra(separation.model.priors, jnp.asarray(omega), n_samples)
+    shown = separation.readout.order
+    return np.asarray(raw, np.float64)[shown], 1.0 / np.asarray(precisions, np.float64)[shown]
 
 
 @compiled_soon
-def _spectra(priors: PriorBank, omega: Array, n_samples: int) -> Array:
-    return priors.spectra(omega, n_samples)
+def _spectra(priors: PriorBank, omega: Array, n_samples: int) -> tuple[Array, Array]:
+    return priors.spectra(omega, n_samples), priors.precisions(omega, n_samples)

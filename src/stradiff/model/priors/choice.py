@@ -14,8 +14,10 @@ from stradiff.model.parts import Parts
 from stradiff.model.priors.bank import PriorBank
 
 AUTO = "auto"
-CANDIDATES = ("rbf", "matern32", "matern12", "ar")  # smooth, once differentiable, rough, resonant; all quick at any T
-ON_IRREGULAR_TIMES = ("rbf", "matern32", "matern12")
+SMOOTH = "rbf"
+CANDIDATES = (SMOOTH, "matern32", "matern12", "ar")  # smooth, once differentiable, rough, resonant; all quick at any T
+ON_IRREGULAR_TIMES = (SMOOTH, "matern32", "matern12")
+STRUCTURED = ("ar", "ar_student", "gmm_ar")  # any spectrum: Gaussian, with bursts, of several modes
 
 
 @compiled_soon
@@ -43,8 +45,19 @@ def best_of(
     parts: Parts | None = None,
 ) -> PriorBank:
     """For every source the tuned prior with the least criterion; each bank holds one family for all sources."""
+    return likeliest_of(banks, sources, times, parts)[0]
+
+
+def likeliest_of(
+    banks: Sequence[PriorBank],
+    sources: Float[Array, "n T"],
+    times: Float[Array, " T"] | None = None,
+    parts: Parts | None = None,
+) -> tuple[PriorBank, np.ndarray]:
+    """The same, and the criterion ``(n,)`` of each."""
     tuned, criteria = zip(*(tuned_and_judged(bank, sources, times, parts) for bank in banks), strict=True)
     rows = np.asarray(criteria)
-    picks = np.argmin(np.where(np.isfinite(rows), rows, np.inf), axis=0)
+    rows = np.where(np.isfinite(rows), rows, np.inf)
+    picks = np.argmin(rows, axis=0)
     names = [banks[pick].names[k] for k, pick in enumerate(picks)]
-    return PriorBank.of([tuned[pick].prior(k) for k, pick in enumerate(picks)], names)
+    return PriorBank.of([tuned[pick].prior(k) for k, pick in enumerate(picks)], names), rows.min(axis=0)

@@ -1,0 +1,100 @@
+"""The start of a linear map made likelier: what priors its sources ask for, and the rotation that these prefer.
+
+A Gaussian prior tells sources apart by their spectra alone, as SOBI does; what else is in them (bursts, several modes)
+FastICA sees, and only that. A prior that knows both is likeliest at sources that neither finds. Sources of a linear
+method are uncorrelated and of unit variance, so what is free is a rotation R: it is taken where sum_k log p_k((R s)_k)
+is largest, and the priors p_k are those that the sources found so far are likeliest under (quasi-maximum likelihood,
+Pham & Garat 1997, here with autoregressions whose innovations are learned).
+
+Smooth sources stay where they are, with the smooth prior. In noise an autoregression describes the noise as well, and a
+rotation would follow it. So it is asked first whether the recording is one of smooth sources in white noise of whatever
+strength: only where the others together are decisively likelier is anything touched. Where spectra tell nothing SOBI's
+sources are any rotation of the true ones, so FastICA's are asked as well, and the likelier ones are turned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.linalg import polar, solve_sylvester
+from scipy.optimize import minimize
+
+from stradiff.fitting.named_priors import priors_of
+from stradiff.fitting.settings import Settings
+from stradiff.model.compiled import compiled_soon
+from stradiff.model.priors import PriorBank
+from stradiff.model.priors.choice import SMOOTH, STRUCTURED, likeliest_of, tuned_and_judged
+
+SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the variance of a smooth source
+DECISIVE = 0.08  # of Schwarz's criterion, by sample and source: smooth sources, noisy or not, gain .06 at most
+ROUNDS = 3  # of choosing priors and rotating: what a fourth would move is less than the error
+STEPS = 60  # of L-BFGS in each
+
+
+def likely_start(starts: Sequence[np.ndarray], settings: Settings) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Sources ``(T, n)`` to start from, of unit variance, and the names of their priors. Inside ``numerics()``.
+
+    ``starts`` are answers of linear methods, the first of them the one that stays where sources are smooth. Given
+    sources (``settings.init``) are not rotated. White noise of variance xi on all, always the same, stands for what no
+    source is known better than: over one that can be predicted a density would be without bound.
+    """
+    units = [((start - start.mean(axis=0)) / start.std(axis=0)).T for start in starts]
+    noise = np.sqrt(settings.jitter) * np.random.default_rng(0).standard_normal(units[0].shape)
+    banks = [_named(name, settings, noise.shape[1]) for name in (SMOOTH, *STRUCTURED)]
+    found = [likeliest_of(banks, jnp.asarray(unit + noise)) for unit in units]
+    costs = [float(cost.sum()) for _, cost in found]
+    if not min(_smooth_cost(unit + noise, settings) for unit in units) - min(costs) > DECISIVE * noise.size:
+        return units[0].T, banks[0].names
+    best = int(np.argmin(costs))
+    unit, priors = units[best], found[best][0]
+    for _ in range(0 if settings.init == "given" else ROUNDS):
+        unit = likeliest_rotation(priors, unit, noise) @ unit
+        priors, _ = likeliest_of(banks, jnp.asarray(unit + noise))
+    return unit.T, priors.names
+
+
+def likeliest_rotation(priors: PriorBank, sources: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """R ``(n, n)`` near the identity at which R s + noise are likeliest; s ``(n, T)``. Inside ``numerics()``.
+
+    R is the orthogonal factor of a free matrix W = R P. The slope in W is 2 R X, where the skew X solves
+    P X + X P = (R'G - G'R) / 2 and G is the slope in R.
+    """
+    shape = (len(sources), len(sources))
+    rows, floor = jnp.asarray(sources), jnp.asarray(noise)
+
+    def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        rotation, stretch = polar(flat.reshape(shape))
+        value, slope = _unlikelihood(priors, jnp.asarray(rotation), rows, floor)
+        twist = rotation.T @ np.asarray(slope)
+        skew = solve_sylvester(stretch, stretch, 0.5 * (twist - twist.T))
+        return float(value), 2.0 * (rotation @ skew).ravel()
+
+    found = minimize(cost, np.eye(len(sources)).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+    return polar(found.x.reshape(shape))[0]
+
+
+@compiled_soon
+def _unlikelihood(
+    priors: PriorBank, rotation: Float[Array, "n n"], sources: Float[Array, "n T"], noise: Float[Array, "n T"]
+) -> tuple[Float[Array, ""], Float[Array, "n n"]]:
+    """-sum_k log p_k((R s + noise)_k), and its slope in R."""
+    return jax.value_and_grad(lambda turned: -jnp.sum(priors.log_prob(turned @ sources + noise, None)))(rotation)
+
+
+def _smooth_cost(sources: np.ndarray, settings: Settings) -> float:
+    """Schwarz's criterion of smooth sources in white noise, each of the share that it is likeliest with."""
+    costs = []
+    for share in SHARES:
+        divided = dataclasses.replace(settings, sigma_f=float(np.sqrt(1.0 - share)), jitter=share)
+        bank = _named(SMOOTH, divided, sources.shape[1])
+        costs.append(np.asarray(tuned_and_judged(bank, jnp.asarray(sources), None)[1]))
+    return float(np.min(costs, axis=0).sum())
+
+
+def _named(name: str, settings: Settings, n_samples: int) -> PriorBank:
+    return priors_of(dataclasses.replace(settings, prior=name), n_samples)
