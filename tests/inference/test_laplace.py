@@ -8,14 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from laplace_models import JITTER, MATRIX, NU, SCALES, T, model_of
+from scipy.signal import lfilter
 from scipy.stats import norm
 
 from stradiff.inference import laplace
 from stradiff.inference import tangent as tangents
-from stradiff.inference.covariance import covariance_of
+from stradiff.inference.covariance import covariance_of, second_moments_of
 from stradiff.inference.leakage import Leakage
 from stradiff.inference.mode import find_mode
 from stradiff.inference.tangent import system, tangent
+from stradiff.model.priors import PriorBank
+from stradiff.model.priors.driven_autoregression import DrivenAutoregression
+from stradiff.model.priors.innovations import Student
 
 IRREGULAR = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
 
@@ -104,6 +108,31 @@ def test_the_noise_is_found():
         about = tangent(model, jnp.zeros((2, T)), jnp.asarray(observed), None)
         ratio.append(laplace.likeliest_noise((about, covariance_of(model, None))) / NU)
     assert abs(np.mean(ratio) - 1.0) < 4 * np.sqrt(2 / (4 * T))
+
+
+def test_the_noise_beside_bursts_is_found_by_second_moments():
+    """By what holds such sources, they would be weaker than they are, and the rest of their power noise."""
+    n_samples, decay, burst = 2000, 0.9, Student(0.3, freedom=2.6)
+    priors = [DrivenAutoregression(burst, 1, n_samples) for _ in range(2)]
+    priors = [eqx.tree_at(lambda one: one.free, one, jnp.arctanh(jnp.full(1, decay, jnp.float32))) for one in priors]
+    model = eqx.tree_at(lambda m: m.priors, model_of(n_samples=n_samples), PriorBank.of(priors, ("ar_student",) * 2))
+    found = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        sources = lfilter([1.0], [1.0, -decay], float(burst.scale) * rng.standard_t(2.6, (2, n_samples)), axis=1)
+        observed = sources.T @ MATRIX.T + np.sqrt(NU) * rng.standard_normal((n_samples, 3))
+        about = tangent(model, jnp.zeros((2, n_samples)), jnp.asarray(observed), None)
+        found.append([laplace.likeliest_noise((about, of(model, None))) for of in (second_moments_of, covariance_of)])
+    right, wrong = np.mean(found, axis=0) / NU
+    assert 0.85 < right < 1.15 and abs(wrong - 1.0) > 3 * abs(right - 1.0)
+
+
+def test_gaussian_priors_are_held_as_their_second_moments_say():
+    model = model_of()
+    for one, other in zip(
+        *(jax.tree.leaves(of(model, None)) for of in (covariance_of, second_moments_of)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_bands_hold_what_they_say_of_sources_that_the_model_makes():

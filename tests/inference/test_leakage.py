@@ -39,6 +39,19 @@ def test_nothing_is_known_of_spectra_of_one_shape():
     np.testing.assert_allclose(leakage, [[0, 0.5], [0.5, 0]], atol=1e-4)
 
 
+def test_amplitudes_tell_sources_of_one_spectrum_apart():
+    spectra, n_samples = np.stack([FLAT, FLAT]), 10_000
+    held = spectra * np.array([[0.5], [0.8]])  # one over the Fisher information
+    leakage = expected_leakage(spectra, FLAT, n_samples, held=held)
+    expected = np.linalg.inv(n_samples * np.array([[2.0, 1.0], [1.0, 1.25]]))
+    np.testing.assert_allclose([leakage[0, 1], leakage[1, 0]], np.diag(expected), rtol=1e-3)
+    one = expected_leakage(spectra, FLAT, n_samples, held=spectra * np.array([[0.5], [1.0]]))
+    assert one.max() < 1.0 / n_samples * 2.1  # one source that is not Gaussian is enough
+    np.testing.assert_array_equal(
+        expected_leakage(spectra, FLAT, 100, 0.1), expected_leakage(spectra, FLAT, 100, 0.1, spectra)
+    )
+
+
 def test_it_falls_with_the_length_of_the_record_and_with_the_distance_of_the_spectra():
     near, far = autoregressive(0.8, 0.7), autoregressive(0.8, -0.8)
     assert expected_leakage(far, FLAT, T).max() < expected_leakage(near, FLAT, T).max()
