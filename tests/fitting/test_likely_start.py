@@ -47,7 +47,7 @@ def test_what_spectra_cannot_tell_apart_is_told_apart():
     truth, Y = independent(101)
     start = SOBI(3).fit_transform(Y)
     sources, names = likely_start([start], AUTO)
-    assert set(names) <= {"ar", "ar_student", "gmm_ar"}
+    assert set(names) <= {"ar_student", "gmm_ar"}
     assert matched_correlation(start, truth).min() < 0.8 < 0.99 < matched_correlation(sources, truth).min()
     np.testing.assert_allclose(sources.T @ sources / T, np.eye(3), atol=1e-9)
 
@@ -119,7 +119,7 @@ def test_a_fit_follows_and_says_so():
     truth, Y = independent(105)
     quick = {"max_epochs": 5, "tol": 0.0, "n_diffusion_steps": 2, "network_width": 4, "random_state": 0}
     model = StrADiff(3, **quick).fit(Y)
-    assert set(model.priors_) <= {"ar", "ar_student", "gmm_ar"}
+    assert set(model.priors_) <= {"ar_student", "gmm_ar"}
     assert matched_correlation(model.sources_, truth).min() > 0.98
     assert not any(one["kind"] == "alike" for one in model.diagnostics_)  # amplitudes tell what spectra do not
     assert StrADiff(3, prior="rbf", **quick).fit(Y).priors_ == ("rbf",) * 3

@@ -17,7 +17,7 @@ AUTO = "auto"
 SMOOTH = "rbf"
 CANDIDATES = (SMOOTH, "matern32", "matern12", "ar")  # smooth, once differentiable, rough, resonant; all quick at any T
 ON_IRREGULAR_TIMES = (SMOOTH, "matern32", "matern12")
-STRUCTURED = ("ar", "ar_student", "gmm_ar")  # any spectrum: Gaussian, with bursts, of several modes
+STRUCTURED = ("ar_student", "gmm_ar")  # any spectrum: with bursts or, of many degrees of freedom, Gaussian; of several modes
 
 
 @compiled_soon
