@@ -17,7 +17,7 @@ AUTO = "auto"
 SMOOTH = "rbf"
 CANDIDATES = (SMOOTH, "matern32", "matern12", "ar")  # smooth, once differentiable, rough, resonant; all quick at any T
 ON_IRREGULAR_TIMES = (SMOOTH, "matern32", "matern12")
-STRUCTURED = ("ar_student", "gmm_ar")  # any spectrum: with bursts or, of many degrees of freedom, Gaussian; of several modes
+STRUCTURED = ("ar_student", "gmm_ar")  # of any spectrum: bursts, or none at many degrees of freedom; several modes
 
 
 @compiled_soon
