@@ -35,12 +35,9 @@ Method = Callable[[Problem, Example, int], Outcome]
 DEFAULT, ORACLE = "StrADiff", "best linear (oracle)"
 LINEAR = ("SOBI", "AMUSE", "FastICA", "Picard", "PCA")
 PEERS = ("iVAE", "PCL")
-PRIOR_NAMES = (*(name for name in PRIOR_FAMILIES if name != "rbf"), "rbf+matern12", "auto")  # the default is RBF
+PRIOR_NAMES = (*PRIOR_FAMILIES, "rbf+matern12")  # and "auto", the default
 PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
 PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
-FROM_FASTICA: dict[str, dict[str, Any]] = {
-    "StrADiff, prior gmm_ar, from FastICA": {"prior": "gmm_ar", "init": "fastica"},
-}
 BRANCHES: dict[str, dict[str, Any]] = {
     "StrADiff, no diffusion branch": {"branch": "none"},
     "StrADiff, one shared branch": {"branch": "shared"},
@@ -114,5 +111,5 @@ METHODS: dict[str, Method] = {
     "iVAE": peer("IVAE"),
     "PCL": peer("PCL"),
     ORACLE: oracle,
-    **{name: stradiff(**options) for name, options in {**PRIORS, **PRESETS, **FROM_FASTICA, **ABLATIONS}.items()},
+    **{name: stradiff(**options) for name, options in {**PRIORS, **PRESETS, **ABLATIONS}.items()},
 }

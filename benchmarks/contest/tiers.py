@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contest import targets
-from contest.methods import ABLATIONS, BRANCHES, DEFAULT, FROM_FASTICA, LINEAR, ORACLE, PEERS, PRESETS, PRIORS
+from contest.methods import ABLATIONS, BRANCHES, DEFAULT, LINEAR, ORACLE, PEERS, PRESETS, PRIORS
 from contest.problems import Problem
 from contest.targets import Target
 
@@ -154,7 +154,7 @@ TO_LOOK_AT = (
         "Priors that see more of a source than its spectrum",
         (SPARSE, MULTIMODAL),
         {},
-        (DEFAULT, "StrADiff, prior ar_laplace", "StrADiff, prior gmm_ar", *FROM_FASTICA, "SOBI", "FastICA"),
+        (DEFAULT, *(f"StrADiff, prior {name}" for name in ("rbf", "ar_laplace", "gmm_ar")), "SOBI", "FastICA"),
         LOOKED_AT,
     ),
 )
