@@ -16,6 +16,7 @@ from stradiff.observations import available_memory, check_memory
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
+ASKING = 0.7e9  # bytes more where it also compiles what asks a recording for its priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 
@@ -67,7 +68,8 @@ def needed_memory(
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
-    return projections + COMPILING + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
+    compiling = COMPILING + (ASKING if regular and longest is None and settings.turns_start(n_samples) else 0.0)
+    return projections + compiling + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
 
 
 def _branch_memory(n_seen: float, length: int, settings: Settings) -> float:
