@@ -48,7 +48,7 @@ FOR_MAPS: dict[str, dict[str, Any]] = {
 
 # What names the prior, or means the smooth one: where any is given, the recording is not asked for its priors.
 OF_SMOOTH_PRIOR = ("prior", "length_scale_init", "sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
-LEAST_JUDGED = 500  # samples: fewer tell little of a source but its smoothness
+LEAST_JUDGED = 1000  # samples: of fewer, smooth sources are not told surely (fitting.likely_start.DECISIVE)
 
 
 def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:

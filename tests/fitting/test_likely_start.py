@@ -103,13 +103,13 @@ def defaults(values, even=True, preset="default", init=None, **overrides):
 
 
 def test_a_recording_is_asked_only_where_it_can_answer():
-    long, short = np.zeros((500, 2)), np.zeros((499, 2))
+    long, short = np.zeros((1000, 2)), np.zeros((999, 2))
     assert defaults(long) == "auto"
     assert defaults(short) == "rbf" and defaults(long, even=False) == "rbf"
     assert defaults(long, mixing="mlp") == "rbf" and defaults(long, mixing="post_nonlinear") == "ar_laplace"
     assert defaults(long, preset="paper") == "rbf" and defaults(long, init="random") == "rbf"
     assert defaults(long, prior="ar") == "ar" and defaults(long, length_scale_init=0.1) == "rbf"
-    assert defaults(np.zeros((512, 2)), network="convolutional", window=256) == "rbf"
+    assert defaults(long, network="convolutional", window=500) == "rbf"
     assert defaults(short, prior="auto") == "auto"
     with pytest.raises(OptionError, match="init='random' has none"):
         defaults(long, prior="auto", init="random")
