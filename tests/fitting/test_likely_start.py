@@ -13,11 +13,13 @@ from scipy.spatial.transform import Rotation
 from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.fitting import Settings
+from stradiff.fitting import likely_start as likely
 from stradiff.fitting.likely_start import likeliest_rotation, likely_start
 from stradiff.fitting.named_priors import priors_of
 from stradiff.presets import resolve_for
 
 T = 1000
+TURN = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
 AUTO = Settings(n_sources=3, init="sobi", prior="auto")
 
 
@@ -69,12 +71,31 @@ def test_bursts_beside_a_spectrum_bring_sources_nearer_than_either_alone():
     assert turned > max(matched_correlation(start, made.sources).min() for start in starts)
 
 
+@pytest.mark.parametrize("turned", [T, 700])
+def test_the_middle_of_a_long_record_speaks_for_all_of_it(monkeypatch, turned):
+    monkeypatch.setattr(likely, "JUDGED", 600)
+    monkeypatch.setattr(likely, "TURNED", 3 * turned)
+    truth, Y = independent(106)
+    sources, names = likely_start([SOBI(3).fit_transform(Y)], AUTO)
+    assert set(names) <= {"ar_student", "gmm_ar"}
+    assert sources.shape == (T, 3) and matched_correlation(sources, truth).min() > 0.98
+
+
+def test_a_turn_that_the_whole_record_speaks_against_is_not_made(monkeypatch):
+    monkeypatch.setattr(likely, "JUDGED", 600)
+    monkeypatch.setattr(likely, "TURNED", 3 * 700)
+    monkeypatch.setattr(likely, "likeliest_rotation", lambda priors, sources, noise: np.eye(3)[[1, 2, 0]] @ TURN)
+    truth, _ = independent(107)
+    unit = (truth - truth.mean(axis=0)) / truth.std(axis=0)
+    sources, _ = likely_start([unit], AUTO)
+    np.testing.assert_allclose(sources, unit, atol=1e-12)
+
+
 def test_given_sources_are_not_turned():
     truth, _ = independent(103)
     unit = (truth - truth.mean(axis=0)) / truth.std(axis=0)
-    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))
-    sources, _ = likely_start([unit @ turn], dataclasses.replace(AUTO, init="given"))
-    mixed = unit @ turn
+    mixed = unit @ TURN
+    sources, _ = likely_start([mixed], dataclasses.replace(AUTO, init="given"))
     np.testing.assert_allclose(sources, (mixed - mixed.mean(axis=0)) / mixed.std(axis=0), atol=1e-12)
 
 

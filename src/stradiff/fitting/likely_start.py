@@ -34,6 +34,8 @@ SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the v
 DECISIVE = 0.08  # of Schwarz's criterion, by sample and source: smooth ones gain .06 at most from 1,000 samples on
 ROUNDS = 3  # of choosing priors and rotating: what a fourth would move is less than the error
 STEPS = 60  # of L-BFGS in each
+JUDGED = 4096  # samples, in the middle of a longer record, that say what prior suits
+TURNED = 1 << 20  # numbers that a rotation is sought by: all of the sources, or as many of their middle
 
 
 def likely_start(starts: Sequence[np.ndarray], settings: Settings) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -45,17 +47,39 @@ def likely_start(starts: Sequence[np.ndarray], settings: Settings) -> tuple[np.n
     """
     units = [((start - start.mean(axis=0)) / start.std(axis=0)).T for start in starts]
     noise = np.sqrt(settings.jitter) * np.random.default_rng(0).standard_normal(units[0].shape)
-    banks = [_named(name, settings, noise.shape[1]) for name in (SMOOTH, *STRUCTURED)]
-    found = [likeliest_of(banks, jnp.asarray(unit + noise)) for unit in units]
-    costs = [float(cost.sum()) for _, cost in found]
-    if not min(_smooth_cost(unit + noise, settings) for unit in units) - min(costs) > DECISIVE * noise.size:
+    n_judged = min(noise.shape[1], JUDGED)
+    banks = [_named(name, settings, n_judged) for name in (SMOOTH, *STRUCTURED)]
+
+    def judged(unit: np.ndarray) -> tuple[PriorBank, float]:
+        priors, cost = likeliest_of(banks, jnp.asarray(_middle(unit + noise, n_judged)))
+        return priors, float(cost.sum())
+
+    found = [judged(unit) for unit in units]
+    best = int(np.argmin([cost for _, cost in found]))
+    (priors, cost), unit = found[best], units[best]
+    smooth = min(_smooth_cost(_middle(one + noise, n_judged), settings) for one in units)
+    if not smooth - cost > DECISIVE * n_judged * len(unit):
         return units[0].T, banks[0].names
-    best = int(np.argmin(costs))
-    unit, priors = units[best], found[best][0]
     for _ in range(0 if settings.init == "given" else ROUNDS):
-        unit = likeliest_rotation(priors, unit, noise) @ unit
-        priors, _ = likeliest_of(banks, jnp.asarray(unit + noise))
+        unit = _turned(priors, unit, noise, n_judged)
+        priors, _ = judged(unit)
     return unit.T, priors.names
+
+
+def _turned(priors: PriorBank, sources: np.ndarray, noise: np.ndarray, n_judged: int) -> np.ndarray:
+    """R s, by the priors of ``n_judged`` samples. An R that a part of the record suggests must be likelier in all."""
+    n_samples = sources.shape[1]
+    n_turned = min(n_samples, TURNED // len(sources))
+    there = priors if n_turned == n_judged else priors.of_part((n_turned - 1) / (n_judged - 1))
+    rotation = likeliest_rotation(there, _middle(sources, n_turned), _middle(noise, n_turned))
+    if n_turned < n_samples:
+        whole = priors.of_part((n_samples - 1) / (n_judged - 1))
+        old, new = (
+            float(_unlikelihood(whole, jnp.asarray(one), jnp.asarray(sources), jnp.asarray(noise))[0])
+            for one in (np.eye(len(sources)), rotation)
+        )
+        rotation = rotation if new < old else np.eye(len(sources))
+    return rotation @ sources
 
 
 def likeliest_rotation(priors: PriorBank, sources: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -94,6 +118,11 @@ def _smooth_cost(sources: np.ndarray, settings: Settings) -> float:
         bank = _named(SMOOTH, divided, sources.shape[1])
         costs.append(np.asarray(tuned_and_judged(bank, jnp.asarray(sources), None)[1]))
     return float(np.min(costs, axis=0).sum())
+
+
+def _middle(rows: np.ndarray, n_samples: int) -> np.ndarray:
+    first = (rows.shape[1] - n_samples) // 2
+    return rows[:, first : first + n_samples]
 
 
 def _named(name: str, settings: Settings, n_samples: int) -> PriorBank:
