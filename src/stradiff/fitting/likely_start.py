@@ -6,10 +6,11 @@ method are uncorrelated and of unit variance, so what is free is a rotation R: i
 is largest, and the priors p_k are those that the sources found so far are likeliest under (quasi-maximum likelihood,
 Pham & Garat 1997, here with autoregressions whose innovations are learned).
 
-Smooth sources stay where they are, with the smooth prior. In noise an autoregression describes the noise as well, and a
-rotation would follow it. So it is asked first whether the recording is one of smooth sources in white noise of whatever
-strength: only where the others together are decisively likelier is anything touched. Where spectra tell nothing SOBI's
-sources are any rotation of the true ones, so FastICA's are asked as well, and the likelier ones are turned.
+Gaussian sources stay where they are. In noise an autoregression describes the noise as well, and a rotation would follow
+it. So it is asked first whether the recording is one of smooth sources in white noise of whatever strength: only where
+the others together are decisively likelier does any source get another prior. And only where these do better than
+Gaussian ones are sources turned. Where spectra tell nothing SOBI's sources are any rotation of the true ones, so
+FastICA's are asked as well, and the likelier ones are the start.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from stradiff.model.priors.choice import SMOOTH, STRUCTURED, likeliest_of, tuned
 
 SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the variance of a smooth source
 DECISIVE = 0.08  # of Schwarz's criterion, by sample and source: smooth ones gain .06 at most from 1,000 samples on
+UNLIKE_GAUSSIAN = 0.02  # the same, of what a turn needs: autoregressions gain .003 at most, modulated ones .03 and more
 ROUNDS = 3  # of choosing priors and rotating: what a fourth would move is less than the error
 STEPS = 60  # of L-BFGS in each
 JUDGED = 4096  # samples, in the middle of a longer record, that say what prior suits
@@ -60,7 +62,9 @@ def likely_start(starts: Sequence[np.ndarray], settings: Settings) -> tuple[np.n
     smooth = min(_smooth_cost(_middle(one + noise, n_judged), settings) for one in units)
     if not smooth - cost > DECISIVE * n_judged * len(unit):
         return units[0].T, banks[0].names
-    for _ in range(0 if settings.init == "given" else ROUNDS):
+    gaussian = likeliest_of([banks[0], _named("ar", settings, n_judged)], jnp.asarray(_middle(unit + noise, n_judged)))
+    turns = gaussian[1].sum() - cost > UNLIKE_GAUSSIAN * n_judged * len(unit) and settings.init != "given"
+    for _ in range(ROUNDS if turns else 0):
         unit = _turned(priors, unit, noise, n_judged)
         priors, _ = judged(unit)
     return unit.T, priors.names
