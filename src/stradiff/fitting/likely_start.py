@@ -6,9 +6,9 @@ method are uncorrelated and of unit variance, so what is free is a rotation R: i
 is largest, and the priors p_k are those that the sources found so far are likeliest under (quasi-maximum likelihood,
 Pham & Garat 1997, here with autoregressions whose innovations are learned).
 
-Gaussian sources stay where they are. In noise an autoregression describes the noise as well, and a rotation would follow
-it. So it is asked first whether the recording is one of smooth sources in white noise of whatever strength: only where
-the others together are decisively likelier does any source get another prior. And only where these do better than
+Gaussian sources stay where they are. In noise an autoregression describes the noise as well, and a rotation would
+follow it. So it is asked first whether the recording is one of smooth sources in white noise of whatever strength: only
+where the others together are decisively likelier does any source get another prior. And only where these do better than
 Gaussian ones are sources turned. Where spectra tell nothing SOBI's sources are any rotation of the true ones, so
 FastICA's are asked as well, and the likelier ones are the start.
 """
