@@ -144,3 +144,10 @@ def test_a_fit_follows_and_says_so():
     assert matched_correlation(model.sources_, truth).min() > 0.98
     assert not any(one["kind"] == "alike" for one in model.diagnostics_)  # amplitudes tell what spectra do not
     assert StrADiff(3, prior="rbf", **quick).fit(Y).priors_ == ("rbf",) * 3
+
+
+def test_restarts_go_on_from_the_likelier_start():
+    truth, Y = independent(108)
+    quick = {"max_epochs": 5, "tol": 0.0, "n_diffusion_steps": 2, "network_width": 4, "random_state": 0}
+    model = StrADiff(3, n_restarts=2, **quick).fit(Y)
+    assert matched_correlation(model.sources_, truth).min() > 0.9

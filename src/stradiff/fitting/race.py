@@ -1,4 +1,7 @@
-"""The start of a bent map of more channels than sources: each candidate is trained a little, the objective chooses.
+"""What training starts from, where there is something to choose.
+
+A linear map starts from the likelier one of two methods' sources (``likely_start``). For a bent map of more channels
+than sources each candidate is trained a little, and the objective chooses.
 
 How many principal components a linear method should separate before n of them are taken (``linear_start``) depends on
 how bent, how noisy and how smooth the recording is. A start in the wrong valley shows within a hundred epochs: its
@@ -13,7 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from stradiff.fitting.callbacks import ProgressBar
-from stradiff.fitting.linear_start import METHODS, candidates
+from stradiff.fitting.likely_start import likely_start
+from stradiff.fitting.linear_start import METHODS, candidates, linear_sources
 from stradiff.fitting.loop import Loop, fit_keys
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK
@@ -41,6 +45,9 @@ def starts_in_order(
     if settings.init == "random":
         return []
     bare = observed if parts is None else parts.bare(observed)
+    if settings.init in METHODS and settings.turns_start(len(observed)) and times is None and parts is None:
+        methods = ("sobi", "fastica") if settings.init == "sobi" else (settings.init,)  # they see different things
+        return [likely_start([linear_sources(observed, name, settings.n_sources) for name in methods], settings)[0]]
     if settings.init not in METHODS or settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
         return [starting_sources(bare, settings, guess)]
     starts = candidates(bare, settings.init, settings.n_sources)

@@ -46,10 +46,8 @@ def initial_model(
     """
     structure, start = jax.random.split(key)
     if settings.turns_start(len(observed)) and times is None and parts is None:
-        starts = [starting_sources(observed, settings, guess)]
-        if settings.init == "sobi":  # the two methods see different things
-            starts.append(linear_sources(observed, "fastica", settings.n_sources))
-        guess, names = likely_start(starts, settings)
+        start = starting_sources(observed, settings, guess)
+        guess, names = likely_start([start], dataclasses.replace(settings, init="given"))  # turned before (race)
         settings = dataclasses.replace(settings, prior=names)
     model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
     if settings.init == "random":
