@@ -61,8 +61,8 @@ def wrong(made):
 def test_the_start_with_the_least_objective_is_chosen(observed, made, wrong, right_comes, monkeypatch):
     both = [made.sources, wrong] if right_comes == "first" else [wrong, made.sources]
     monkeypatch.setattr(race, "candidates", lambda *_: both)
-    first, second = starts_in_order(observed, None, SETTINGS)
-    assert first is made.sources and second is wrong
+    (first, second), same = starts_in_order(observed, None, SETTINGS)
+    assert first is made.sources and second is wrong and same is SETTINGS
 
 
 def test_a_trial_that_diverges_is_not_chosen(observed, made, wrong, monkeypatch):
@@ -76,22 +76,41 @@ def test_a_trial_that_diverges_is_not_chosen(observed, made, wrong, monkeypatch)
         advance(loop, stop)
 
     monkeypatch.setattr(Loop, "advance", fail_first)
-    assert starts_in_order(observed, None, SETTINGS, verbose=True)[0] is wrong
+    assert starts_in_order(observed, None, SETTINGS, verbose=True)[0][0] is wrong
 
 
 def test_nothing_is_tried_where_there_is_no_choice(observed, made, monkeypatch):
     monkeypatch.setattr(Loop, "advance", None)
-    (given,) = starts_in_order(observed, None, dataclasses.replace(SETTINGS, init="given"), guess=made.sources)
+    (given,), _ = starts_in_order(observed, None, dataclasses.replace(SETTINGS, init="given"), guess=made.sources)
     assert given is made.sources
-    assert starts_in_order(observed, None, dataclasses.replace(SETTINGS, init="random")) == []
+    assert starts_in_order(observed, None, dataclasses.replace(SETTINGS, init="random"))[0] == []
     for values, change in ((observed, {"mixing": "linear"}), (observed[:, :2], {})):
-        (only,) = starts_in_order(values, None, dataclasses.replace(SETTINGS, **change))
+        (only,), _ = starts_in_order(values, None, dataclasses.replace(SETTINGS, **change))
         np.testing.assert_array_equal(only, SOBI(2).fit_transform(values.astype(np.float64)))
+
+
+def test_a_matrix_is_told_the_priors_that_its_start_asks_for(observed, made, monkeypatch):
+    """Once: neither fit nor restart asks the sources that were turned already."""
+    asked = []
+
+    def ask(starts, settings):
+        asked.append((len(starts), settings.init))
+        return starts[0], ("ar_student", "rbf")
+
+    monkeypatch.setattr(race, "likely_start", ask)
+    auto = dataclasses.replace(SETTINGS, mixing="linear", prior="auto", max_epochs=2)
+    (found,), told = starts_in_order(observed, None, auto)
+    np.testing.assert_array_equal(found, SOBI(2).fit_transform(observed.astype(np.float64)))
+    assert told.prior == ("ar_student", "rbf")
+    given = dataclasses.replace(auto, init="given")
+    assert starts_in_order(observed, None, given, guess=made.sources)[0][0] is made.sources
+    assert fit_best(observed, None, dataclasses.replace(auto, n_restarts=2)).model.priors.names == told.prior
+    assert asked == [(2, "sobi"), (1, "given"), (2, "sobi")]
 
 
 def test_fits_and_restarts_start_there(observed):
     """The same bits as fits that are told to start where the trials say; the second restart at the second best."""
-    first, second, *_ = starts_in_order(observed, None, SETTINGS, seed=3)
+    (first, second, *_), _ = starts_in_order(observed, None, SETTINGS, seed=3)
     told = dataclasses.replace(SETTINGS, init="given")
     found = fit(observed, None, SETTINGS, seed=3)
     np.testing.assert_array_equal(
@@ -107,9 +126,9 @@ def test_gaps_and_several_recordings_are_tried_as_they_are_fitted(observed, made
     monkeypatch.setattr(race, "candidates", lambda *_: [wrong, made.sources])
     seen = np.ones(observed.shape, np.float32)
     seen[50:60, 1] = 0.0
-    assert starts_in_order(observed, None, SETTINGS, seen=seen)[0] is made.sources
+    assert starts_in_order(observed, None, SETTINGS, seen=seen)[0][0] is made.sources
     parts = Parts((120, 80))
     bare: list[np.ndarray] = []
     monkeypatch.setattr(race, "candidates", lambda values, *_: bare.append(values) or [wrong, made.sources])
-    assert starts_in_order(parts.padded(observed), None, SETTINGS, parts=parts)[0] is made.sources
+    assert starts_in_order(parts.padded(observed), None, SETTINGS, parts=parts)[0][0] is made.sources
     np.testing.assert_array_equal(bare[0], observed)

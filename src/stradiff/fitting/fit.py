@@ -75,7 +75,9 @@ def fit(
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
     model_key, train_key, path_key = fit_keys(seed)
-    starts = starts_in_order(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
+    starts, settings = starts_in_order(
+        observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts
+    )
     model = initial_model(observed, times, settings, model_key, starts[0] if starts else None, parts)
     loop = Loop(observed, times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 
 from stradiff.fitting.callbacks import ProgressBar
 from stradiff.fitting.likely_start import likely_start
-from stradiff.fitting.linear_start import METHODS, candidates, linear_sources
+from stradiff.fitting.linear_start import METHODS, candidates
 from stradiff.fitting.loop import Loop, fit_keys
 from stradiff.fitting.settings import Settings
 from stradiff.fitting.trainer import CHUNK
@@ -37,24 +37,27 @@ def starts_in_order(
     seed: int = 0,
     verbose: bool | str = False,
     parts: Parts | None = None,
-) -> list[np.ndarray]:
+) -> tuple[list[np.ndarray], Settings]:
     """Sources ``(T, n)`` to start from, bare of padding, the one to take first; none where training starts at random.
 
-    Parameters are those of ``fit``. Several only where there was something to try.
+    Several only where there was something to try. And the settings, with the names of the priors that the sources of a
+    linear map ask for. Parameters are those of ``fit``.
     """
     if settings.init == "random":
-        return []
+        return [], settings
     bare = observed if parts is None else parts.bare(observed)
-    if settings.init in METHODS and settings.turns_start(len(observed)) and times is None and parts is None:
+    if settings.turns_start(len(observed)) and times is None and parts is None:
         methods = ("sobi", "fastica") if settings.init == "sobi" else (settings.init,)  # they see different things
-        return [likely_start([linear_sources(observed, name, settings.n_sources) for name in methods], settings)[0]]
+        answers = [starting_sources(bare, dataclasses.replace(settings, init=name), guess) for name in methods]
+        start, names = likely_start(answers, settings)
+        return [start], dataclasses.replace(settings, prior=names)
     if settings.init not in METHODS or settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
-        return [starting_sources(bare, settings, guess)]
+        return [starting_sources(bare, settings, guess)], settings
     starts = candidates(bare, settings.init, settings.n_sources)
     if len(starts) == 1:
-        return starts
+        return starts, settings
     objectives = trials(starts, observed, times, settings, seen=seen, seed=seed, verbose=verbose, parts=parts)
-    return [starts[number] for number in np.argsort(objectives, kind="stable")]
+    return [starts[number] for number in np.argsort(objectives, kind="stable")], settings
 
 
 def trials(

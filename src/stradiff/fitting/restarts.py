@@ -56,7 +56,9 @@ def fit_best(
     if settings.n_restarts == 1:
         how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
         return fit(observed, times, settings, guess=guess, seed=seed, **how)
-    starts = starts_in_order(observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts)
+    starts, settings = starts_in_order(
+        observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts
+    )
     if starts:
         settings = dataclasses.replace(settings, init="given")
 

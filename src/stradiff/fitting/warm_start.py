@@ -13,7 +13,6 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.errors import OptionError
-from stradiff.fitting.likely_start import likely_start
 from stradiff.fitting.linear_start import METHODS, linear_sources
 from stradiff.fitting.named_priors import priors_of
 from stradiff.fitting.settings import Settings
@@ -45,10 +44,6 @@ def initial_model(
     them. Of several recordings (``parts``) the observations are padded, and a guess is bare.
     """
     structure, start = jax.random.split(key)
-    if settings.turns_start(len(observed)) and times is None and parts is None:
-        start = starting_sources(observed, settings, guess)
-        guess, names = likely_start([start], dataclasses.replace(settings, init="given"))  # turned before (race)
-        settings = dataclasses.replace(settings, prior=names)
     model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
     if settings.init == "random":
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)

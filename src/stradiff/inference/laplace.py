@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
-from stradiff.fitting.volume import log_det_of_precision
+from stradiff.fitting.volume import log_det_of_precision, quadrature
 from stradiff.inference.bent_leakage import BentLeakage
 from stradiff.inference.covariance import Covariance, covariance_of, second_moments_of
 from stradiff.inference.leakage import Leakage
@@ -100,8 +100,9 @@ def _log_det(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Fl
     n_sources, _, n_samples = about.gram.shape
     n_visited = max(1, min(VISITED, BUDGET // (n_sources**2 * covariance.nodes.shape[1])))
     visited = about.gram[:, :, :: max(1, n_samples // n_visited)]
-    log_det = n_samples * jnp.mean(log_det_of_precision(visited / nu, covariance.nodes))
-    return 0.5 * (about.n_seen * jnp.log(nu) + log_det)
+    log_det = jnp.mean(log_det_of_precision(visited / nu, covariance.nodes))
+    of_priors = jnp.sum(jnp.log(covariance.nodes) @ quadrature()[1])
+    return 0.5 * (about.n_seen * jnp.log(nu) + n_samples * (log_det + of_priors))
 
 
 def deviation(here: System, key: PRNGKeyArray) -> Trajectories:

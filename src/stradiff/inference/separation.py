@@ -17,6 +17,7 @@ from stradiff.fitting.checkpoint import Checkpoint
 from stradiff.fitting.named_priors import priors_of
 from stradiff.inference.channels import in_channels, noise_as_trained
 from stradiff.inference.laplace import Posterior
+from stradiff.inference.likelier_priors import with_likelier_priors
 from stradiff.inference.needs import ask_memory, needed_memory
 from stradiff.inference.pieces import draws_of, posterior_of, spread_of
 from stradiff.inference.posterior import draws, moments, reconstruct
@@ -208,6 +209,8 @@ def separate(
             as_trained = seen is None and noise_as_trained(normaliser, result.model, filled, times, settings)
             channels, model = in_channels(normaliser, result.model, as_trained=as_trained)
             rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
+            model = model if seen is not None else with_likelier_priors(model, rows, times, settings)
+            result.model = eqx.tree_at(lambda fitted: fitted.priors, result.model, model.priors)
             posterior = posterior_of(model, rows, there, times, settings)
             mean = np.asarray(posterior.mode).T
         else:

@@ -83,16 +83,21 @@ class Mixture(Prior):
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sum_k cos(w k) sum_q c_q^2 rho_k^q, c_q the Hermite coefficients of F^-1(Phi(z)) (Mehler's formula).
 
-        Flat at the variance for independent samples.
+        Flat at the variance for independent samples. The sum ends with the record, and where a source remembers longer
+        than that it could come out negative. That of q = 1 is the autoregression's spectrum and needs no sum; no other
+        power of rho has a negative one.
         """
+        omega = omega.astype(jnp.float64)
         values, weights = self.marginal.nodes()
         powers = _hermite_powers(values, self.marginal.gaussianised(values), weights)
         impulse = jnp.zeros(n_samples, jnp.float64).at[0].set(1.0)
         rho = pacf.from_prediction_errors(impulse, self.partial)  # the response to one start is the autocorrelation
-        covariance = _polynomial(powers.at[0].set(0.0), rho)
+        bent = _polynomial(powers.at[:2].set(0.0), rho)
         size = 8 << (n_samples - 1).bit_length()  # frequencies a quarter as far apart as a record can tell them
-        at_nodes = 2.0 * jnp.fft.rfft(covariance, size).real - covariance[0]
-        return jnp.interp(omega.astype(jnp.float64), 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size, at_nodes)
+        at_nodes = 2.0 * jnp.fft.rfft(bent, size).real - bent[0]
+        of_bent = jnp.interp(omega, 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size, at_nodes)
+        straight = pacf.unpredicted(self.partial)[-1] / pacf.response(self.partial, omega)
+        return powers[1] * straight + jnp.maximum(of_bent, 0.0)
 
     def precision_spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of the Fisher information E[-d^2 log p / ds ds'], exact but for the ends of the record.

@@ -1,0 +1,36 @@
+"""The priors that the sources of a linear map ask for once the map is known.
+
+Training takes nu_y of every channel for noise. Beside that much noise priors come out smoother than the sources of a
+cleaner recording are; what they leave over would pass for noise and be filtered out, though the map is as good as ever.
+So the priors that the sources ask for as they come out of the inverse map, all of them source, are weighed against the
+trained ones, each beside the noise that it makes the recording likeliest with.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from stradiff.fitting import Settings
+from stradiff.inference.pieces import pieces_of, unlikelihood
+from stradiff.model.mixing import Linear
+from stradiff.model.model import Model
+from stradiff.model.priors.choice import tuned_and_judged
+
+
+def with_likelier_priors(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> Model:
+    """The model with the likelier priors; ``observed (T, m)`` normalised, all of it seen. Inside ``numerics()``.
+
+    As it is where the map is bent, the record is trained by windows or priors are not trained.
+    """
+    by_windows = pieces_of(len(observed), settings, times) is not None
+    if not isinstance(model.mixing, Linear) or by_windows or not settings.lambda_prior:
+        return model
+    unmixed = np.linalg.pinv(np.asarray(model.mixing.matrix, np.float64)) @ observed.T
+    there = None if times is None else jnp.asarray(times)
+    # As the warm start has them, in single precision: its program serves again.
+    priors, _ = tuned_and_judged(model.priors, jnp.asarray(unmixed, jnp.float32), there)
+    other = eqx.tree_at(lambda one: one.priors, model, priors)
+    trained, anew = (unlikelihood(one, observed, times, settings) for one in (model, other))
+    return other if anew < trained else model
