@@ -110,8 +110,15 @@ def interrupted(file: Path, **more):
 def test_another_recording_or_other_settings_are_refused(tmp_path):
     file = tmp_path / "training"
     interrupted(file)
-    for values, settings in ((Y + np.eye(len(Y), 3), {}), (Y, {"nu_y": 0.02}), (Y, {"random_state": 4})):
-        with pytest.raises(StorageError, match=r"training belongs to another recording or other settings; delete it"):
+    other = "training belongs to another recording, another random_state or another start; delete it"
+    named = r"training was written with nu_y=0\.01 \(now 0\.02\), max_epochs=450 \(now 400\); delete it"
+    changed = {"nu_y": 0.02, "max_epochs": 400}
+    for values, settings, message in (
+        (Y + np.eye(len(Y), 3), {}, other),
+        (Y, {"random_state": 4}, other),
+        (Y, changed, named),
+    ):
+        with pytest.raises(StorageError, match=message):
             StrADiff(3, **SETTINGS | settings, checkpoint=file).fit(values)
     assert file.exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from stradiff.errors import OptionError, StorageError
+from stradiff.fitting.settings import Settings
 from stradiff.fitting.window_trainer import State
 from stradiff.observations.writers import atomic_path, check_place
 
@@ -59,18 +61,18 @@ class Checkpoint:
         """Whether the last file is old enough."""
         return time.monotonic() - self._last >= self.seconds
 
-    def write(self, kept: Kept, task: str) -> None:
-        """Replace the file, whole or not at all; ``task`` says what was fitted (``task_of``)."""
+    def write(self, kept: Kept, task: str, settings: Settings) -> None:
+        """Replace the file, whole or not at all; ``task`` says what was fitted (``task_of``), ``settings`` how."""
         arrays = {f"state.{index}": leaf for index, leaf in enumerate(_plain_leaves(kept.state))}
         arrays |= {f"history.{name}": rows for name, rows in kept.history.items()}
         arrays |= {f"path.{epoch}": path for epoch, path in kept.paths.items()}
-        header = {"format": FORMAT, "task": task}
+        header = {"format": FORMAT, "task": task, "settings": json.dumps(_shown(settings))}
         contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(serialise(contiguous, metadata=header))
         self._last = time.monotonic()
 
-    def read(self, like: State, task: str) -> Kept | None:
+    def read(self, like: State, task: str, settings: Settings) -> Kept | None:
         """What the file holds of ``task``, in the structure of ``like``; None where there is no file.
 
         :class:`StorageError` for a file that is no checkpoint, or that of another recording or other settings.
@@ -87,7 +89,7 @@ class Checkpoint:
             raise StorageError(f"{self.path} is no checkpoint that this version reads; delete it, or name another.")
         if header.get("task") != task:
             raise StorageError(
-                f"The checkpoint {self.path} belongs to another recording or other settings; "
+                f"The checkpoint {self.path} {_difference(json.loads(header.get('settings', '{}')), settings)}; "
                 "delete it to start anew, or give the recording and the settings it was written with."
             )
         history = {name.removeprefix("history."): a for name, a in arrays.items() if name.startswith("history.")}
@@ -126,6 +128,19 @@ def task_of(*parts: Any) -> str:
         else:
             total.update(repr(part).encode())
     return total.hexdigest()
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    return {field.name: repr(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def _difference(written: dict[str, str], settings: Settings) -> str:
+    """What another fit than that of the settings was fitted with."""
+    now = _shown(settings)
+    others = [f"{name}={value} (now {now[name]})" for name, value in written.items() if now.get(name, value) != value]
+    if others:
+        return f"was written with {', '.join(others)}"
+    return "belongs to another recording, another random_state or another start"
 
 
 def _plain_leaves(state: State) -> list[np.ndarray]:

@@ -88,7 +88,7 @@ def fit(
     n_devices = loop.sharing.n_devices  # the last bits of a fit depend on it
     result = Fit(model, {}, {}, 0, n_devices=n_devices)
     task = task_of(observed, times, settings, seen, guess, seed, record, n_devices, parts) if checkpoint else ""
-    keeper = _Keeper(checkpoint, task, loop, recorder)
+    keeper = _Keeper(checkpoint, task, settings, loop, recorder)
     done = keeper.restore() and stopping(loop.report())
     with OnlyTheFirst() as ctrl_c, ProgressBar(verbose, settings.max_epochs) as bar:
         try:
@@ -120,12 +120,15 @@ def fit(
 class _Keeper:
     """The checkpoint of a fit, where there is one: the state, the history and the paths, read and written together."""
 
-    def __init__(self, checkpoint: Checkpoint | None, task: str, loop: Loop, recorder: PathRecorder) -> None:
-        self._checkpoint, self._task, self._loop, self._recorder = checkpoint, task, loop, recorder
+    def __init__(
+        self, checkpoint: Checkpoint | None, task: str, settings: Settings, loop: Loop, recorder: PathRecorder
+    ) -> None:
+        self._checkpoint, self._task, self._settings = checkpoint, task, settings
+        self._loop, self._recorder = loop, recorder
 
     def restore(self) -> bool:
         """Go to where the file is; whether there was one."""
-        kept = self._checkpoint.read(self._loop.state, self._task) if self._checkpoint else None
+        kept = self._checkpoint.read(self._loop.state, self._task, self._settings) if self._checkpoint else None
         if kept is None:
             return False
         self._loop.go_to(kept.state, kept.history)
@@ -138,7 +141,7 @@ class _Keeper:
             return
         kept = Kept(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)
         try:
-            self._checkpoint.write(kept, self._task)
+            self._checkpoint.write(kept, self._task, self._settings)
         except StorageError as error:
             warnings.warn(
                 f"No checkpoint from here on; training goes on without. {error}", RuntimeWarning, stacklevel=2
