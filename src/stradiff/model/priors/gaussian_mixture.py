@@ -15,7 +15,7 @@ Scalar = Float[Array, ""]
 
 LEAST_VARIANCE = 1e-3  # of a component; the GP's xi, for the same reason: no density without bound over a point
 ROUNDS = 100  # of EM: what is left to gain is for training
-NEWTON = 6  # steps to a normal quantile; each doubles the digits
+LEAST_LOG = -690.0  # of a probability in double precision, nearly
 NODES = 32  # of Gauss-Hermite quadrature in each component
 
 
@@ -110,9 +110,13 @@ class GaussianMixture(eqx.Module):
         widths = spread * 2.0 ** (1.0 - jnp.arange(n_components))
         beside = _with(self, even, quantiles, jnp.broadcast_to((spread / n_components) ** 2, even.shape))
         inside = _with(self, even, jnp.broadcast_to(jnp.mean(values), even.shape), widths**2)
-        ends = [jax.lax.fori_loop(0, ROUNDS, lambda _, m: m._closer(values), start) for start in (beside, inside)]
-        likelier = jnp.sum(ends[0].log_density(values)) >= jnp.sum(ends[1].log_density(values))
-        return jax.tree.map(lambda one, other: jnp.where(likelier, one, other), *ends)
+
+        def end(start: GaussianMixture) -> tuple[GaussianMixture, Scalar]:
+            mixture = jax.lax.fori_loop(0, ROUNDS, lambda _, m: m._closer(values), start)
+            return mixture, jnp.sum(mixture.log_density(values))
+
+        ends, likelihoods = jax.lax.map(end, jax.tree.map(lambda *two: jnp.stack(two), beside, inside))
+        return jax.tree.map(lambda both: both[jnp.argmax(likelihoods)], ends)
 
     def _closer(self, values: Float[Array, " T"]) -> GaussianMixture:
         """One round of expectation maximisation."""
@@ -136,20 +140,17 @@ def log_normal(standard: Array) -> Array:
 
 
 def _normal_quantile(log_probability: Array) -> Array:
-    """z < 0 with log Phi(z) as given (at most log 1/2), by Newton's steps.
+    """z < 0 with log Phi(z) as given (at most log 1/2).
 
-    The start is a lower bound (Phi(z) <= exp(-z^2 / 2) / 2) and log Phi is concave, so every step comes nearer from
-    below. Only the last one is differentiated: at the root it carries the exact gradient.
+    ``ndtri`` as far as probabilities are numbers, beyond that Phi(z) = phi(z) / -z; then a step of Newton's. Only the
+    step is differentiated: at the root it carries the exact gradient.
     """
-
-    def step(z: Array, log_probability: Array) -> Array:
-        return z - (log_ndtr(z) - log_probability) * jnp.exp(log_ndtr(z) - log_normal(z))
-
     fixed = jax.lax.stop_gradient(log_probability)
-    z = -jnp.sqrt(-2.0 * fixed)
-    for _ in range(NEWTON):
-        z = step(z, fixed)
-    return step(jax.lax.stop_gradient(z), log_probability)
+    square = jnp.maximum(-2.0 * fixed, -2.0 * LEAST_LOG)
+    far = -jnp.sqrt(square - jnp.log(2.0 * math.pi * (square - jnp.log(2.0 * math.pi * square))))
+    z = jnp.where(fixed > LEAST_LOG, ndtri(jnp.exp(jnp.maximum(fixed, LEAST_LOG))), far)
+    log_reached = log_ndtr(z)
+    return z - (log_reached - log_probability) * jnp.exp(log_reached - log_normal(z))
 
 
 def _with(mixture: GaussianMixture, weights: Array, means: Array, variances: Array) -> GaussianMixture:
