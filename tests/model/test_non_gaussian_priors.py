@@ -225,3 +225,14 @@ def test_predictors_are_the_same_compiled(order):
     with numerics():
         compiled = jax.jit(pacf.predictors)(jnp.asarray(partial))
     np.testing.assert_allclose(compiled, right, atol=1e-12)
+
+
+def test_a_mixture_that_remembers_longer_than_the_record_has_power_at_every_frequency():
+    """The sum over lags ends before its terms do, and swings below zero; the spectrum must not."""
+    prior = prior_of("gmm_ar")
+    slow = eqx.tree_at(lambda p: p.free, prior, pacf.free_from(jnp.asarray([0.9999, -0.5])))
+    omega = jnp.asarray(np.linspace(1e-3, np.pi, 2000))
+    power = np.asarray(slow.spectrum(omega, 200))
+    straight = 1.0 / np.asarray(pacf.response(slow.partial, omega))
+    assert (power > 0).all()
+    np.testing.assert_allclose(power[1000:] / straight[1000:], (power / straight)[1000], rtol=0.2)

@@ -83,16 +83,17 @@ class Mixture(Prior):
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sum_k cos(w k) sum_q c_q^2 rho_k^q, c_q the Hermite coefficients of F^-1(Phi(z)) (Mehler's formula).
 
-        Flat at the variance for independent samples. The sum ends with the record, and where a source remembers longer
-        than that it could come out negative. That of q = 1 is the autoregression's spectrum and needs no sum; no other
-        power of rho has a negative one.
+        Flat at the variance for independent samples. That of q = 1 is the autoregression's spectrum and needs no sum. The
+        sum ends with the record, and fades out towards it: where a source remembers longer, a sudden end would be power
+        at every frequency, and negative at half of them, which no power of rho has.
         """
         omega = omega.astype(jnp.float64)
         values, weights = self.marginal.nodes()
         powers = _hermite_powers(values, self.marginal.gaussianised(values), weights)
         impulse = jnp.zeros(n_samples, jnp.float64).at[0].set(1.0)
         rho = pacf.from_prediction_errors(impulse, self.partial)  # the response to one start is the autocorrelation
-        bent = _polynomial(powers.at[:2].set(0.0), rho)
+        fading = 0.5 + 0.5 * jnp.cos(jnp.pi * jnp.arange(n_samples) / n_samples)
+        bent = fading * _polynomial(powers.at[:2].set(0.0), rho)
         size = 8 << (n_samples - 1).bit_length()  # frequencies a quarter as far apart as a record can tell them
         at_nodes = 2.0 * jnp.fft.rfft(bent, size).real - bent[0]
         of_bent = jnp.interp(omega, 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size, at_nodes)
