@@ -83,9 +83,9 @@ class Mixture(Prior):
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sum_k cos(w k) sum_q c_q^2 rho_k^q, c_q the Hermite coefficients of F^-1(Phi(z)) (Mehler's formula).
 
-        Flat at the variance for independent samples. That of q = 1 is the autoregression's spectrum and needs no sum. The
-        sum ends with the record, and fades out towards it: where a source remembers longer, a sudden end would be power
-        at every frequency, and negative at half of them, which no power of rho has.
+        Flat at the variance for independent samples. That of q = 1 is the autoregression's spectrum and needs no sum.
+        The sum ends with the record, and fades out towards it: where a source remembers longer, a sudden end would be
+        power at every frequency, and negative at half of them, which no power of rho has.
         """
         omega = omega.astype(jnp.float64)
         values, weights = self.marginal.nodes()
