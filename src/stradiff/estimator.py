@@ -135,7 +135,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing_ : ndarray (m, n)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)
-        In units of the record; ``length_scales_ * span_`` in its own time unit.
+        In units of the record, ``* span_`` in its own time unit; a matrix may ask for others after ``history_`` ends.
     priors_ : tuple of str
         The prior of every source: what was asked for, or what ``"auto"`` picked.
     reconstruction_ : ndarray (T, m)
