@@ -10,6 +10,7 @@ from laplace_models import JITTER, MATRIX, NU, SCALES, T, model_of, simulated_lo
 
 from stradiff import StrADiff, matched_correlation, simulate
 from stradiff.fitting import Settings
+from stradiff.fitting.named_priors import priors_of
 from stradiff.inference import separation
 from stradiff.inference.likelier_priors import with_likelier_priors
 from stradiff.inference.pieces import unlikelihood
@@ -68,12 +69,15 @@ def test_priors_that_know_the_noise_stay():
         assert with_likelier_priors(trained, noisy, None, SETTINGS) is trained
 
 
-def test_bent_maps_records_by_windows_and_untrained_priors_are_left_alone():
+def test_bent_maps_records_by_windows_untrained_priors_and_mixtures_are_left_alone():
     _, observed = simulated_long(600)
     by_windows = Settings(n_sources=2, window=256, network="convolutional")
     with numerics():
         smooth, untrained = of_scales(3.0, 600), Settings(n_sources=2, lambda_prior=0.0)
-        for model, settings in ((model_of("mlp", 600), SETTINGS), (smooth, by_windows), (smooth, untrained)):
+        modes = priors_of(Settings(n_sources=2, prior=("rbf", "gmm_ar")), 600)
+        mixed = eqx.tree_at(lambda m: m.priors, smooth, modes)
+        cases = ((model_of("mlp", 600), SETTINGS), (smooth, by_windows), (smooth, untrained), (mixed, SETTINGS))
+        for model, settings in cases:
             assert with_likelier_priors(model, observed, None, settings) is model
 
 

@@ -4,6 +4,9 @@ Training takes nu_y of every channel for noise. Beside that much noise priors co
 cleaner recording are; what they leave over would pass for noise and be filtered out, though the map is as good as ever.
 So the priors that the sources ask for as they come out of the inverse map, all of them source, are weighed against the
 trained ones, each beside the noise that it makes the recording likeliest with.
+
+That likelihood is one of second moments (``inference.laplace``). Of a mixture's modes it knows nothing, and it is these
+that keep such a source clean of the others: there the trained priors stay.
 """
 
 from __future__ import annotations
@@ -17,15 +20,17 @@ from stradiff.inference.pieces import pieces_of, unlikelihood
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.priors.choice import tuned_and_judged
+from stradiff.model.priors.mixture import Mixture
 
 
 def with_likelier_priors(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> Model:
     """The model with the likelier priors; ``observed (T, m)`` normalised, all of it seen. Inside ``numerics()``.
 
-    As it is where the map is bent, the record is trained by windows or priors are not trained.
+    As it is where the map is bent, the record is trained by windows, priors are not trained or one is a mixture.
     """
     by_windows = pieces_of(len(observed), settings, times) is not None
-    if not isinstance(model.mixing, Linear) or by_windows or not settings.lambda_prior:
+    of_modes = any(isinstance(group, Mixture) for group in model.priors.groups)
+    if not isinstance(model.mixing, Linear) or by_windows or of_modes or not settings.lambda_prior:
         return model
     unmixed = np.linalg.pinv(np.asarray(model.mixing.matrix, np.float64)) @ observed.T
     there = None if times is None else jnp.asarray(times)
