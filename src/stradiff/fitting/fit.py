@@ -75,9 +75,7 @@ def fit(
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
     model_key, train_key, path_key = fit_keys(seed)
-    starts, settings = starts_in_order(
-        observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts
-    )
+    starts, settings = starts_in_order(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
     model = initial_model(observed, times, settings, model_key, starts[0] if starts else None, parts)
     loop = Loop(observed, times, settings, model, train_key, seen)
     noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
@@ -85,9 +83,8 @@ def fit(
         record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
     recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
     recorder.look(model, 0)
-    n_devices = loop.sharing.n_devices  # the last bits of a fit depend on it
-    result = Fit(model, {}, {}, 0, n_devices=n_devices)
-    task = task_of(observed, times, settings, seen, guess, seed, record, n_devices, parts) if checkpoint else ""
+    result = Fit(model, {}, {}, 0, n_devices=loop.sharing.n_devices)  # the last bits of a fit depend on these
+    task = task_of(observed, times, settings, seen, guess, seed, record, result.n_devices, parts) if checkpoint else ""
     keeper = _Keeper(checkpoint, task, settings, loop, recorder)
     done = keeper.restore() and stopping(loop.report())
     with OnlyTheFirst() as ctrl_c, ProgressBar(verbose, settings.max_epochs) as bar:

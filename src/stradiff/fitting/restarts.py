@@ -56,9 +56,7 @@ def fit_best(
     if settings.n_restarts == 1:
         how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
         return fit(observed, times, settings, guess=guess, seed=seed, **how)
-    starts, settings = starts_in_order(
-        observed, times, settings, seen=seen, guess=guess, seed=seed, verbose=verbose, parts=parts
-    )
+    starts, settings = starts_in_order(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
     if starts:
         settings = dataclasses.replace(settings, init="given")
 

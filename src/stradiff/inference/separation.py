@@ -206,12 +206,7 @@ def separate(
         )
         posterior, as_trained = None, False
         if settings.uncertainty == "laplace":
-            as_trained = seen is None and noise_as_trained(normaliser, result.model, filled, times, settings)
-            channels, model = in_channels(normaliser, result.model, as_trained=as_trained)
-            rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
-            model = model if seen is not None else with_likelier_priors(model, rows, times, settings)
-            result.model = eqx.tree_at(lambda fitted: fitted.priors, result.model, model.priors)
-            posterior = posterior_of(model, rows, there, times, settings)
+            posterior, as_trained = _posterior(result, normaliser, filled, seen, times, settings)
             mean = np.asarray(posterior.mode).T
         else:
             mean = np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T
@@ -221,6 +216,24 @@ def separate(
     readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
     kept = (settings, normaliser, result.model, readout, regression, seed, seen, times, posterior, as_trained)
     return Separation(*kept), result
+
+
+def _posterior(
+    result: Fit,
+    normaliser: Normaliser,
+    filled: np.ndarray,
+    seen: np.ndarray | None,
+    times: np.ndarray | None,
+    settings: Settings,
+) -> tuple[Posterior, bool]:
+    """Laplace's posterior, and whether its noise is as trained; the fit takes over the priors that it is found with."""
+    as_trained = seen is None and noise_as_trained(normaliser, result.model, filled, times, settings)
+    channels, model = in_channels(normaliser, result.model, as_trained=as_trained)
+    rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
+    if seen is None:
+        model = with_likelier_priors(model, rows, times, settings)
+        result.model = eqx.tree_at(lambda fitted: fitted.priors, result.model, model.priors)
+    return posterior_of(model, rows, there, times, settings), as_trained
 
 
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
