@@ -30,18 +30,20 @@ PLACES = {
     "20 samples": lambda T: 20 / (T - 1),
     "a hundredth of the record": lambda T: 0.01,
     "a twentieth of the record": lambda T: 0.05,
+    "half the record": lambda T: 0.5,
 }
 """Length-scales. Those of the RBF kernel change from one algorithm to the other at a 48th of the record."""
 MATERN = ("matern12", "matern32", "matern52")
-OTHERS = ("periodic", "locally_periodic", "spectral_mixture", "rbf+matern12")
+OTHERS = ("periodic", "locally_periodic", "spectral_mixture", "rbf+matern12", "rbf+periodic")
 AR = (0.9, -0.6, 0.3, 0.1)  # free partial autocorrelations of prior "ar": a damped resonance
 
 
 def kinds() -> list[Row]:
     """Kernels, length-scales and grids."""
-    short, hundredth, twentieth = "20 samples", "a hundredth of the record", "a twentieth of the record"
+    short, hundredth, twentieth, half = "20 samples", *list(PLACES)[2:]
     found = [("rbf", place, "regular") for place in ("5 samples", hundredth, twentieth)]
     found += [(kernel, short, "regular") for kernel in MATERN + OTHERS]
+    found += [(kernel, half, "regular") for kernel in OTHERS if kernel != "periodic"]
     found += [("matern32", short, "irregular")]
     found += [("ar", "", "regular")]
     return [dict(zip(("kernel", "length", "grid"), one, strict=True)) for one in found]

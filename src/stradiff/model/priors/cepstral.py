@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 Scalar = Float[Array, ""]
 Spectrum = Callable[[Float[Array, " F"]], Float[Array, " F"]]
-
-LEFT_OVER = 1e-10  # of the largest value, in the last eighth of the lags: value and gradient then hold to 1e-7
 
 
 def power_of_two(size: int) -> int:
@@ -30,15 +28,6 @@ def cepstrum_of(spectrum: Spectrum, n_samples: int) -> Float[Array, " N"]:
     size = power_of_two(2 * n_samples)
     omega = 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size
     return jnp.fft.irfft(jnp.log(spectrum(omega)), size)
-
-
-def has_died_out(cepstrum: Float[Array, " N"], n_samples: int) -> Bool[Array, ""]:
-    """Whether this description holds for a record of T samples."""
-    last, half = slice(7 * n_samples // 8, n_samples), cepstrum.shape[0] // 2
-    response = jnp.abs(whitening_filter(cepstrum))
-    magnitude = jnp.abs(cepstrum[1:half])
-    forgotten = jnp.max(response[last]) <= LEFT_OVER * jnp.max(response)
-    return forgotten & (jnp.max(magnitude[last]) <= LEFT_OVER * jnp.maximum(jnp.max(magnitude), 1.0))
 
 
 def log_det_and_quadratic(source: Float[Array, " T"], cepstrum: Float[Array, " N"]) -> tuple[Scalar, Scalar]:

@@ -51,11 +51,6 @@ class Correlation(eqx.Module):
     def of_part(self, share: float) -> Correlation:
         """The same correlation with lags in units of ``share`` of the record."""
 
-    @property
-    def forgets(self) -> bool:
-        """Whether ``spectrum`` is that of an endless record, not that of T samples alone."""
-        return True
-
 
 class Plain(Correlation):
     """A kernel with nothing but a length-scale."""
@@ -148,11 +143,6 @@ class Periodic(Correlation):
     def length_scale(self) -> Scalar:
         """A period is repeated for good: the whole record."""
         return jnp.ones((), jnp.float64)
-
-    @property
-    def forgets(self) -> bool:
-        """Whether ``spectrum`` is that of an endless record."""
-        return False
 
 
 class LocallyPeriodic(Correlation):
@@ -271,11 +261,6 @@ class Sum(Correlation):
     def length_scale(self) -> Scalar:
         """The mean over the parts, by their share of the variance, of the logarithm."""
         return jnp.exp(self.weight @ jnp.log(jnp.stack([part.length_scale for part in self.parts])))
-
-    @property
-    def forgets(self) -> bool:
-        """Whether ``spectrum`` is that of an endless record."""
-        return all(part.forgets for part in self.parts)
 
 
 def shorter_way(angle: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -1,4 +1,4 @@
-"""A zero-mean Gaussian process of any stationary correlation, quick wherever its memory is short beside the record."""
+"""A zero-mean Gaussian process of any stationary correlation, quick on a regular grid whatever it remembers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular, toeplitz
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import toeplitz as toeplitz_matrix
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.errors import NumericsError, OptionError
-from stradiff.model.priors import cepstral, levinson, regular_grid
+from stradiff.model.priors import levinson, regular_grid, toeplitz
 from stradiff.model.priors.ascent import ascended, best_row, likeliest
 from stradiff.model.priors.base import Prior
 from stradiff.model.priors.correlations import Correlation, Periodic
@@ -40,8 +41,7 @@ class StationaryProcess(Prior):
     sigma_f, jitter : sigma_f and xi; learned when the flags say so.
     solver : {"auto", "fast", "dense"}
         ``"dense"``: T x T Cholesky factorisation, the only way on irregular times. Otherwise O(T log T) from the
-        spectrum where the process forgets well inside the record (``cepstral``) and from the harmonics of one that is
-        periodic (``regular_grid``); O(T^2) by Durbin's recursion elsewhere (``levinson``).
+        harmonics of one that is periodic (``regular_grid``) and O(T log^2 T) for every other (``toeplitz``).
     """
 
     correlation: Correlation
@@ -93,24 +93,9 @@ class StationaryProcess(Prior):
             variance, jitter = self.level
             weight, step = self.correlation.modes(n_samples)
             log_det, quadratic = regular_grid.of_modes(source, variance * weight, step, jitter)
-        elif not self.correlation.forgets:
-            log_det, quadratic = levinson.log_det_and_quadratic(source, self._autocovariance(n_samples))
         else:
-            log_det, quadratic = self._quickest(source)
+            log_det, quadratic = toeplitz.log_det_and_quadratic(source, self._autocovariance(n_samples))
         return -0.5 * (n_samples * math.log(2.0 * math.pi) + log_det + quadratic)
-
-    def _quickest(self, source: Float[Array, " T"]) -> tuple[Scalar, Scalar]:
-        """From the spectrum where that is exact."""
-        n_samples = source.shape[0]
-
-        def from_spectrum(prior: StationaryProcess) -> tuple[Scalar, Scalar]:
-            return cepstral.log_det_and_quadratic(source, prior._cepstrum(n_samples))
-
-        def by_recursion(prior: StationaryProcess) -> tuple[Scalar, Scalar]:
-            return levinson.log_det_and_quadratic(source, prior._autocovariance(n_samples))
-
-        short = cepstral.has_died_out(jax.lax.stop_gradient(self)._cepstrum(n_samples), n_samples)
-        return jax.lax.cond(short, from_spectrum, by_recursion, self)
 
     def of_part(self, share: float) -> StationaryProcess:
         """The correlation in units of the part."""
@@ -147,9 +132,6 @@ class StationaryProcess(Prior):
         start = at(best_row(self.correlation.starts(even), lambda correlation: approximate(at(correlation))))
         return likeliest([self, start, ascended(start, approximate)], lambda prior: prior.log_prob(source, times))
 
-    def _cepstrum(self, n_samples: int) -> Float[Array, " N"]:
-        return cepstral.cepstrum_of(lambda omega: self.spectrum(omega, n_samples), n_samples)
-
     def _autocovariance(self, n_samples: int) -> Float[Array, " T"]:
         """sigma_f^2 rho + xi at lag zero."""
         variance, jitter = self.level
@@ -157,7 +139,7 @@ class StationaryProcess(Prior):
         return (variance * self.correlation.at(grid)).at[0].add(jitter)
 
     def _covariance(self, n_samples: int, times: Float[Array, " T"] | None) -> Float[Array, "T T"]:
-        return toeplitz(self._autocovariance(n_samples)) if times is None else self.covariance(times)
+        return toeplitz_matrix(self._autocovariance(n_samples)) if times is None else self.covariance(times)
 
     def covariance(self, times: Float[Array, " T"]) -> Float[Array, "T T"]:
         """sigma_f^2 rho + xi delta at any times."""
