@@ -5,8 +5,8 @@ cleaner recording are; what they leave over would pass for noise and be filtered
 So the priors that the sources ask for as they come out of the inverse map, all of them source, are weighed against the
 trained ones, each beside the noise that it makes the recording likeliest with.
 
-That likelihood is one of second moments (``inference.laplace``). Of a mixture's modes it knows nothing, and it is these
-that keep such a source clean of the others: there the trained priors stay.
+That likelihood is one of second moments (``inference.laplace``). Of the modes of a mixture it knows nothing, and it is
+these that keep such a source clean of the others: priors not told by their spectrum stay as they were trained.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from stradiff.inference.pieces import pieces_of, unlikelihood
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.priors.choice import tuned_and_judged
-from stradiff.model.priors.mixture import Mixture
 
 
 def with_likelier_priors(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> Model:
     """The model with the likelier priors; ``observed (T, m)`` normalised, all of it seen. Inside ``numerics()``.
 
-    As it is where the map is bent, the record is trained by windows, priors are not trained or one is a mixture.
+    As it is where the map is bent, the record is trained by windows, or priors are untrained or not told by spectra.
     """
     by_windows = pieces_of(len(observed), settings, times) is not None
-    of_modes = any(isinstance(group, Mixture) for group in model.priors.groups)
-    if not isinstance(model.mixing, Linear) or by_windows or of_modes or not settings.lambda_prior:
+    told = all(group.told_by_its_spectrum for group in model.priors.groups)
+    if not isinstance(model.mixing, Linear) or by_windows or not told or not settings.lambda_prior:
         return model
     unmixed = np.linalg.pinv(np.asarray(model.mixing.matrix, np.float64)) @ observed.T
     there = None if times is None else jnp.asarray(times)

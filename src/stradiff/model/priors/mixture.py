@@ -38,6 +38,8 @@ class Mixture(Prior):
     n_samples : T, in which ``length_scale`` is counted.
     """
 
+    told_by_its_spectrum = False
+
     marginal: GaussianMixture
     free: Float[Array, " p"]
     n_samples: int = eqx.field(static=True)
