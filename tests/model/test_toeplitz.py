@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,24 +39,26 @@ def test_determinant_and_inverse_are_those_of_the_matrix(memory, n_samples):
     np.testing.assert_allclose(column, wanted, rtol=0, atol=1e-8 * np.abs(wanted).max())
 
 
+@jax.jit
+@partial(jax.value_and_grad, argnums=(0, 1))
+def dense(source, values):
+    matrix = toeplitz_matrix(values)
+    return jnp.linalg.slogdet(matrix)[1] - 0.3 * source @ jnp.linalg.solve(matrix, source)
+
+
+@jax.jit
+@partial(jax.value_and_grad, argnums=(0, 1))
+def quick(source, values):
+    log_det, quadratic = toeplitz.log_det_and_quadratic(source, values)
+    return log_det - 0.3 * quadratic
+
+
 @pytest.mark.parametrize("n_samples", [2, 3, 50, 3 * LEAF + 1])
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_value_and_gradients_are_those_of_the_factorisation(memory, n_samples):
     """The gradient in the autocovariance is that in the two diagonals where each value stands."""
-    source = jnp.asarray(np.random.default_rng(0).standard_normal(n_samples))
-
-    def dense(source, values):
-        matrix = toeplitz_matrix(values)
-        return jnp.linalg.slogdet(matrix)[1] - 0.3 * source @ jnp.linalg.solve(matrix, source)
-
-    def quick(source, values):
-        log_det, quadratic = toeplitz.log_det_and_quadratic(source, values)
-        return log_det - 0.3 * quadratic
-
-    at = source, autocovariance(memory, n_samples)
-    (value, found), (wanted, gradients) = (
-        jax.jit(jax.value_and_grad(function, argnums=(0, 1)))(*at) for function in (quick, dense)
-    )
+    at = jnp.asarray(np.random.default_rng(0).standard_normal(n_samples)), autocovariance(memory, n_samples)
+    (value, found), (wanted, gradients) = quick(*at), dense(*at)
     np.testing.assert_allclose(value, wanted, rtol=1e-9)
     for got, expected in zip(found, gradients, strict=True):
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
