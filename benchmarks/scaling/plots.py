@@ -12,10 +12,11 @@ from matplotlib.ticker import NullFormatter
 
 from scaling.epochs import LINES, per_pass
 from scaling.one_process import Row
+from scaling.prior import USUAL
 from scaling.prior_tables import by_kind, ratio
 
 GIBI = 2**30
-MARKERS = "o^sDvP<X>*ph"
+MARKERS = "o^sDvP<X>*phHd81234"
 
 
 def draw_prior(rows: Sequence[Row]) -> Figure:
@@ -24,7 +25,8 @@ def draw_prior(rows: Sequence[Row]) -> Figure:
     for here, marker in zip(by_kind([row for row in rows if "seconds" in row]), cycle(MARKERS)):
         sizes, kind = [row["case"]["T"] for row in here], here[0]["case"]
         rbf, irregular = kind["kernel"] == "rbf", kind["grid"] == "irregular"
-        words = (kind["kernel"], kind["length"] if rbf else "", "irregular times" if irregular else "")
+        usual = not rbf and kind["length"] == USUAL
+        words = (kind["kernel"], "" if usual else kind["length"], "irregular times" if irregular else "")
         style = {"marker": marker, "ls": "--" if irregular else "-", "label": ", ".join(filter(None, words))}
         colour, above = (ACCENT, 2) if rbf else (PLAIN, 1)
         panel.plot(sizes, [ratio(row) for row in here], ms=5, lw=1, color=colour, zorder=above, **style)

@@ -33,6 +33,7 @@ PLACES = {
     "half the record": lambda T: 0.5,
 }
 """Length-scales. Those of the RBF kernel change from one algorithm to the other at a 48th of the record."""
+USUAL = "20 samples"
 MATERN = ("matern12", "matern32", "matern52")
 OTHERS = ("periodic", "locally_periodic", "spectral_mixture", "rbf+matern12", "rbf+periodic")
 AR = (0.9, -0.6, 0.3, 0.1)  # free partial autocorrelations of prior "ar": a damped resonance
@@ -40,11 +41,11 @@ AR = (0.9, -0.6, 0.3, 0.1)  # free partial autocorrelations of prior "ar": a dam
 
 def kinds() -> list[Row]:
     """Kernels, length-scales and grids."""
-    short, hundredth, twentieth, half = "20 samples", *list(PLACES)[2:]
-    found = [("rbf", place, "regular") for place in ("5 samples", hundredth, twentieth)]
-    found += [(kernel, short, "regular") for kernel in MATERN + OTHERS]
+    shortest, _, hundredth, twentieth, half = PLACES
+    found = [("rbf", place, "regular") for place in (shortest, hundredth, twentieth)]
+    found += [(kernel, USUAL, "regular") for kernel in MATERN + OTHERS]
     found += [(kernel, half, "regular") for kernel in OTHERS if kernel != "periodic"]
-    found += [("matern32", short, "irregular")]
+    found += [("matern32", USUAL, "irregular")]
     found += [("ar", "", "regular")]
     return [dict(zip(("kernel", "length", "grid"), one, strict=True)) for one in found]
 
