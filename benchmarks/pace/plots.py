@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from contest.plots import ACCENT, GIVEN, PLAIN, TICKS, stretched
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from pace import fits
 from pace.rounds import MODULES
@@ -37,7 +38,13 @@ def draw_fits(rows: Sequence[Row]) -> Figure:
     """Matched correlation against the time since ``fit`` was called; a dot where it comes near its end."""
     shown = by_problem(rows)
     figure, panels = plt.subplots(
-        1, len(shown), figsize=(1 + 4.2 * len(shown), 3.8), sharey=True, squeeze=False, layout="constrained"
+        1,
+        len(shown),
+        figsize=(1 + 4.2 * len(shown), 3.8),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for panel, (title, here) in zip(panels[0], shown, strict=True):
         for row, colour in zip(here, COLOURS, strict=False):
@@ -46,6 +53,8 @@ def draw_fits(rows: Sequence[Row]) -> Figure:
             near = fits.good_from(row)[1]
             panel.plot(near, stretched(np.interp(near, seconds, mcc)), "o", color=colour, ms=5)
         panel.set(xscale="log", xlabel="seconds since fit was called")
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_yticks(stretched(np.array(TICKS)), [f"{tick:g}" for tick in TICKS], fontsize=8)
         panel.set_title(title, fontsize=10)
         _plain(panel, "both")
