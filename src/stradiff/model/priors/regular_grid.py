@@ -40,6 +40,7 @@ VANISHED = 5e-25  # what the last mode has at the shortest length-scale that HAR
 SMALLEST_NUGGET = 1e-7  # xi / sigma_f^2 below which this module is not used (see HARMONICS)
 
 
+@jax.jit  # one trace serves every program that holds it: a fit has eleven
 def log_det_and_quadratic(
     source: Float[Array, " T"], length_scale: Scalar, variance: Scalar, jitter: Scalar
 ) -> tuple[Scalar, Scalar]:
