@@ -111,7 +111,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     record_epochs : "auto" or tuple of int
         Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
     n_restarts : int, optional
-        Fits from different starts, one on each core at a time; the one with the least objective is kept.
+        Different starts, one on each core at a time; that with the least objective after 1,000 epochs trains on.
     callbacks : sequence of callables
         Each is called with a ``stradiff.fitting.Report`` about every hundred epochs; returning True stops the fit.
     checkpoint, checkpoint_seconds : path, float, optional

@@ -15,6 +15,7 @@ from as_users_call import as_users_call
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError, StorageError
+from stradiff.fitting import restarts
 from stradiff.fitting.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -51,8 +52,13 @@ def same(one, other):
     np.testing.assert_array_equal(one.sources_std_, other.sources_std_)
 
 
-@pytest.mark.parametrize("more", [{}, {"n_restarts": 2}, {"record_epochs": (50, 330)}], ids=["plain", "two", "epochs"])
-def test_goes_on_to_the_same_bits(tmp_path, more):
+@pytest.mark.parametrize(
+    ("more", "verdict"),
+    [({}, 1000), ({"record_epochs": (50, 330)}, 1000), ({"n_restarts": 2}, 1000), ({"n_restarts": 2}, 200)],
+    ids=["plain", "epochs", "before the verdict", "after the verdict"],
+)
+def test_goes_on_to_the_same_bits(tmp_path, more, verdict, monkeypatch):
+    monkeypatch.setattr(restarts, "VERDICT", verdict)
     file = tmp_path / "training"
     whole = StrADiff(3, **SETTINGS, **more).fit(Y)
     kept = {"checkpoint": file, "checkpoint_seconds": 0.0}
@@ -63,6 +69,8 @@ def test_goes_on_to_the_same_bits(tmp_path, more):
     again = StrADiff(3, **SETTINGS, **more, **kept, callbacks=(lambda report: seen.append(report.epoch),)).fit(Y)
     assert min(seen[:1]) > 300
     same(whole, again)
+    if "n_restarts" in more:
+        np.testing.assert_array_equal(whole.stability_, again.stability_)
     assert not list(tmp_path.iterdir())
 
 

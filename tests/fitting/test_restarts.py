@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 
@@ -11,7 +12,9 @@ from quick_compile import quick_compile
 
 from stradiff.evaluation import matched_correlation
 from stradiff.fitting import Settings, fit, fit_best, restarts, team, trainer
-from stradiff.fitting.restarts import restart_seed, turned
+from stradiff.fitting.loop import present_sources
+from stradiff.fitting.race import starts_in_order
+from stradiff.fitting.restarts import restart_seed, start_of, turned
 from stradiff.observations.simulate import gp_sources
 
 SETTINGS = {
@@ -49,6 +52,41 @@ def test_the_best_of_several_is_kept_and_all_are_told_of(observed, init):
     single = fit(observed, None, Settings(**SETTINGS, init=init), seed=7)
     (first,) = [one for one in best.restarts if one.seed == 7]
     assert first.objective == single.history["total"][-100:].mean()
+
+
+def test_after_the_verdict_the_best_goes_on_alone_and_has_the_bits_of_a_single_fit(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "VERDICT", 200)
+    heard: list[int] = []
+    settings = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=3)
+    best = fit_best(observed, None, settings, seed=7, callbacks=[lambda report: heard.append(report.epoch)])
+    assert sorted(heard) == [100] * 3 + [200] * 3 + [300, 400, 450] and best.n_epochs == 450
+    objectives = [one.objective for one in best.restarts]
+    assert objectives[0] == min(objectives) == best.history["total"][100:200].mean()
+    number = next(k for k in range(3) if restart_seed(7, k) == best.restarts[0].seed)
+    starts, _ = starts_in_order(observed, None, settings, seed=7)
+    seed = restart_seed(7, number)
+    told = dataclasses.replace(settings, init="given", n_restarts=1)
+    single = fit(observed, None, told, guess=start_of(starts, number, seed), seed=seed)
+    np.testing.assert_array_equal(single.history["total"], best.history["total"])
+    np.testing.assert_array_equal(present_sources(single.model), best.restarts[0].sources)
+
+
+def test_a_stop_before_the_verdict_is_a_stop(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "VERDICT", 200)
+    settings = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=2)
+    assert fit_best(observed, None, settings, callbacks=[lambda report: True]).n_epochs == 100
+
+
+def test_ctrl_c_after_the_verdict_keeps_what_is_there(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "VERDICT", 100)
+
+    def interrupt(report):
+        if report.epoch > 100:
+            raise KeyboardInterrupt
+
+    settings = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=2)
+    best = fit_best(observed, None, settings, callbacks=[interrupt])
+    assert best.interrupted and best.n_epochs == 200 and len(best.restarts) == 2
 
 
 def test_one_start_is_one_fit(observed):

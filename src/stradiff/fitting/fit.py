@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,9 +32,9 @@ class Restart:
 
     seed: int
     objective: float
-    """Mean over the last epochs, in nats; infinite where training diverged or never began."""
+    """In nats, mean over the last epochs before the verdict; infinite where training diverged or never began."""
     sources: np.ndarray
-    """(T, n) at the mean start, as the model has them."""
+    """(T, n) at the mean start, as the model has them where training left it."""
 
 
 @dataclasses.dataclass
@@ -74,44 +75,103 @@ def fit(
     ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
-    model_key, train_key, path_key = fit_keys(seed)
     starts, settings = starts_in_order(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
-    model = initial_model(observed, times, settings, model_key, starts[0] if starts else None, parts)
-    loop = Loop(observed, times, settings, model, train_key, seen)
-    noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
-    if isinstance(loop.state, WindowState) and record == "auto":
-        record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
-    recorder, stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
-    recorder.look(model, 0)
-    result = Fit(model, {}, {}, 0, n_devices=loop.sharing.n_devices)  # the last bits of a fit depend on these
-    task = task_of(observed, times, settings, seen, guess, seed, record, result.n_devices, parts) if checkpoint else ""
-    keeper = _Keeper(checkpoint, task, settings, loop, recorder)
-    done = keeper.restore() and stopping(loop.report())
-    with OnlyTheFirst() as ctrl_c, ProgressBar(verbose, settings.max_epochs) as bar:
-        try:
-            while loop.epoch < settings.max_epochs and not done:
-                loop.advance(recorder.next_stop(loop.epoch, settings.max_epochs))
-                report = loop.report()
-                watchers: list[Callback] = [bar, stopping, *callbacks]
-                if any([look(report) for look in watchers]):  # a list, so that every one is called
-                    break
-                recorder.look(loop.state.model, loop.epoch)
-                keeper.look()
-        except KeyboardInterrupt:
-            if not loop.epoch:
-                raise  # nothing was learned that could be kept
-            result.interrupted = True
-        except FloatingPointError:
-            result.diverged = True
-        ctrl_c.wait()  # a second one must not take what the first has left
-        keeper.look(last=True)
-        if result.interrupted:
-            bar.stopped(loop.epoch)
-    recorder.look(loop.state.model, loop.epoch, last=True)
-    result.model = loop.sharing.collected(loop.state.model)
-    result.n_epochs, result.converged = loop.epoch, stopping.converged
-    result.history, result.paths = loop.history.as_dict(), recorder.paths
-    return result
+    how: dict[str, Any] = {"seen": seen, "guess": guess, "record": record, "checkpoint": checkpoint, "parts": parts}
+    training = Training(observed, times, settings, starts[0] if starts else None, seed=seed, **how)
+    with ProgressBar(verbose, settings.max_epochs) as bar:
+        training.go_on(settings.max_epochs, [bar, *callbacks])
+        if training.interrupted:
+            bar.stopped(training.epoch)
+    return training.result()
+
+
+class Training:
+    """A fit on its way: at its beginning, or where its checkpoint left it.
+
+    Parameters are those of ``fit``; ``start (T, n)`` are the sources to begin with, which ``settings.init`` and
+    ``guess`` ask for, None: at random.
+    """
+
+    def __init__(
+        self,
+        observed: np.ndarray,
+        times: np.ndarray | None,
+        settings: Settings,
+        start: np.ndarray | None,
+        *,
+        seen: np.ndarray | None = None,
+        guess: np.ndarray | None = None,
+        seed: int = 0,
+        record: tuple[int, ...] | str = "auto",
+        checkpoint: Checkpoint | None = None,
+        parts: Parts | None = None,
+    ) -> None:
+        model_key, train_key, path_key = fit_keys(seed)
+        model = initial_model(observed, times, settings, model_key, start, parts)
+        self._loop = Loop(observed, times, settings, model, train_key, seen)
+        noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
+        if isinstance(self._loop.state, WindowState) and record == "auto":
+            record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
+        self._recorder, self._stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
+        self._recorder.look(model, 0)
+        self._n_devices = self._loop.sharing.n_devices  # the last bits of a fit depend on these
+        task = ""
+        if checkpoint:
+            task = task_of(observed, times, settings, seen, guess, seed, record, self._n_devices, parts)
+        self._keeper = _Keeper(checkpoint, task, settings, self._loop, self._recorder)
+        self.interrupted, self.diverged = False, False
+        self.over = self._keeper.restore() and self._stopping(self._loop.report())
+
+    @property
+    def epoch(self) -> int:
+        """How many are done."""
+        return self._loop.epoch
+
+    @property
+    def model(self) -> Model:
+        """As it is now."""
+        return self._loop.sharing.collected(self._loop.state.model)
+
+    @property
+    def objective(self) -> np.ndarray:
+        """Of every epoch so far, in nats; infinite from where it stopped being finite."""
+        total = self._loop.history.as_dict()["total"]
+        return np.append(total, np.inf) if self.diverged else total
+
+    def go_on(self, stop: int, callbacks: Sequence[Callback]) -> None:
+        """Up to epoch ``stop``, unless it is ``over`` before: settled, stopped by somebody, or no longer finite."""
+        with OnlyTheFirst() as ctrl_c:
+            try:
+                while self.epoch < stop and not self.over:
+                    self._loop.advance(self._recorder.next_stop(self.epoch, stop))
+                    report = self._loop.report()
+                    self.over = any([look(report) for look in [self._stopping, *callbacks]])  # every one is called
+                    if not self.over:
+                        self._recorder.look(self._loop.state.model, self.epoch)
+                        self._keeper.look()
+            except KeyboardInterrupt:
+                if not self.epoch:
+                    raise  # nothing was learned that could be kept
+                self.interrupted = True
+            except FloatingPointError:
+                self.diverged = True
+            ctrl_c.wait()  # a second one must not take what the first has left
+            self.over |= self.interrupted or self.diverged
+            self._keeper.look(last=True)
+
+    def result(self) -> Fit:
+        """What it leaves behind."""
+        self._recorder.look(self._loop.state.model, self.epoch, last=True)
+        return Fit(
+            self.model,
+            self._loop.history.as_dict(),
+            self._recorder.paths,
+            self.epoch,
+            converged=self._stopping.converged,
+            interrupted=self.interrupted,
+            diverged=self.diverged,
+            n_devices=self._n_devices,
+        )
 
 
 class _Keeper:

@@ -14,7 +14,7 @@ import jax
 from joblib import cpu_count
 
 from stradiff.fitting.callbacks import Callback, Report
-from stradiff.fitting.fit import Fit
+from stradiff.fitting.fit import Training
 from stradiff.model.numerics import numerics
 
 THREADS = "OMP_NUM_THREADS"  # what everybody else's thread pools listen to; workers of a cluster have it at 1
@@ -41,7 +41,7 @@ class Team:
         self._jax = (jax.config.jax_default_device, jax.config.jax_default_prng_impl)  # type: ignore[attr-defined]
         self.stopped = False
 
-    def run(self, one: Callable[[int, Sequence[Callback]], Fit]) -> dict[int, Fit]:
+    def run(self, one: Callable[[int, Sequence[Callback]], Training]) -> dict[int, Training]:
         """What ``one(number, callbacks)`` makes of every number from 0; of those that began, where it was stopped."""
         with ThreadPoolExecutor(self._at_once) as pool:
             try:
@@ -57,7 +57,7 @@ class Team:
                 self._stop.set()
         return {number: found for number, future in futures.items() if (found := future.result()) is not None}
 
-    def _wait(self, pending: Sequence[Future[Fit | None]]) -> None:
+    def _wait(self, pending: Sequence[Future[Training | None]]) -> None:
         """Until all are done, or one failed; never so long that Ctrl-C would not be heard."""
         while pending:
             done, rest = wait(pending, LOOK_SECONDS, FIRST_COMPLETED)
@@ -65,7 +65,7 @@ class Team:
                 return
             pending = list(rest)
 
-    def _alone(self, one: Callable[[int, Sequence[Callback]], Fit], number: int) -> Fit | None:
+    def _alone(self, one: Callable[[int, Sequence[Callback]], Training], number: int) -> Training | None:
         if self._stop.is_set() and number:
             return None
 

@@ -19,6 +19,7 @@ COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recor
 ASKING = 0.7e9  # bytes more where it also compiles what asks a recording for its priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
+WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 
 
 def ask_memory(needed: float, what: str, verbose: bool | str) -> int | None:
@@ -62,6 +63,7 @@ def needed_memory(
     whole_covariance = settings.solver == "dense" or not linear
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
     starts = settings.n_sources * COPIES * 2.0 * n_samples
+    waiting = 4.0 * (settings.n_restarts - 1) * WAITING / COPIES * (starts + _network_memory(length, settings))
     training = 4.0 * (_branch_memory(n_seen, length, settings) + _bent_memory(n_seen, n_channels, settings)) + dense
     gappy = (gaps or longest is not None) and settings.mixing in ("linear", "auto")
     posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, linear=linear, gappy=gappy)
@@ -69,17 +71,24 @@ def needed_memory(
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
     compiling = COMPILING + (ASKING if regular and longest is None and settings.turns_start(n_samples) else 0.0)
-    return projections + compiling + max(training, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
+    whole = max(training + waiting, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
+    return projections + compiling + whole
 
 
 def _branch_memory(n_seen: float, length: int, settings: Settings) -> float:
     """Numbers held for the networks and for the reverse paths of an epoch."""
-    width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
     path = 4.0 * n_seen * settings.n_diffusion_steps * settings.n_sources
     if settings.convolves(length):  # frames are computed again, step by step, and held for one step alone
         return path + CONVOLUTIONAL * n_seen * settings.n_sources
-    network = 2.0 * length * (width + 1) + settings.network_depth * width**2
-    return path + COPIES * n_networks[settings.branch] * network
+    return path + _network_memory(length, settings)
+
+
+def _network_memory(length: int, settings: Settings) -> float:
+    """Numbers held for all copies of dense networks' parameters; those of convolutional ones are few."""
+    if settings.convolves(length):
+        return 0.0
+    width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
+    return COPIES * n_networks[settings.branch] * (2.0 * length * (width + 1) + settings.network_depth * width**2)
 
 
 def _bent_memory(n_samples: float, n_channels: int, settings: Settings) -> float:
