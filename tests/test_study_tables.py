@@ -52,6 +52,7 @@ def test_default_preset_meets_the_study():
         ("group", "group.md", "table"),
         ("bending", "accuracy.md", "bending"),
         ("batch", "speed.md", "batch"),
+        ("ranking", "accuracy.md", "ranking"),
         ("coverage", "uncertainty.md", "coverage"),
         ("missing", "uncertainty.md", "missing"),
         ("starts", "accuracy.md", "starts"),

@@ -71,7 +71,9 @@ Components = Annotated[
 ]
 Restarts = Annotated[
     int | None,
-    typer.Option(min=1, help="Fits from different starts; the best by the objective is kept.", show_default="1"),
+    typer.Option(
+        min=1, help="Starts to try; the best by the objective after 1,000 epochs trains on.", show_default="1"
+    ),
 ]
 Mixing = Annotated[
     str,
