@@ -6,8 +6,11 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pages import filled
+
+from stradiff.fitting.restarts import VERDICT
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -63,3 +66,16 @@ def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
     text = (ROOT / "docs" / page).read_text()
     table = importlib.import_module(script).table(rows)
     assert filled(text, kind, lambda _: table) == text and table in text
+
+
+def test_a_restart_chosen_at_the_verdict_ends_nearer_to_the_truth_than_one_chosen_at_the_end():
+    """On recordings that were drawn after the epoch of the verdict had been settled."""
+    ranking = importlib.import_module("ranking")
+    rows = [row for row in json.loads((RESULTS / "ranking.json").read_text()) if row["seed"] in ranking.UNSEEN]
+    assert len(rows) >= 6
+
+    def missed(epoch) -> float:
+        return np.mean([max(row["mcc"]) - row["mcc"][int(np.argmin(row["objective"][str(epoch)]))] for row in rows])
+
+    at_random = np.mean([max(row["mcc"]) - np.mean(row["mcc"]) for row in rows])
+    assert missed(VERDICT) < missed(ranking.END) and missed(VERDICT) < 0.5 * at_random

@@ -6,9 +6,9 @@ draw every network anew. They share one compilation, and run beside each other, 
 more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits it would
 have alone.
 
-After as many epochs of each the objective gives its verdict, and the best one alone goes on. There it ranks the starts
-much as the truth ranks the answers they end at; at the ends of the fits it does not, since a fit that began in the
-wrong place trains on for longer, and follows the recording more closely without coming nearer to its sources
+After as many epochs of each the objective gives its verdict, and the best one alone goes on. There it finds the start
+that ends nearest to the truth, or one nearly as good; at the ends of the fits it often does not, since a fit that began
+further off trains on for longer, and follows the recording more closely without coming nearer to its sources
 (benchmarks/ranking.py). ``stability`` shows what is not settled.
 """
 
