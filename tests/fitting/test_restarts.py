@@ -41,11 +41,16 @@ def observed():
     return (sources @ np.array([[1.0, 0.4], [0.3, 1.0]])).astype(np.float32)
 
 
+def cache_size() -> int:
+    """Programs that training was compiled to."""
+    return trainer.run._cached._cache_size()
+
+
 @pytest.mark.parametrize("init", ["sobi", "random"])
 def test_the_best_of_several_is_kept_and_all_are_told_of(observed, init):
-    compiled = trainer.run._cached._cache_size()
+    compiled = cache_size()
     best = fit_best(observed, None, Settings(**SETTINGS, init=init, n_restarts=3), seed=7)
-    assert trainer.run._cached._cache_size() <= compiled + 1
+    assert cache_size() <= compiled + 1
     objectives = [one.objective for one in best.restarts]
     assert len(objectives) == 3 and len({one.seed for one in best.restarts}) == 3
     assert objectives[0] == min(objectives) == pytest.approx(best.history["total"][-100:].mean())
@@ -57,8 +62,9 @@ def test_the_best_of_several_is_kept_and_all_are_told_of(observed, init):
 def test_after_the_verdict_the_best_goes_on_alone_and_has_the_bits_of_a_single_fit(observed, monkeypatch):
     monkeypatch.setattr(restarts, "VERDICT", 200)
     heard: list[int] = []
-    settings = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=3)
+    settings, compiled = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=3), cache_size()
     best = fit_best(observed, None, settings, seed=7, callbacks=[lambda report: heard.append(report.epoch)])
+    assert cache_size() <= compiled + 1
     assert sorted(heard) == [100] * 3 + [200] * 3 + [300, 400, 450] and best.n_epochs == 450
     objectives = [one.objective for one in best.restarts]
     assert objectives[0] == min(objectives) == best.history["total"][100:200].mean()
