@@ -48,6 +48,13 @@ def test_summary_is_json_and_complete(linear_fit, recording, truth):
     assert facts["model"]["drawn_seed"] == 12345
 
 
+def test_stability_is_told_where_there_were_restarts(linear_fit, recording, monkeypatch):
+    assert "stability" not in summarise(linear_fit, recording)["sources"][0]
+    monkeypatch.setitem(linear_fit.fit_info_, "stability", [0.99, 0.7, 0.95])
+    facts = summarise(linear_fit, recording)
+    assert [source["stability"] for source in facts["sources"]] == [0.99, 0.7, 0.95]
+
+
 def test_without_a_sampling_rate_length_scales_count_samples(linear_fit, recording):
     unknown = Recording(recording.values, channel_names=recording.channel_names)
     assert summarise(linear_fit, unknown)["sources"][0]["length_scale_samples"] == pytest.approx(39.9)

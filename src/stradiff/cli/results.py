@@ -138,14 +138,15 @@ def show_summary(console: Console, summary: dict[str, Any]) -> None:
     from stradiff.report.words import percent
 
     unit = summary["recording"]["time_unit"]
-    with_truth = "matched_correlation" in summary["sources"][0]
+    columns = {"stability": "stability", "matched_correlation": "correlation\nwith truth"}
+    there = [key for key in columns if key in summary["sources"][0]]
     rows = [
         [source["name"], source["prior"], f"{source[f'length_scale_{unit}']:.4g}", percent(source["explained_share"])]
-        + ([number(source["matched_correlation"])] if with_truth else [])
+        + [number(source[key]) for key in there]
         for source in summary["sources"]
     ]
-    columns = ["source", "prior", f"length-scale\n({unit})", "share of\nvariance"]
-    console.table(columns + (["correlation\nwith truth"] if with_truth else []), rows)
+    always = ["source", "prior", f"length-scale\n({unit})", "share of\nvariance"]
+    console.table(always + [columns[key] for key in there], rows)
     console.say(f"Together the sources explain {percent(summary['explained_variance'])} of the recording's variance.")
 
 

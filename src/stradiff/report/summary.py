@@ -107,8 +107,8 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
     Returns
     -------
     dict
-        "recording", "model", "sources" (a list with one dictionary each), "explained_variance", "training"
-        "warnings" and "diagnostics".
+        "recording", "model", "sources" (a list with one dictionary each, with "stability" where there were restarts),
+        "explained_variance", "training", "warnings" and "diagnostics".
     """
     check_pair(fit, recording)
     total, each = explained_share(fit, recording)
@@ -125,9 +125,12 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
         }
         for k, name in enumerate(source_labels(len(scales)))
     ]
+    beside = {name: fit.fit_info_[name] for name in ("stability",) if name in fit.fit_info_}
     if truth is not None:
-        for source, value in zip(sources, matched_correlations(fit.sources_, truth), strict=True):
-            source["matched_correlation"] = value
+        beside["matched_correlation"] = matched_correlations(fit.sources_, truth)
+    for key, values in beside.items():
+        for source, value in zip(sources, values, strict=True):
+            source[key] = value
     return {
         "recording": describe_recording(recording),
         "sources": sources,
