@@ -1,6 +1,6 @@
 """What do restarts cost? Several fits mapped into one program, and several beside each other, in single fits.
 
-    python benchmarks/batch.py              # about half an hour on two cores
+    python benchmarks/batch.py              # about twenty minutes on two cores
     python benchmarks/batch.py --print --publish    # the table of the results that are there, also in the docs
 
 Leaky-ReLU mixing, T = 1000, n = 3, default settings with an MLP map, development seed 100. One fit and several of one

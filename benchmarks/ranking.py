@@ -6,7 +6,8 @@
 Every start of ``n_restarts=6`` (``stradiff/fitting/restarts.py``) is trained to its end, none is dropped. The objective
 is read after the same number of epochs of each, over the hundred epochs before, and at each one's own end; the truth
 scores the sources at the end. Seeds 100 to 102 are those on which the epoch of the verdict was chosen, those from 103
-on were drawn afterwards. Rows are kept in ``benchmarks/results/ranking.json`` as they come.
+on had not been looked at for it. White channels (m = n) are whitened to the end, the recordings being free of noise,
+where ``StrADiff`` stops at what passes for noise. Rows are kept in ``benchmarks/results/ranking.json`` as they come.
 """
 
 from __future__ import annotations

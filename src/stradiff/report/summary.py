@@ -125,7 +125,7 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
         }
         for k, name in enumerate(source_labels(len(scales)))
     ]
-    beside = {name: fit.fit_info_[name] for name in ("stability",) if name in fit.fit_info_}
+    beside = {"stability": fit.fit_info_["stability"]} if "stability" in fit.fit_info_ else {}
     if truth is not None:
         beside["matched_correlation"] = matched_correlations(fit.sources_, truth)
     for key, values in beside.items():
