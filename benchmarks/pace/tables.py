@@ -9,6 +9,7 @@ import numpy as np
 from pages import NOT_RUN
 
 from pace import fits, roofline
+from pace.one_process import STAGES
 from pace.rounds import LIBRARY, MODULES
 
 RUN = 10_000  # epochs of the paper
@@ -106,7 +107,20 @@ def _fits(title: str, rows: Sequence[Row]) -> str:
         )
     if not rows[0]["files_kept"]:
         lines += ["", "No compiled program was kept on disk: on this processor JAX would not take them back."]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_beginnings(rows)])
+
+
+def _beginnings(rows: Sequence[Row]) -> list[str]:
+    """Where the time goes until training begins: what Python writes down, what XLA does with it, and all else."""
+    lines = [
+        "| until training begins | s | traced | lowered | compiled, or loaded | computed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        every, programs = fits.begins(row), row["programs"]
+        spent = " | ".join(f"{programs[stage]:.1f}" for stage in STAGES.values())
+        lines.append(f"| {row['situation']} | {every:.1f} | {spent} | {every - sum(programs.values()):.1f} |")
+    return lines
 
 
 def _imported(row: Row) -> str:

@@ -136,6 +136,7 @@ def fit_row(mcc, situation=fits.SITUATIONS[0], seconds=None, name="leaky_relu"):
     if seconds is not None:
         looks = [[epoch, when, value] for (epoch, _, value), when in zip(looks, seconds, strict=True)]
     done = {"epochs": looks[-1][0], "seconds": looks[-1][1] + 3.0, "mcc": mcc[-1], "import_seconds": 1.5}
+    done |= {"programs": {"traced": 0.5, "lowered": 0.3, "compiled": 0.9}}
     return {"problem": name, "situation": situation, "files_kept": 2, "looks": looks, **done}
 
 
@@ -242,11 +243,29 @@ def test_looking_costs_nothing_on_the_clock():
             time.sleep(0.3)
             return np.zeros((3, 1))
 
-    looks = one_process.Looks()
+    looks = one_process.Looks({})
     looks(Report())
     looks(Report())
     assert [epoch for epoch, _, _ in looks.kept] == [100, 100]
     assert looks.seconds() < 0.3 and looks.kept[1][1] < 0.3
+
+
+def test_programs_made_before_the_first_look_are_timed_by_stage():
+    class Report:
+        epoch = 100
+
+        def sources(self):
+            return jax.jit(lambda x: x * 2.0 + 1.0)(jnp.ones((3, 1)))
+
+    with one_process.stages_told() as told:
+        earlier = one_process.Looks(told)
+        jax.jit(lambda x: x * 3.0 + 1.0)(jnp.ones(7)).block_until_ready()
+        looks = one_process.Looks(told)
+        looks(Report())
+        earlier(Report())
+    assert set(looks.programs) == set(one_process.STAGES.values())
+    assert all(seconds == 0.0 for seconds in looks.programs.values()), "neither what was before it nor the look itself"
+    assert all(seconds > 0.0 for seconds in earlier.programs.values())
 
 
 def test_every_part_of_an_epoch_is_timed():
@@ -284,6 +303,7 @@ def test_tables_say_what_was_measured(made_up):
     assert "Abacus" in text and "jax 1.0" in text
     assert "| first fit on a machine | 1.5 | 2.0 | 4.0 | 200 | 5.0 | 300 | 8.0 | 0.9810 |" in text
     assert "| again in the same process |  | 2.0 |" in text
+    assert "| in a new process | 2.0 | 0.5 | 0.3 | 0.9 | 0.3 |" in text
     assert "| share of the speed that the bound allows | 25% |" in text
     assert tables.page({}).count(NOT_RUN) == 5
     assert text.endswith("| the whole epoch | 5.00 |\n| Adam | 1.00 |")

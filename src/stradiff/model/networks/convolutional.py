@@ -85,29 +85,30 @@ class Convolutional(Network):
     ) -> Float[Array, " T"]:
         """The same of a trajectory cut off where ``inside`` ends, in an array as long as before; zero beyond."""
         seen = jnp.where(inside, trajectory, 0.0)
-        frames = jnp.any(self._framed(inside), axis=1, keepdims=True)
+        frames = jnp.any(self._framed(inside), axis=0, keepdims=True)
         output = self._output(self._framed(seen), level, frames)[: trajectory.shape[0]]
         return jnp.where(inside, output, 0.0)
 
-    def _framed(self, trajectory: Array) -> Array:
-        return jnp.pad(trajectory, (0, -trajectory.shape[0] % self.stride)).reshape(-1, self.stride)
+    def _framed(self, trajectory: Float[Array, " T"] | Bool[Array, " T"]) -> Array:
+        """Frames in columns, ``(stride, F)``: what is done to every number then runs along the record."""
+        return jnp.pad(trajectory, (0, -trajectory.shape[0] % self.stride)).reshape(-1, self.stride).T
 
-    def _output(self, frames: Float[Array, "F stride"], level: Array, there: Bool[Array, "F 1"] | None) -> Array:
+    def _output(self, frames: Float[Array, "stride F"], level: Array, there: Bool[Array, "1 F"] | None) -> Array:
         """All samples of the frames; ``there`` says which frames there are, None that all are."""
 
-        def cut(hidden: Float[Array, "F C"]) -> Float[Array, "F C"]:
+        def cut(hidden: Float[Array, "C F"]) -> Float[Array, "C F"]:
             return hidden if there is None else jnp.where(there, hidden, 0.0)
 
-        both = jnp.concatenate([frames, _moved(frames, 1)], axis=1)
-        hidden = cut(jax.nn.silu(both @ self.weight_in + (self.weight_level * level + self.bias_in)[None]))
+        both = jnp.concatenate([frames, _moved(frames, 1)])
+        hidden = cut(jax.nn.silu(self.weight_in.T @ both + (self.weight_level * level + self.bias_in)[:, None]))
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            around = jnp.concatenate([_moved(hidden, -(2**layer)), hidden, _moved(hidden, 2**layer)], axis=1)
-            hidden = cut(hidden + jax.nn.silu(around @ weight + bias[None]))
-        both = jnp.concatenate([hidden, _moved(hidden, -1)], axis=1)
-        return (both @ self.weight_out).reshape(-1) + self.bias_out
+            around = jnp.concatenate([_moved(hidden, -(2**layer)), hidden, _moved(hidden, 2**layer)])
+            hidden = cut(hidden + jax.nn.silu(weight.T @ around + bias[:, None]))
+        both = jnp.concatenate([hidden, _moved(hidden, -1)])
+        return (self.weight_out.T @ both).T.reshape(-1) + self.bias_out
 
 
-def _moved(rows: Float[Array, "F C"], by: int) -> Float[Array, "F C"]:
-    """Row i + ``by`` in row i, zero where there is none."""
-    n_rows, ahead, behind = rows.shape[0], max(by, 0), max(-by, 0)
-    return jnp.pad(rows, ((behind, ahead), (0, 0)))[ahead : ahead + n_rows]
+def _moved(columns: Float[Array, "C F"], by: int) -> Float[Array, "C F"]:
+    """Column i + ``by`` in column i, zero where there is none."""
+    n_columns, ahead, behind = columns.shape[1], max(by, 0), max(-by, 0)
+    return jnp.pad(columns, ((0, 0), (behind, ahead)))[:, ahead : ahead + n_columns]
