@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-
 STAGES = {
     "/jax/core/compile/jaxpr_trace_duration": "traced",
     "/jax/core/compile/jaxpr_to_mlir_module_duration": "lowered",

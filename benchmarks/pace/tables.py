@@ -102,7 +102,7 @@ def _fits(title: str, rows: Sequence[Row]) -> str:
     for row in rows:
         epoch, seconds = fits.good_from(row)
         lines.append(
-            f"| {row['situation']} | {_imported(row)} | {fits.begins(row):.1f} | {seconds:.1f} | {epoch}"
+            f"| {row['situation']} | {_imported(row)} | {_tenths(fits.begins(row))} | {seconds:.1f} | {epoch}"
             f" | {row['looks'][-1][1]:.1f} | {row['epochs']} | {row['seconds']:.1f} | {row['mcc']:.4f} |"
         )
     if not rows[0]["files_kept"]:
@@ -118,8 +118,8 @@ def _beginnings(rows: Sequence[Row]) -> list[str]:
     ]
     for row in rows:
         every, programs = fits.begins(row), row["programs"]
-        spent = " | ".join(f"{programs[stage]:.1f}" for stage in STAGES.values())
-        lines.append(f"| {row['situation']} | {every:.1f} | {spent} | {every - sum(programs.values()):.1f} |")
+        spent = [every, *(programs[stage] for stage in STAGES.values()), every - sum(programs.values())]
+        lines.append(f"| {row['situation']} | " + " | ".join(map(_tenths, spent)) + " |")
     return lines
 
 
@@ -168,6 +168,11 @@ def by_problem(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
 def _number(value: float) -> str:
     """Three digits that count."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _tenths(seconds: float) -> str:
+    """What is a difference may be nothing, and then a little less."""
+    return f"{round(seconds, 1) + 0.0:.1f}"
 
 
 def _range(values: np.ndarray) -> str:
