@@ -171,6 +171,14 @@ def test_the_page_follows_the_fit(quick, linear_fit, recording, changes, words):
     assert words in Page(render_report(fit, recording)).text
 
 
+def test_stability_is_shown_and_explained_where_there_were_restarts(quick, nonlinear_page, linear_fit, recording):
+    fit = copy.copy(linear_fit)
+    fit.fit_info_ = {**linear_fit.fit_info_, "stability": [0.9912, 0.7034, 0.9523]}
+    text = Page(render_report(fit, recording)).text
+    assert "0.7034" in text and "Stability over restarts" in text
+    assert "stability" not in nonlinear_page.text.lower()
+
+
 def test_irregular_times_have_no_spectrum(quick, linear_fit, recording):
     times = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.03, recording.n_samples))
     irregular = Recording(recording.values, times, None, recording.channel_names, None, "uneven")
