@@ -5,7 +5,7 @@ from __future__ import annotations
 from scaling import fits
 from scaling.one_process import Row
 
-LIMIT = 2400.0
+LIMIT = fits.LIMIT
 
 
 def cases(quick: bool) -> list[Row]:
