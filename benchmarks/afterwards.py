@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from stradiff.model.networks import Dense, Network
-from stradiff.model.reverse import reverse_path
-from stradiff.model.schedule import Schedule
+from stradiff.model.diffusion.networks import Dense, Network
+from stradiff.model.diffusion.reverse import reverse_path
+from stradiff.model.diffusion.schedule import Schedule
 
 SCHEDULE = Schedule(50, beta_last=0.2)  # abar_L = 0.005: what is left of a source in x_L is lost in the noise
 STEPS, BATCH, RATE = 1500, 4, 3e-3

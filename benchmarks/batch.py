@@ -87,7 +87,7 @@ def in_turn(way: str, single: Callable[[], Any], several: dict[int, Callable[[],
 
 def recording(epochs: int):
     """Normalised observations, and the settings of a fit of so many epochs."""
-    from stradiff.observations import fit_normaliser, simulate
+    from stradiff.data import fit_normaliser, simulate
     from stradiff.presets import resolve
 
     values = simulate("leaky_relu", seed=SEED).recording.values
@@ -97,8 +97,9 @@ def recording(epochs: int):
 
 def whole(way: str) -> list[dict[str, Any]]:
     """Whole fits, as ``n_restarts`` has them: a verdict among them if they are long enough."""
-    from stradiff.fitting import fit, fit_best
     from stradiff.model.numerics import numerics
+    from stradiff.train import fit_best
+    from stradiff.train import training as fit
 
     observed, settings = recording(EPOCHS[way])
 
@@ -111,8 +112,8 @@ def whole(way: str) -> list[dict[str, Any]]:
 
 def alone() -> list[dict[str, Any]]:
     """One fit in a process that has a single core; what it is in single fits is known once those are there."""
-    from stradiff.fitting import fit
     from stradiff.model.numerics import numerics
+    from stradiff.train import training as fit
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
     observed, settings = recording(EPOCHS[ALONE])
@@ -126,9 +127,9 @@ def mapped() -> list[dict[str, Any]]:
     import jax
     import jax.numpy as jnp
 
-    from stradiff.fitting import trainer
-    from stradiff.fitting.warm_start import initial_model
+    from stradiff.initialise.model import initial_model
     from stradiff.model.numerics import numerics
+    from stradiff.train import step as trainer
 
     observed, settings = recording(trainer.CHUNK)
     rate, count = jnp.float32(settings.learning_rate), jnp.int32(trainer.CHUNK)

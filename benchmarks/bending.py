@@ -19,9 +19,9 @@ from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.bending import BENT, KIND, STRAIGHT
+from stradiff.assess import best_linear_unmixing
+from stradiff.auto_mixing import BENT, KIND, STRAIGHT
 from stradiff.errors import SeparationWarning
-from stradiff.evaluation import best_linear_unmixing
 
 T, N_SOURCES = 1000, 3
 CASES: dict[str, dict[str, Any]] = {

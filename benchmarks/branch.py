@@ -30,8 +30,8 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff, match_sources, matched_correlation, simulate
+from stradiff.data import with_gaps
 from stradiff.errors import SeparationWarning
-from stradiff.observations import with_gaps
 
 ROOT = Path(__file__).parents[1]
 GAPS: dict[str, Any] = {"fraction": 0.1, "gap_length": 20, "whole_rows": True}

@@ -10,7 +10,7 @@ There the bands of ``uncertainty="laplace"`` must cover what they say. In the ot
 the one that made the recording, and the table says what bands are worth then. Beside them stand the paper's Monte Carlo
 bands of the same fits. Every estimate is matched in order, sign and scale to the truth, which no recording determines.
 MCC is the median over seeds of the mean correlation of sources with the truth, and next to it stands what it would be
-had the estimate gone on to the likeliest mixture of the sources (``stradiff/inference/mixture.py``).
+had the estimate gone on to the likeliest mixture of the sources (``stradiff/posterior/mixing_uncertainty.py``).
 
 One recording has few errors that count (how much of one source leaks into another is one number), so coverage varies
 from seed to seed, and its standard error over seeds stands beside it. Results go to
@@ -30,16 +30,16 @@ from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff, matched_correlation, simulate
+from stradiff.assess import coverage
+from stradiff.data.simulate import Simulation
+from stradiff.data.sources import standardise
 from stradiff.errors import SeparationWarning
-from stradiff.evaluation import coverage
-from stradiff.inference.channels import in_channels
-from stradiff.inference.covariance import covariance_of
-from stradiff.inference.laplace import in_double
-from stradiff.inference.mixture import Evidence, likeliest_mixture
 from stradiff.model import numerics
 from stradiff.model.priors import GaussianProcess
-from stradiff.observations.simulate import Simulation
-from stradiff.observations.sources import standardise
+from stradiff.posterior.channels import in_channels
+from stradiff.posterior.covariance import covariance_of
+from stradiff.posterior.laplace import in_double
+from stradiff.posterior.mixing_uncertainty import Evidence, likeliest_mixture
 
 LEVELS = (0.5, 0.8, 0.95)
 T, LENGTH_SCALES, XI, NEARLY_NONE = 1000, (50.0, 15.0, 5.0), 1e-3, 1e-9

@@ -16,10 +16,10 @@ from afterwards import REACH, Convolutional, dense, generated, trained
 from scipy.stats import wasserstein_distance
 
 from stradiff import StrADiff, match_sources
+from stradiff.data.sources import gp_sources, multimodal_sources, standardise
 from stradiff.model import numerics
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.priors import GaussianProcess, PriorBank
-from stradiff.observations.sources import gp_sources, multimodal_sources, standardise
+from stradiff.model.priors import GaussianProcess, PriorSet
 
 T, LENGTH_SCALES, XI = 500, (50.0, 15.0, 5.0), 1e-3
 N_DRAWS, N_REFERENCE, N_EXAMPLES = 50, 200, 30
@@ -71,7 +71,7 @@ def through(branches: Branch, noise: jax.Array) -> jax.Array:
 
 
 @eqx.filter_jit
-def from_priors(priors: PriorBank, keys: jax.Array) -> jax.Array:
+def from_priors(priors: PriorSet, keys: jax.Array) -> jax.Array:
     """Draws ``(R, n, T)`` of the priors as they were fitted."""
     each = [priors.prior(k) for k in range(priors.n_sources)]
     return jnp.stack([jax.lax.map(lambda key, p=p: p.sample(key, T, None), keys) for p in each], axis=1)
@@ -103,10 +103,10 @@ def density(drawn: np.ndarray) -> list[float]:
     """Mean log density per sample of draws ``(R, T, n)`` under the process of ``drawn_from("rbf", ..)``."""
     with numerics():
         priors = [GaussianProcess(scale / (T - 1), jitter=XI) for scale in LENGTH_SCALES]
-        bank = PriorBank.of(priors, ["rbf"] * len(priors))
+        bank = PriorSet.of(priors, ["rbf"] * len(priors))
         return (_log_density(bank, jnp.asarray(np.moveaxis(drawn, 1, 2))) / T).tolist()
 
 
 @eqx.filter_jit
-def _log_density(priors: PriorBank, sources: jax.Array) -> jax.Array:
+def _log_density(priors: PriorSet, sources: jax.Array) -> jax.Array:
     return jnp.mean(jax.lax.map(lambda one: priors.log_prob(one, None), sources), axis=0)

@@ -21,8 +21,8 @@ from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, fit_group, matched_correlation, simulate
+from stradiff.data.sources import gp_sources
 from stradiff.errors import SeparationWarning
-from stradiff.observations.sources import gp_sources
 
 TRIALS, T, MOST_EPOCHS = 4, 250, 1000
 CASES: dict[str, dict[str, Any]] = {

@@ -27,8 +27,8 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, match_sources, matched_correlation, simulate
+from stradiff.data import interpolated, seen_values, with_gaps
 from stradiff.errors import SeparationWarning
-from stradiff.observations import interpolated, seen_values, with_gaps
 
 FRACTION = 0.1
 PROBLEMS = {"linear": "linear", "leaky_relu": "mlp"}

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.decomposition import PCA
 
-from stradiff.observations.mixings import random_linear
-from stradiff.observations.model_order import count_sources
-from stradiff.observations.simulate import ar_sources, gp_sources
+from stradiff.data.mixings import random_linear
+from stradiff.data.model_order import count_sources
+from stradiff.data.simulate import ar_sources, gp_sources
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = range(10)

@@ -3,7 +3,7 @@
     python benchmarks/ranking.py                     # what is not in the results yet; minutes for each recording
     python benchmarks/ranking.py --print --publish   # the table of the results, and into docs/accuracy.md
 
-Every start of ``n_restarts=6`` (``stradiff/fitting/restarts.py``) is trained to its end, none is dropped. The objective
+Every start of ``n_restarts=6`` (``stradiff/train/restarts.py``) is trained to its end, none is dropped. The objective
 is read after the same number of epochs of each, over the hundred epochs before, and at each one's own end; the truth
 scores the sources at the end. Seeds 100 to 102 are those on which the epoch of the verdict was chosen, those from 103
 on had not been looked at for it. White channels (m = n) are whitened to the end, the recordings being free of noise,
@@ -21,12 +21,12 @@ from one_table import run
 from scipy.stats import spearmanr
 
 from stradiff import mean_correlation
-from stradiff.fitting import fit
-from stradiff.fitting.race import starts_in_order
-from stradiff.fitting.restarts import LAST, restart_seed, start_of
+from stradiff.data import fit_normaliser
 from stradiff.model.numerics import numerics
-from stradiff.observations import fit_normaliser
 from stradiff.presets import resolve
+from stradiff.train import training as fit
+from stradiff.train.restarts import LAST, restart_seed, start_of
+from stradiff.train.trials import ranked_starts
 
 PROBLEMS = {
     problem.name: problem
@@ -52,7 +52,7 @@ def measure(case: str, seed: int) -> dict[str, Any]:
     observed = normaliser.forward(example.observed).astype(np.float32)
     row: dict[str, Any] = {"case": case, "seed": seed, "mcc": [], "objective": {str(e): [] for e in (*EPOCHS, END)}}
     with numerics():
-        starts, settings = starts_in_order(observed, None, settings, seed=seed)
+        starts, settings = ranked_starts(observed, None, settings, seed=seed)
         for number in range(STARTS):
             own = restart_seed(seed, number)
             found = fit(observed, None, replace(settings, init="given"), guess=start_of(starts, number, own), seed=own)

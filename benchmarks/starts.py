@@ -3,8 +3,8 @@
     python benchmarks/starts.py                     # what is not in the results yet; ten seconds for each row
     python benchmarks/starts.py --print --publish   # the table of the results, and into docs/accuracy.md
 
-The candidates of ``stradiff/fitting/linear_start.py`` and the objective of a hundred epochs from each
-(``stradiff/fitting/race.py``). The first candidate is SOBI of the n strongest principal components, which is what a
+The candidates of ``stradiff/initialise/candidates.py`` and the objective of a hundred epochs from each
+(``stradiff/train/trials.py``). The first candidate is SOBI of the n strongest principal components, which is what a
 user gets who asks for n sources. Seeds are development seeds; the tables of ``accuracy.py`` use others. Rows are kept
 in ``benchmarks/results/starts.json`` as they come.
 """
@@ -21,11 +21,11 @@ from one_table import run
 from scipy.stats import spearmanr
 
 from stradiff import mean_correlation
-from stradiff.fitting.linear_start import candidates
-from stradiff.fitting.race import trials
+from stradiff.data import fit_normaliser
+from stradiff.initialise.candidates import candidates
 from stradiff.model.numerics import numerics
-from stradiff.observations import fit_normaliser
 from stradiff.presets import resolve
+from stradiff.train.trials import trials
 
 LEAKY = Problem("leaky-ReLU, 2 layers, m = 6", "leaky_relu", n_channels=6)
 PROBLEMS = {

@@ -17,13 +17,15 @@ import numpy as np
 from quick_compile import quick_compile
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
+from stradiff.config import Settings
 from stradiff.errors import OptionError
-from stradiff.fitting import Settings, trainer, window_trainer
-from stradiff.fitting.loop import Loop
-from stradiff.fitting.sharing import Sharing, devices_for
-from stradiff.fitting.warm_start import random_model
-from stradiff.fitting.windows import Place, Windows
+from stradiff.initialise.model import random_model
 from stradiff.model import numerics
+from stradiff.train import minibatch_step as window_trainer
+from stradiff.train import step as trainer
+from stradiff.train.loop import Loop
+from stradiff.train.minibatches import Minibatches, Place
+from stradiff.train.sharding import Sharding, devices_for
 
 N, T, M, EPOCHS = 4, 120, 5, 20
 SMALL = Settings(
@@ -49,7 +51,7 @@ def loop(settings):
 def run_of(fit, epochs):
     """State and history after some epochs, and the compiled program."""
     how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._seen)
-    with fit.sharing.in_force():
+    with fit.sharding.in_force():
         program = trainer.run.lower(fit.state, fit._observed, None, *how).compile()
         return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()
 
@@ -65,7 +67,7 @@ def whole_record(settings, epochs):
     sizes = [line.split("=")[1].split("[")[1].split("]")[0] for line in program.splitlines() if " all-gather(" in line]
     return {
         "objective": distance(info.total[:epochs], wanted.total[:epochs]),
-        "model": distance(fit.sharing.collected(model), alone.model),
+        "model": distance(fit.sharding.collected(model), alone.model),
         "share": {name: array.addressable_shards[0].data.size / array.size for name, array in spread.items()},
         "devices": [len(array.sharding.device_set) for array in spread.values()],
         "gathered": max(int(np.prod([int(length) for length in size.split(",")])) for size in sizes),
@@ -78,9 +80,9 @@ def uneven():
     model = random_model(T, M, dataclasses.replace(SMALL, prior=priors, branch="shared"), jax.random.key(0))
     noise = jax.random.normal(jax.random.key(1), (N, T), jnp.float32)
     gradient = jax.jit(jax.value_and_grad(lambda model: model.log_prior(model.at(noise), None)))
-    sharing = Sharing.of_sources(jax.devices(), N)
-    with sharing.in_force():
-        placed = sharing.placed(trainer.init(model, jax.random.key(0))).model
+    sharding = Sharding.of_sources(jax.devices(), N)
+    with sharding.in_force():
+        placed = sharding.placed(trainer.init(model, jax.random.key(0))).model
         found = gradient(placed)
     kept = placed.branches.start.mean, placed.branches.network.weight_in, jax.tree.leaves(placed.priors.groups[0])[0]
     share = [array.addressable_shards[0].data.size / array.size for array in kept]
@@ -90,16 +92,16 @@ def uneven():
 def windows():
     """What four windows at once say beside what each says alone, and where a step moves the starts."""
     settings = dataclasses.replace(SMALL, mixing="linear", network="convolutional", prior="matern12", lambda_volume=0.0)
-    plan, observed = Windows.of(len(OBSERVED), 60, 4), jnp.asarray(OBSERVED)
+    plan, observed = Minibatches.of(len(OBSERVED), 60, 4), jnp.asarray(OBSERVED)
     model = random_model(len(OBSERVED), M, settings, jax.random.key(0))
     state = window_trainer.init(model, jax.random.key(1), plan)
     indices = window_trainer._turn(state, plan)
     alone = jax.jit(lambda k, i: window_trainer._look(state, i, k, observed, settings.training, plan, None))
     each = [alone(jnp.asarray(k, jnp.int32), index) for k, index in enumerate(indices)]
     mean = jax.tree.map(lambda *gradients: np.mean([np.asarray(g) for g in gradients], axis=0), *[g for _, g in each])
-    sharing = Sharing.of_windows(jax.devices(), plan.at_once)
-    with sharing.in_force():
-        there = sharing.placed(state), sharing.on_all(observed)
+    sharding = Sharding.of_windows(jax.devices(), plan.at_once)
+    with sharding.in_force():
+        there = sharding.placed(state), sharding.on_all(observed)
         (looks, gradient), (after, _) = jax.jit(
             lambda s, rows: (
                 window_trainer._looks(s, window_trainer._turn(s, plan), rows, settings.training, plan, None),
@@ -151,7 +153,7 @@ def refusal():
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    found = {"shares": {n: Sharing.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)}, "refusal": refusal()}
+    found = {"shares": {n: Sharding.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)}, "refusal": refusal()}
     with quick_compile(), numerics():
         found |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
         found |= {"windows": windows(), "public": public(Path(sys.argv[1]))}

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.fitting.objective import Noise
-from stradiff.fitting.warm_start import random_model
+from stradiff.initialise.model import random_model
+from stradiff.train.objective import Noise
 
 
 def random_double_model(settings, n_samples, n_channels, seed=0, reach=None, parts=None):

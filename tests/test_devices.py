@@ -16,8 +16,8 @@ from quick_compile import quick_compile
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError
-from stradiff.fitting.windows import Windows
 from stradiff.model.devices import computing_on, devices_here
+from stradiff.train.minibatches import Minibatches
 
 PROGRAM = Path(__file__).with_name("on_four_devices.py")
 Y = simulate("linear", n_samples=150, seed=0).recording.values
@@ -135,7 +135,7 @@ def test_windows_seen_at_once_do_not_meet(four):
 @pytest.mark.parametrize(("n_samples", "size"), [(1001, 256), (2500, 256), (60_000, 8192), (999_983, 8192)])
 @pytest.mark.parametrize("n_devices", [1, 2, 3, 8])
 def test_windows_for_several_devices_lie_apart(n_samples, size, n_devices):
-    plan = Windows.of(n_samples, size, n_devices)
+    plan = Minibatches.of(n_samples, size, n_devices)
     assert plan.at_once <= n_devices and plan.count % plan.at_once == 0 and plan.count >= 2 * plan.at_once - 1
     assert plan.at_once == 1 or plan.epochs_a_pass * plan.size >= plan.length + plan.margin  # the last stands earlier
     assert plan.past + plan.count * plan.size == n_samples

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from stradiff import Recording, StrADiff, StrADiffError, simulate
 from stradiff.errors import InputError, MemoryNeedError, NumericsError, OptionError, SeparationWarning
-from stradiff.inference import separation
+from stradiff.posterior import separation
 
 T = 60
 SMALL = StrADiff(

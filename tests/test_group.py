@@ -14,24 +14,24 @@ from random_models import random_double_model, random_noise
 
 from stradiff import Recording, StrADiff, fit_group, mean_correlation, simulate
 from stradiff.cli import main
+from stradiff.config import Settings, Weights
+from stradiff.data.sources import gp_sources
 from stradiff.errors import InputError, OptionError
-from stradiff.fitting import Settings
-from stradiff.fitting.objective import Noise, Weights, terms
-from stradiff.fitting.volume import volume
-from stradiff.inference.covariance import covariance_of
-from stradiff.inference.group import group_settings, posteriors_of, visible_of_all
-from stradiff.inference.leakage import leakage_covariance
-from stradiff.inference.mixture import Evidence, together
 from stradiff.model import numerics
-from stradiff.model.networks import Reach
-from stradiff.model.parts import Parts
-from stradiff.observations.sources import gp_sources
+from stradiff.model.concatenation import Concatenation
+from stradiff.model.diffusion.networks import Reach
+from stradiff.posterior.covariance import covariance_of
+from stradiff.posterior.cross_talk import cross_talk_covariance
+from stradiff.posterior.group import group_settings, posteriors_of, visible_of_all
+from stradiff.posterior.mixing_uncertainty import Evidence, together
+from stradiff.train.objective import Noise, terms
+from stradiff.train.volume import volume
 
 SETTINGS = {"n_draws": 5, "random_state": 0, "verbose": False, "tol": 0.0, "n_diffusion_steps": 3}
 SHORT = {"max_epochs": 3, "prior": "matern12", **SETTINGS}
 PLANTED = {"max_epochs": 40, "uncertainty": "monte-carlo", **SETTINGS}
 WEIGHTS = Weights(nu_y=0.01, prior=1.0, diffusion=1.0, kl=1e-3, volume=1.0, diffusion_moves_sources=True)
-EQUAL, UNEQUAL = Parts((40, 40, 40)), Parts((40, 23, 31))
+EQUAL, UNEQUAL = Concatenation((40, 40, 40)), Concatenation((40, 23, 31))
 M = 3
 
 
@@ -63,7 +63,7 @@ def test_padding_goes_on_from_the_end_and_comes_off_again():
     np.testing.assert_array_equal(UNEQUAL.bare(padded), bare)
     np.testing.assert_array_equal(padded[40 + 22 : 40 + 25, 0], [62, 61, 60])
     assert [len(part) for part in UNEQUAL.split(padded)] == list(UNEQUAL.lengths)
-    very_short = Parts((2, 9)).padded(np.arange(11.0))
+    very_short = Concatenation((2, 9)).padded(np.arange(11.0))
     assert set(very_short[:9]) == {0.0, 1.0}
 
 
@@ -91,7 +91,7 @@ def test_padding_takes_from_the_volume_what_it_adds_to_the_prior():
     settings = Settings(n_sources=2, network="convolutional")
     with numerics():
         volumes = []
-        for parts in (Parts((400, 400)), Parts((400, 2))):
+        for parts in (Concatenation((400, 400)), Concatenation((400, 2))):
             model, noise = random_double_model(settings, 800, M, reach=Reach(8, 1), parts=parts), jax.random.key(0)
             volumes.append(float(volume(model, jnp.zeros((2, 800)), 0.01, noise)))
         of_prior = -float(model.log_prior(jnp.zeros((2, 800)), None)) / 2.0 - 400 * np.log(2.0 * np.pi)
@@ -102,7 +102,7 @@ def test_padding_takes_from_the_volume_what_it_adds_to_the_prior():
 
 def test_one_part_is_the_whole():
     with numerics():
-        model, noise = model_of(Parts((40,)), standardise=True)
+        model, noise = model_of(Concatenation((40,)), standardise=True)
         (alone,) = model.recordings()
         at_rest = jnp.zeros_like(noise.start)
         np.testing.assert_allclose(model.at(at_rest), alone.at(at_rest), rtol=1e-10)
@@ -127,7 +127,7 @@ def test_unit_variance_is_that_over_all_recordings_and_each_alone_is_as_in_the_g
 
 def test_what_recordings_say_of_the_map_adds_up():
     spectra, weights = np.array([[1.0, 1.0], [1.9, 0.1]]), np.array([0.5, 0.5])
-    short, long = (leakage_covariance(spectra, weights, n_samples) for n_samples in (100, 300))
+    short, long = (cross_talk_covariance(spectra, weights, n_samples) for n_samples in (100, 300))
     np.testing.assert_allclose(together([short] * 3), long, rtol=1e-10)
 
 

@@ -16,8 +16,8 @@ from as_users_call import as_users_call
 
 from stradiff import Recording, StrADiff, fit_many, simulate
 from stradiff.errors import InputError, OptionError, StorageError
-from stradiff.many.recordings import Separation
-from stradiff.many.work import THREADS, work_through
+from stradiff.jobs.recordings import Separation
+from stradiff.jobs.runner import THREADS, work_through
 
 SETTINGS = {"max_epochs": 3, "tol": 0.0, "n_draws": 3, "random_state": 0, "verbose": False}
 SETTINGS |= {"uncertainty": "monte-carlo", "prior": "matern12", "n_diffusion_steps": 3}  # quick to compile

@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff, simulate
+from stradiff.data import interpolated, seen_values, with_gaps
 from stradiff.errors import InputError, OptionError
-from stradiff.inference import separate
-from stradiff.observations import interpolated, seen_values, with_gaps
+from stradiff.posterior import separate
 
 T = 60
 SMALL = StrADiff(

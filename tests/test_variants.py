@@ -11,8 +11,8 @@ from quick_compile import quick_compile
 from safetensors import safe_open
 
 from stradiff import SOBI, StrADiff, matched_correlation
+from stradiff.data.simulate import artificial_sources
 from stradiff.errors import MemoryNeedError, OptionError
-from stradiff.observations.simulate import artificial_sources
 
 T = 40  # below a hundred samples the prior is a dense matrix, which compiles in no time
 # Every option once, together with others that it does not touch: each fit is a compilation.

@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from contest.problems import Example, Problem
-from stradiff.baselines import AMUSE, PCA, SOBI, FastICA, LinearSeparator, Picard
+from stradiff.assess import best_linear_unmixing
 from stradiff.errors import SeparationWarning
-from stradiff.evaluation import best_linear_unmixing
+from stradiff.linear import AMUSE, PCA, SOBI, FastICA, LinearSeparator, Picard
 from stradiff.model.priors import PRIORS as PRIOR_FAMILIES
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stradiff.observations.mixings import LinearMixing, Mixing, random_linear, random_network, random_post_nonlinear
-from stradiff.observations.sources import (
+from stradiff.data.mixings import LinearMixing, Mixing, random_linear, random_network, random_post_nonlinear
+from stradiff.data.sources import (
     ar_sources,
     artificial_sources,
     gp_sources,

@@ -12,7 +12,7 @@ import numpy as np
 
 from contest.methods import METHODS, Outcome
 from contest.problems import Example, Problem, draw
-from stradiff.evaluation import amari_distance, explained_variance, matched_correlation, si_sdr
+from stradiff.assess import amari_distance, explained_variance, matched_correlation, si_sdr
 
 LARGEST_SDR = 100.0  # dB; the oracle's error without noise is rounding alone, and JSON has no infinity
 

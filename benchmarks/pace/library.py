@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from pace.problem import MAPS, N_SOURCES, SEED, drawn
 from stradiff import StrADiff
 from stradiff.errors import SeparationWarning
-from stradiff.fitting.trainer import CHUNK
+from stradiff.train.step import CHUNK
 
 
 def prepare(problem: str) -> Callable[[int], float]:

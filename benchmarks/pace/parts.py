@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from pace.problem import SEED, normalised, paper_settings
-from stradiff.fitting import objective, trainer
-from stradiff.fitting.warm_start import initial_model
+from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
+from stradiff.train import objective
+from stradiff.train import step as trainer
 
 TURNS, RUNS = 100, 7  # of a part in one program; programs of each part, in turn
 EPOCH = "the whole epoch"

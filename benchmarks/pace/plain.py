@@ -1,6 +1,6 @@
 """The library's own model in JAX as it would be without what makes it quick. Switched off are:
 
-* the reverse path in the network's first layer (``stradiff.model.reverse``): here it takes T numbers through the whole
+* the reverse path in the network's first layer (``stradiff.model.diffusion.reverse``): here it takes T numbers through the whole
   network at every step, by ``reverse_path``;
 * the prior in O(T log T): here a dense covariance and its Cholesky factor for every source, ``solver="dense"``;
 * single precision outside the prior: here everything is double, as it is where a user switches JAX to it for the prior;
@@ -22,11 +22,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from stradiff.fitting import Settings
-from stradiff.fitting.objective import Weights, draw_noise, terms, total
-from stradiff.fitting.warm_start import initial_model
+from stradiff.config import Settings, Weights
+from stradiff.initialise.model import initial_model
 from stradiff.model import Model
-from stradiff.model.networks import Network
+from stradiff.model.diffusion.networks import Network
+from stradiff.train.objective import draw_noise, terms, total
 
 
 class Opaque(Network):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stradiff import simulate
-from stradiff.fitting import Settings
-from stradiff.observations import Simulation, fit_normaliser
+from stradiff.config import Settings
+from stradiff.data import Simulation, fit_normaliser
 from stradiff.presets import resolve
 
 SEED, N_SOURCES = 100, 3

@@ -6,7 +6,7 @@ The least that an epoch of preset "paper" must do, whoever computes it:
   bytes each: 24 P. Everything else (activations, derivatives, weights met a second time) could stay in a cache.
 * **Operations.** The products with weights, once forward and twice for the derivatives (by the weights and by what
   they multiply), of three parts. The reverse path, by the cheaper of two exact ways: L times through the whole
-  network, or in the code of its first layer (``stradiff.model.reverse``), which first multiplies the two outer layers.
+  network, or in the code of its first layer (``stradiff.model.diffusion.reverse``), which first multiplies the two outer layers.
   The network once more for the denoising term. The map. To this comes Adam, ADAM operations a parameter. Activations
   and the prior, of order T log T, are left out.
 
@@ -30,9 +30,10 @@ import numpy as np
 
 from pace import machine
 from pace.problem import SEED, normalised, paper_settings
-from stradiff.fitting import Settings, trainer
-from stradiff.fitting.warm_start import initial_model
+from stradiff.config import Settings
+from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
+from stradiff.train import step as trainer
 
 ADAM = 14  # operations on a parameter: 3 for the first moment, 4 for the second, 7 for the step
 RUNS = 9

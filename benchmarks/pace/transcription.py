@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stradiff.fitting import Settings
-from stradiff.model.reverse import STABILISER
+from stradiff.config import Settings
+from stradiff.model.diffusion.reverse import STABILISER
 
 TRIAL = 3  # epochs by which the number of threads is chosen
 

@@ -17,13 +17,15 @@ import numpy as np
 
 from scaling.memory import Peak
 from scaling.one_process import Row
-from stradiff.fitting import Settings, trainer, window_trainer
-from stradiff.fitting.loop import windows_of
-from stradiff.fitting.trainer import CHUNK
-from stradiff.fitting.warm_start import random_model
-from stradiff.inference.needs import needed_memory
+from stradiff.config import Settings
+from stradiff.initialise.model import random_model
 from stradiff.model import numerics
+from stradiff.posterior.memory import memory_estimate
 from stradiff.presets import resolve
+from stradiff.train import minibatch_step as window_trainer
+from stradiff.train import step as trainer
+from stradiff.train.loop import minibatches_of
+from stradiff.train.step import CHUNK
 
 LIMIT = 900.0
 MEMORY = 20  # samples, the length-scale of every source
@@ -60,7 +62,7 @@ def measured(case: Row) -> Row:
         ready, taken = time.perf_counter() - began, peak.bytes()
         peak.forget()
         seconds = median_epoch(advance)
-    windows = windows_of(case["T"], settings, regular=True)
+    windows = minibatches_of(case["T"], settings, regular=True)
     training = dataclasses.replace(settings, uncertainty="monte-carlo")  # without the posterior, which is not run here
     return {
         "epoch": seconds,
@@ -69,7 +71,7 @@ def measured(case: Row) -> Row:
         "until_ready": ready,
         "memory": taken,
         "running": peak.bytes(),
-        "told": needed_memory(case["T"], case["m"], training),
+        "told": memory_estimate(case["T"], case["m"], training),
     }
 
 
@@ -85,7 +87,7 @@ def _training(observed: jax.Array, settings: Settings) -> Any:
     model = random_model(*observed.shape, settings, model_key)
     mean = jax.random.normal(start_key, model.branches.start.mean.shape, jnp.float32)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
-    windows = windows_of(len(observed), settings, regular=True)
+    windows = minibatches_of(len(observed), settings, regular=True)
     how, rate = settings.training, jnp.float32(settings.learning_rate)
     state: Any = trainer.init(model, key) if windows is None else window_trainer.init(model, key, windows)
     del model, mean

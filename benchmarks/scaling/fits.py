@@ -15,10 +15,10 @@ import numpy as np
 from scaling.memory import Peak, total
 from scaling.one_process import Row
 from stradiff import StrADiff, matched_correlation, simulate
-from stradiff.baselines import SOBI
-from stradiff.evaluation import best_linear_unmixing
-from stradiff.inference.needs import needed_memory
-from stradiff.observations.simulate import ar_sources
+from stradiff.assess import best_linear_unmixing
+from stradiff.data.simulate import ar_sources
+from stradiff.linear import SOBI
+from stradiff.posterior.memory import memory_estimate
 from stradiff.presets import resolve
 
 LIMIT = 7200.0
@@ -55,7 +55,7 @@ def measured(case: Row) -> Row:
         "epochs": int(model.n_epochs_),
         "converged": bool(model.converged_),
         "memory": memory,
-        "told": needed_memory(case["T"], case["m"], resolve("default", case["n"], {"mixing": case["mixing"]})),
+        "told": memory_estimate(case["T"], case["m"], resolve("default", case["n"], {"mixing": case["mixing"]})),
         "machine_memory": total(),
         "mcc": scores(values, truth, model.sources_),
     }

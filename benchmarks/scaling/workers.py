@@ -15,8 +15,8 @@ from typing import Any
 
 from scaling.one_process import Row
 from stradiff import StrADiff, fit_many, simulate
-from stradiff.many.work import MANIFEST, THREADS, Outcome
-from stradiff.observations import Recording
+from stradiff.data import Recording
+from stradiff.jobs.runner import MANIFEST, THREADS, Outcome
 
 LIMIT = 3600.0
 ONE, TWO, KILLED = "one worker", "two workers", "two, one of them killed"

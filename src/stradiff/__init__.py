@@ -10,10 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stradiff.baselines import AMUSE, PCA, SOBI, FastICA, Picard
-    from stradiff.errors import InputError, StrADiffError
-    from stradiff.estimator import StrADiff
-    from stradiff.evaluation import (
+    from stradiff.assess import (
         amari_distance,
         best_linear_unmixing,
         match_sources,
@@ -21,38 +18,41 @@ if TYPE_CHECKING:
         mean_correlation,
         si_sdr,
     )
-    from stradiff.fitting import Report
-    from stradiff.many import fit_group, fit_many
+    from stradiff.data import Recording, artificial_sources, load_gait, read_recording, simulate
+    from stradiff.errors import InputError, StrADiffError
+    from stradiff.estimator import StrADiff
+    from stradiff.jobs import fit_group, fit_many
+    from stradiff.linear import AMUSE, PCA, SOBI, FastICA, Picard
     from stradiff.model.mixing import register_mixing
     from stradiff.model.priors import register_prior
-    from stradiff.observations import Recording, artificial_sources, load_gait, read_recording, simulate
+    from stradiff.train import Report
 
 __version__ = version("stradiff")
 
 # In the order of the way of the data.
 _HOMES = {
-    "Recording": "observations",
-    "read_recording": "observations",
-    "load_gait": "observations",
-    "artificial_sources": "observations",
-    "simulate": "observations",
-    "SOBI": "baselines",
-    "AMUSE": "baselines",
-    "FastICA": "baselines",
-    "Picard": "baselines",
-    "PCA": "baselines",
+    "Recording": "data",
+    "read_recording": "data",
+    "load_gait": "data",
+    "artificial_sources": "data",
+    "simulate": "data",
+    "SOBI": "linear",
+    "AMUSE": "linear",
+    "FastICA": "linear",
+    "Picard": "linear",
+    "PCA": "linear",
     "register_mixing": "model.mixing",
     "register_prior": "model.priors",
-    "Report": "fitting",
-    "match_sources": "evaluation",
-    "matched_correlation": "evaluation",
-    "mean_correlation": "evaluation",
-    "best_linear_unmixing": "evaluation",
-    "amari_distance": "evaluation",
-    "si_sdr": "evaluation",
+    "Report": "train",
+    "match_sources": "assess",
+    "matched_correlation": "assess",
+    "mean_correlation": "assess",
+    "best_linear_unmixing": "assess",
+    "amari_distance": "assess",
+    "si_sdr": "assess",
     "StrADiff": "estimator",
-    "fit_many": "many",
-    "fit_group": "many",
+    "fit_many": "jobs",
+    "fit_group": "jobs",
     "StrADiffError": "errors",
     "InputError": "errors",
 }

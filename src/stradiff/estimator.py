@@ -13,23 +13,23 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stradiff.bending import fit_as_bent_as_needed, is_auto
-from stradiff.evaluation.diagnostics import Finding, examine, warn_of
-from stradiff.evaluation.stability import stability_of
+from stradiff.assess.diagnostics import Finding, examine, warn_of
+from stradiff.assess.stability import stability_of
+from stradiff.auto_mixing import fit_with_mixing_selection, is_auto
+from stradiff.config import check_count, check_seed
+from stradiff.data import check_observations, check_rank, interpolated, seen_values
+from stradiff.data.checks import warn_if_on_its_side
+from stradiff.data.missing import check_missing
+from stradiff.data.times import time_axis
 from stradiff.fitted import Fitted, on_its_device, unchanged_if_it_fails
-from stradiff.fitting import Callback, Fit
-from stradiff.fitting.callbacks import check_callbacks
-from stradiff.fitting.checkpoint import Checkpoint, check_checkpoint
-from stradiff.fitting.recorder import check_epochs
-from stradiff.fitting.settings import check_count, check_seed
-from stradiff.inference import Separation, separate
 from stradiff.model.devices import computing_on
-from stradiff.observations import check_observations, check_rank, interpolated, seen_values
-from stradiff.observations.checks import warn_if_on_its_side
-from stradiff.observations.missing import check_missing
-from stradiff.observations.times import time_axis
+from stradiff.posterior import Separation, separate
 from stradiff.presets import resolve_for
 from stradiff.provenance import describe
+from stradiff.train import Callback, Fit
+from stradiff.train.callbacks import check_callbacks
+from stradiff.train.checkpoint import Checkpoint, check_checkpoint
+from stradiff.train.path_recorder import check_epochs
 
 OWN = {"n_components", "preset", "init", "missing", "n_draws", "record_epochs", "callbacks", "random_state", "verbose"}
 OWN |= {"checkpoint", "checkpoint_seconds", "device"}
@@ -40,14 +40,14 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     Every source has a Gaussian start, a reverse diffusion and an adaptive prior of its own; a mixing map turns the
     sources into the recording; all are fitted together (Wei, StrADiff; equation numbers below are that paper's).
-    A parameter left at None takes the value of ``preset``, listed with its reason in ``stradiff.fitting.settings``
+    A parameter left at None takes the value of ``preset``, listed with its reason in ``stradiff.config``
     and ``stradiff.presets``.
 
     Parameters
     ----------
     n_components : int or "auto", optional
         Number of sources n, from 1 to the number of channels; as many as channels by default. ``"auto"`` counts what
-        can be predicted from its own past (``stradiff.observations.count_sources``), taking the rest for white noise.
+        can be predicted from its own past (``stradiff.data.count_sources``), taking the rest for white noise.
     mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible", "auto"}
         The map from sources to channels (Eq. 5): a matrix; a matrix and one increasing curve per channel; a matrix plus
         a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings; or the
@@ -66,7 +66,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Where training starts; an array gives the sources to start from. With a bent map of more channels than sources
         a linear method separates n to 2 n components, those are kept that explain the rest, and of up to seven such
         starts a hundred epochs of each tell by the objective which one it is. With a matrix and ``prior="auto"``
-        SOBI's sources or FastICA's are turned to where priors find them likeliest (``stradiff.fitting.likely_start``).
+        SOBI's sources or FastICA's are turned to where priors find them likeliest (``stradiff.initialise.rotation``).
     normalise : {"auto", "centre", "standardise", "whiten"}, optional
         What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n, no further than
         the noise in the recording allows.
@@ -78,7 +78,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     nu_y, lambda_prior, lambda_diff, lambda_kl : float, optional
         The observation noise variance of Eq. 24 (in variances of a normalised channel) and the weights of Eq. 31.
     lambda_volume : float, optional
-        Weight of the volume term (``stradiff.fitting.volume``); the paper has none.
+        Weight of the volume term (``stradiff.train.volume``); the paper has none.
     standardise : bool, optional
         Whether sources are held at unit variance in the model, instead of the columns of a linear map.
     n_diffusion_steps, noise_schedule : int, {"linear", "cosine"}, optional
@@ -104,7 +104,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         For comparison: one network for all sources, or no diffusion; starts without noise (no Monte Carlo bands).
     uncertainty : {"laplace", "monte-carlo"}, optional
         Where ``sources_`` and ``sources_std_`` come from: the Gaussian posterior about its mode, given the map and the
-        priors, with what the finite record leaves open about the map (``stradiff.inference.laplace``); or the paper's
+        priors, with what the finite record leaves open about the map (``stradiff.posterior.laplace``); or the paper's
         Monte Carlo through the branches (section 2.8), whose bands are too narrow.
     n_draws : int
         Number R of draws behind ``sources_std_`` (and ``sources_``, by Monte Carlo): 100 give it to 7 %.
@@ -113,7 +113,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     n_restarts : int, optional
         Different starts, one on each core at a time; that with the least objective after 1,000 epochs trains on.
     callbacks : sequence of callables
-        Each is called with a ``stradiff.fitting.Report`` about every hundred epochs; returning True stops the fit.
+        Each is called with a ``stradiff.train.Report`` about every hundred epochs; returning True stops the fit.
     checkpoint, checkpoint_seconds : path, float, optional
         File in which training is kept every so many seconds. Where ``fit`` finds one of the same recording, settings
         and seed, it goes on from there, to the same bits as if never stopped. Removed when a fit ends but by Ctrl-C.
@@ -263,7 +263,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             values = self._check_recording(Y)
             checkpoint = check_checkpoint(self.checkpoint, self.checkpoint_seconds, self.random_state)
             if is_auto(self.mixing):
-                found = fit_as_bent_as_needed(self, values, times, checkpoint)
+                found = fit_with_mixing_selection(self, values, times, checkpoint)
             else:
                 found = self._fit(values, times, self.mixing, checkpoint)
             self.warnings_, self.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]

@@ -14,12 +14,12 @@ from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from stradiff import storage
+from stradiff import serialization as storage
+from stradiff.config import check_count, check_seed
+from stradiff.data import check_observations
 from stradiff.errors import InputError, OptionError
-from stradiff.fitting.settings import check_count, check_seed
-from stradiff.inference import Separation
 from stradiff.model.devices import computing_on
-from stradiff.observations import check_observations
+from stradiff.posterior import Separation
 
 if TYPE_CHECKING:
     from stradiff.estimator import StrADiff

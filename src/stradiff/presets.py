@@ -1,4 +1,4 @@
-"""Named configurations; everything not named here is as in ``stradiff.fitting.settings``."""
+"""Named configurations; everything not named here is as in ``stradiff.config``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from stradiff.config import AUTO, Settings
+from stradiff.data import count_sources
 from stradiff.errors import OptionError
-from stradiff.fitting.settings import Settings
-from stradiff.inference.separation import check_guess
-from stradiff.model.priors.choice import AUTO
-from stradiff.observations import count_sources
+from stradiff.posterior.separation import check_guess
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper to the letter: its objective, its normalisation of the map, random starts, all epochs.
@@ -48,7 +47,7 @@ FOR_MAPS: dict[str, dict[str, Any]] = {
 
 # What names the prior, or means the smooth one: where any is given, the recording is not asked for its priors.
 OF_SMOOTH_PRIOR = ("prior", "length_scale_init", "sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
-LEAST_JUDGED = 1000  # samples: of fewer, smooth sources are not told surely (fitting.likely_start.DECISIVE)
+LEAST_JUDGED = 1000  # samples: of fewer, smooth sources are not told surely (initialise.rotation.DECISIVE)
 
 
 def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:

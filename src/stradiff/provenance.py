@@ -7,9 +7,9 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from stradiff.inference import Separation
-from stradiff.inference.needs import needed_memory
 from stradiff.model.devices import devices_here
+from stradiff.posterior import Separation
+from stradiff.posterior.memory import memory_estimate
 
 LIBRARIES = ("stradiff", "jax", "equinox", "optax", "scikit-learn", "numpy")
 
@@ -25,7 +25,7 @@ def describe(
     seconds: float,
 ) -> dict[str, Any]:
     """A dictionary that fits into JSON. ``n_devices`` is how many the fit was in fact divided among."""
-    needed = needed_memory(n_samples, n_channels, separation.settings, regular=separation.times is None)
+    needed = memory_estimate(n_samples, n_channels, separation.settings, regular=separation.times is None)
     device = devices_here()[0]
     return {
         "preset": preset,

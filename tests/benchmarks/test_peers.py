@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 from scipy.stats import norm
 
 from stradiff import FastICA, matched_correlation
-from stradiff.observations.mixings import random_network
+from stradiff.data.mixings import random_network
 
 
 def standardised(S):

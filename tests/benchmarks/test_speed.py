@@ -20,10 +20,11 @@ from pace import fits, machine, one_process, parts, plain, problem, roofline, ro
 from pages import NOT_RUN
 from quick_compile import quick_compile
 
-from stradiff.fitting import Settings, trainer
-from stradiff.fitting.objective import Noise, draw_noise, terms
-from stradiff.fitting.warm_start import initial_model
+from stradiff.config import Settings
+from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
+from stradiff.train import step as trainer
+from stradiff.train.objective import Noise, draw_noise, terms
 
 ROOT = Path(__file__).parents[2]
 T = 120  # samples: enough for the fast prior

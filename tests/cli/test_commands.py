@@ -19,10 +19,10 @@ from stradiff import estimator
 from stradiff.cli import demo as demo_module
 from stradiff.cli.results import checkpoint_in
 from stradiff.cli.spelling import spelled_as_options
+from stradiff.data.readers import read_recording
+from stradiff.data.writers import atomic_path
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.estimator import StrADiff
-from stradiff.observations.readers import read_recording
-from stradiff.observations.writers import atomic_path
 from stradiff.report.study import LINEAR
 
 RESULTS = {
@@ -253,7 +253,7 @@ def test_training_is_saved_before_anything_that_may_fail(run, simulated, tmp_pat
         raise StorageError("The disk is full; make room.")
 
     monkeypatch.setattr("stradiff.cli.results.fit", lambda *_, **__: StrADiff.load(separated / "fit.stradiff"))
-    monkeypatch.setattr("stradiff.observations.writers.write_table", full)
+    monkeypatch.setattr("stradiff.data.writers.write_table", full)
     monkeypatch.setattr("stradiff.report.study.draw_study", full)
     monkeypatch.setattr(demo_module, "SAMPLES", 150)
     commands = {"separate": ["separate", simulated / "recording.csv", "-n", 3], "demo": ["demo", "linear"]}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
 
-from stradiff.fitting import Settings
-from stradiff.fitting.objective import terms
+from stradiff.config import Settings
 from stradiff.model import Branch
+from stradiff.train.objective import terms
 
 T, N, M = 16, 3, 4
 OWN = Settings(n_sources=N, n_diffusion_steps=3, network_width=4, lambda_volume=1.0, nu_y=0.2)

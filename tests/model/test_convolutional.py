@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.networks import Convolutional, Reach
+from stradiff.model.diffusion.networks import Convolutional, Reach
 
 LEVEL = jnp.asarray(0.4)
 

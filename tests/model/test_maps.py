@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stradiff.model.diffusion.networks import Convolutional, Dense, Ending, Network, Reach
 from stradiff.model.mixing import MLP, Invertible, Linear, Mixing, PostNonlinear
-from stradiff.model.networks import Convolutional, Dense, Ending, Network, Reach
 
 T, N, M = 30, 3, 5
 KEY = jax.random.key(0)

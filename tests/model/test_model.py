@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
 
-from stradiff.fitting import Settings
-from stradiff.fitting.objective import terms
+from stradiff.config import Settings
 from stradiff.model import Branch, Model
 from stradiff.model.model import standardised
+from stradiff.train.objective import terms
 
 T, N, M = 16, 3, 4
 ORDER = np.array([2, 0, 1])

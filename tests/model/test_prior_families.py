@@ -11,9 +11,9 @@ from as_users_call import as_users_call
 from quick_compile import quick_compile
 
 from stradiff.errors import OptionError
-from stradiff.model.priors import Prior, PriorBank, PriorSettings, make_prior, register_prior, registry
+from stradiff.initialise.prior_selection import best_of
+from stradiff.model.priors import Prior, PriorSet, PriorSettings, make_prior, register_prior, registry
 from stradiff.model.priors.autoregression import Autoregression
-from stradiff.model.priors.choice import best_of
 from stradiff.model.priors.stationary import StationaryProcess
 
 T = 40
@@ -190,7 +190,7 @@ def test_an_autoregression_finds_the_one_that_was_drawn():
 
 def bank(names):
     settings = [PriorSettings(T, length_scale=0.02 * (k + 1)) for k in range(len(names))]
-    return PriorBank.of([make_prior(name, one) for name, one in zip(names, settings, strict=True)], names)
+    return PriorSet.of([make_prior(name, one) for name, one in zip(names, settings, strict=True)], names)
 
 
 def test_a_bank_groups_families_and_keeps_the_order_of_sources():
@@ -224,7 +224,7 @@ def test_the_best_prior_of_every_source_is_the_one_it_was_drawn_from():
         lambda p: p.free, make_prior("ar", PriorSettings(n_samples)), jnp.asarray([0.5, -1.5, 0.0, 0.0])
     ).sample(jax.random.key(2), n_samples, None)
     sources = jnp.stack([resonant, smooth, rough])
-    banks = [PriorBank.of([make_prior(name, PriorSettings(n_samples))] * 3, (name,) * 3) for name in names]
+    banks = [PriorSet.of([make_prior(name, PriorSettings(n_samples))] * 3, (name,) * 3) for name in names]
     assert best_of(banks, sources, None).names == ("ar", "rbf", "matern12")
 
 
@@ -278,7 +278,7 @@ def test_a_prior_of_a_part_of_the_record_is_the_same_process(name):
     """Its samples are as far apart as those of the record, so its spectrum, per sample, is the same."""
     n_samples, n_part = 400, 100
     prior, omega = moved(name, n_samples), jnp.linspace(0.0, np.pi, 50)
-    part = prior.of_part((n_part - 1) / (n_samples - 1))
+    part = prior.of_segment((n_part - 1) / (n_samples - 1))
     np.testing.assert_allclose(part.length_scale * (n_part - 1), prior.length_scale * (n_samples - 1), rtol=1e-5)
     np.testing.assert_allclose(part.spectrum(omega, n_part), prior.spectrum(omega, n_samples), rtol=1e-5)
     np.testing.assert_allclose(
@@ -289,7 +289,7 @@ def test_a_prior_of_a_part_of_the_record_is_the_same_process(name):
 def test_a_period_counts_in_parts_as_it_does_in_records():
     prior = moved("periodic", 400)
     whole = prior.correlation.at(jnp.arange(100) / 399)
-    np.testing.assert_allclose(prior.of_part(99 / 399).correlation.at(jnp.arange(100) / 99), whole, rtol=1e-5)
+    np.testing.assert_allclose(prior.of_segment(99 / 399).correlation.at(jnp.arange(100) / 99), whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["rbf", "matern12", "ar", "gmm_ar"])
@@ -300,7 +300,7 @@ def test_what_is_given_the_past_adds_up_to_the_whole(name):
     values = jnp.asarray(source(3, n_samples))
 
     def density(first, last):
-        return float(prior.of_part((last - first - 1) / (n_samples - 1)).log_prob(values[first:last], None))
+        return float(prior.of_segment((last - first - 1) / (n_samples - 1)).log_prob(values[first:last], None))
 
     whole = float(prior.log_prob(values, None))
     chained = density(0, n_part) + density(n_samples - n_part, n_samples) - density(n_samples - n_part, n_part)
@@ -323,7 +323,7 @@ def test_a_prior_that_knows_no_parts_says_so():
             return jnp.ones(())
 
     with pytest.raises(OptionError, match="window='whole'"):
-        Whole().of_part(0.5)
+        Whole().of_segment(0.5)
 
 
 WHOLE_PERIODS = (199 / 8, 199 / 4)  # of 8 and 4 samples

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stradiff.model import Schedule
-from stradiff.model.networks import Convolutional, Dense, Network, Reach
-from stradiff.model.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
+from stradiff.model.diffusion.networks import Convolutional, Dense, Network, Reach
+from stradiff.model.diffusion.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
 
 T = 40
 SCHEDULES = [Schedule(20), Schedule(1), Schedule(5, "cosine"), Schedule(20, "cosine")]

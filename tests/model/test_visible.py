@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.model.visible import count_visible, visible
+from stradiff.model.visibility import count_visible, visible
 
 RNG = np.random.default_rng(0)
 E = jnp.asarray(RNG.standard_normal((5, 3)), jnp.float32)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stradiff.observations.recording import Recording
-from stradiff.observations.simulate import artificial_sources
+from stradiff.data.recording import Recording
+from stradiff.data.simulate import artificial_sources
 
 EPOCHS = 120
 STEPS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stradiff.observations.recording import Recording
+from stradiff.data.recording import Recording
 from stradiff.report.comparison import Contender, baselines, compare, cross_correlation
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
 
-from stradiff.evaluation import explained_variance
-from stradiff.observations import Recording
+from stradiff.assess import explained_variance
+from stradiff.data import Recording
 from stradiff.report import plots
 from stradiff.report.comparison import baselines
 from stradiff.report.plots.style import envelope

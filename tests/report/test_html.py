@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stradiff.data.recording import Recording
 from stradiff.errors import InputError, StorageError
-from stradiff.observations.recording import Recording
 from stradiff.report import html, write_report
 from stradiff.report.html import render_report
 

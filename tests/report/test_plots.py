@@ -9,8 +9,8 @@ from matplotlib import pyplot
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from stradiff.assess.metrics import matched_correlation
 from stradiff.errors import InputError, OptionError
-from stradiff.evaluation.metrics import matched_correlation
 from stradiff.report import plots
 from stradiff.report.plots.style import PALETTE, band_envelope, envelope
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stradiff.observations.recording import Recording
+from stradiff.data.recording import Recording
 from stradiff.report import summary, words
 from stradiff.report.study import LINEAR, NONLINEAR, draw_study, recorded_epochs
 from stradiff.report.summary import (

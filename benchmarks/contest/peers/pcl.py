@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from contest.peers.networks import MLP, maxout, train
-from stradiff.observations.normalise import fit_normaliser
+from stradiff.data.normalise import fit_normaliser
 
 
 class Model(eqx.Module):

@@ -11,8 +11,8 @@ from stradiff.cli import options as o
 from stradiff.cli.console import Console
 
 if TYPE_CHECKING:
+    from stradiff.data.recording import Recording
     from stradiff.estimator import StrADiff
-    from stradiff.observations.recording import Recording
 
 
 def compare(

@@ -14,7 +14,7 @@ from stradiff.cli.console import Console
 if TYPE_CHECKING:
     import numpy as np
 
-    from stradiff.observations.recording import Recording
+    from stradiff.data.recording import Recording
 
 MIXINGS = {"linear": "linear", "nonlinear": "leaky_relu"}  # the study's simulations, by the demo's name
 MAPS = {"linear": "linear", "nonlinear": "mlp", "real": "linear"}
@@ -83,8 +83,8 @@ def demo(
 
 def _problem(kind: str, seed: int) -> tuple[Recording, np.ndarray | None]:
     """The recording, and the true sources where they are known."""
-    from stradiff.observations.example import load_gait
-    from stradiff.observations.simulate import simulate
+    from stradiff.data.examples import load_gait
+    from stradiff.data.simulate import simulate
 
     if kind == "real":
         return load_gait(n_samples=SAMPLES, start=WALKING), None
@@ -94,7 +94,7 @@ def _problem(kind: str, seed: int) -> tuple[Recording, np.ndarray | None]:
 
 def _write_figures(model: Any, recording: Recording, truth: np.ndarray, folder: Path) -> list[str]:
     """Draw the study's figures into ``folder`` and return where they are."""
-    from stradiff.observations.writers import atomic_path
+    from stradiff.data.writers import atomic_path
     from stradiff.report.study import draw_study
 
     written = []

@@ -10,7 +10,7 @@ from typing import Any
 from stradiff.cli.console import Console
 from stradiff.cli.many import LAST, files_of
 from stradiff.cli.results import checkpoint_in, output_folder, resumable, write_results
-from stradiff.many.work import Outcome
+from stradiff.jobs.runner import Outcome
 
 
 def separate_together(
@@ -30,10 +30,10 @@ def separate_together(
     KeyboardInterrupt
         When interrupted before the first epoch was over; later, what was learned is kept.
     """
+    from stradiff.data.readers import read_recording
     from stradiff.errors import SeparationWarning
     from stradiff.estimator import StrADiff
-    from stradiff.many.group import fit_group
-    from stradiff.observations.readers import read_recording
+    from stradiff.jobs.group import fit_group
 
     began = time.perf_counter()
     data = {name: read_recording(file, **reading) for name, file in files_of(recordings).items()}

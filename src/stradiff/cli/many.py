@@ -15,10 +15,10 @@ from typing import Any
 from stradiff.cli.console import Console, Interrupted
 from stradiff.cli.results import output_folder
 from stradiff.cli.spelling import spelled_as_options
+from stradiff.data.readers import READERS, read_recording
 from stradiff.errors import InputError
-from stradiff.fitting.checkpoint import task_of
-from stradiff.many.work import Outcome, has_workers, work_through
-from stradiff.observations.readers import READERS, read_recording
+from stradiff.jobs.runner import Outcome, has_workers, work_through
+from stradiff.train.checkpoint import task_of
 
 WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # where dask's workers look how much to say
 LAST = "summary.json"  # of the files of a result: where it is, all others are

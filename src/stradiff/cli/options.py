@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from stradiff.observations.recording import Recording
+    from stradiff.data.recording import Recording
 
 RecordingFile = Annotated[
     Path,
@@ -257,6 +257,6 @@ def reading(
 
 def read(path: Path, *options: Any, **more: Any) -> Recording:
     """Read the recording that the options (those of ``reading``) describe."""
-    from stradiff.observations.readers import read_recording
+    from stradiff.data.readers import read_recording
 
     return read_recording(path, **reading(*options, **more))

@@ -13,14 +13,14 @@ import numpy as np
 from stradiff.cli.console import Console, Interrupted
 
 if TYPE_CHECKING:
+    from stradiff.data.recording import Recording
     from stradiff.estimator import StrADiff
-    from stradiff.observations.recording import Recording
 
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
     """The folder to write into, tried before any work starts; removed again if it was made for nothing."""
-    from stradiff.observations.writers import check_writable_folder
+    from stradiff.data.writers import check_writable_folder
 
     made = [place for place in (path, *path.parents) if not place.exists()]
     folder = check_writable_folder(path)
@@ -70,9 +70,9 @@ def fit(console: Console, recording: Recording, n_components: int | str, **setti
     KeyboardInterrupt
         When interrupted before the first epoch was over; later, what was learned is kept.
     """
+    from stradiff.data.rank import check_rank
     from stradiff.errors import SeparationWarning
     from stradiff.estimator import StrADiff
-    from stradiff.observations.rank import check_rank
 
     wanted = 1 if n_components == "auto" else int(n_components)
     check_rank(recording.filled, wanted, channel_names=recording.channel_names)
@@ -105,7 +105,7 @@ def write_results(
     sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, report.html, summary.json. The fit comes
     first: from it, all others can be made again.
     """
-    from stradiff.observations.writers import write_json, write_table
+    from stradiff.data.writers import write_json, write_table
     from stradiff.report import write_report
     from stradiff.report.summary import bands, history_table, source_columns, summarise
 

@@ -36,8 +36,8 @@ def simulate(
     simulation.json (the settings).
     """
     from stradiff.cli.results import output_folder
-    from stradiff.observations.simulate import simulate as make
-    from stradiff.observations.writers import write_json, write_table
+    from stradiff.data.simulate import simulate as make
+    from stradiff.data.writers import write_json, write_table
     from stradiff.report.summary import source_columns
 
     console = Console(json, quiet)

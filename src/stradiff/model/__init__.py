@@ -1,9 +1,9 @@
 """The paper, top to bottom: starts, reverse diffusion, branches, priors, mixing, and the model they make."""
 
 from stradiff.model.branches import Branch
+from stradiff.model.diffusion.schedule import Schedule
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
-from stradiff.model.schedule import Schedule
 from stradiff.model.start import Start
 
 __all__ = ["Branch", "Model", "Schedule", "Start", "numerics"]

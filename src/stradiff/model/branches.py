@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.networks import Convolutional, Ending, Network
-from stradiff.model.parts import Parts
-from stradiff.model.reverse import generate, reverse_path
-from stradiff.model.schedule import Schedule
-from stradiff.model.split import split_by_source
+from stradiff.model.concatenation import Concatenation
+from stradiff.model.diffusion.networks import Convolutional, Ending, Network
+from stradiff.model.diffusion.reverse import generate, reverse_path
+from stradiff.model.diffusion.schedule import Schedule
+from stradiff.model.source_sharding import split_by_source
 from stradiff.model.start import Start
 
 
@@ -82,7 +82,7 @@ def over_sources(function: Callable[..., Array], branches: Branch, *arrays: Arra
     return split_by_source(every, of_all, branches.start, of_each, *arrays)
 
 
-def over_parts(function: Callable[..., Array], branches: Branch, parts: Parts, *arrays: Array) -> Array:
+def over_recordings(function: Callable[..., Array], branches: Branch, parts: Concatenation, *arrays: Array) -> Array:
     """``function(branch, *arrays)`` for every part of every source at once: arrays ``(n, R, ..)``, and so the result.
 
     A part has a start of its own; the network is the source's, and ends where the part's recording does.

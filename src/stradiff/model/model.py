@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.branches import Branch, over_parts, over_sources
+from stradiff.model.branches import Branch, over_recordings, over_sources
+from stradiff.model.concatenation import Concatenation
 from stradiff.model.mixing import Mixing
-from stradiff.model.parts import Parts
-from stradiff.model.priors import PriorBank
-from stradiff.model.split import on_every_device
+from stradiff.model.priors import PriorSet
+from stradiff.model.source_sharding import on_every_device
 from stradiff.model.start import Start
 
 LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
@@ -43,10 +43,10 @@ class Model(eqx.Module):
     """
 
     branches: Branch
-    priors: PriorBank
+    priors: PriorSet
     mixing: Mixing
     standardise: bool = eqx.field(static=True)
-    parts: Parts | None = eqx.field(static=True, default=None)
+    parts: Concatenation | None = eqx.field(static=True, default=None)
     moments: Moments | None = None
 
     @property
@@ -69,7 +69,7 @@ class Model(eqx.Module):
         keys = jax.random.split(key, self.n_sources)
         if (parts := self.parts) is not None:
             keys = jax.vmap(lambda key: jax.random.split(key, parts.count))(keys)
-            return self._scaled(self._joined(over_parts(Branch.sample, self.branches, parts, keys)))
+            return self._scaled(self._joined(over_recordings(Branch.sample, self.branches, parts, keys)))
         return self._scaled(over_sources(Branch.sample, self.branches, keys))
 
     def at(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
@@ -93,10 +93,10 @@ class Model(eqx.Module):
         """``function(branch, *rows)`` of every source, part by part; trajectories along the last axis."""
         if self.parts is None:
             return over_sources(function, self.branches, *arrays)
-        return self._joined(over_parts(function, self.branches, self.parts, *map(self.parts.divided, arrays)))
+        return self._joined(over_recordings(function, self.branches, self.parts, *map(self.parts.divided, arrays)))
 
     def _joined(self, rows: Float[Array, "n R ..."]) -> Array:
-        """Parts end to end again, along the last axis."""
+        """Concatenation end to end again, along the last axis."""
         return jnp.concatenate(list(jnp.moveaxis(rows, 1, 0)), axis=-1)
 
     def mix(self, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
@@ -106,12 +106,12 @@ class Model(eqx.Module):
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""
         if self.parts is not None:
-            return jnp.sum(self.priors.log_prob_of_parts(self.parts.divided(sources)))
+            return jnp.sum(self.priors.log_prob_of_recordings(self.parts.divided(sources)))
         return jnp.sum(self.priors.log_prob(sources, times))
 
-    def of_part(self, start: Start, share: float) -> Model:
+    def of_segment(self, start: Start, share: float) -> Model:
         """The model of a part of the record, ``share`` of its span on a regular grid, with these starts."""
-        priors = self.priors.of_part(share)
+        priors = self.priors.of_segment(share)
         return eqx.tree_at(lambda m: (m.branches.start, m.priors), self, (start, priors), is_leaf=lambda x: x is None)
 
     def recordings(self, *, padded: bool = False) -> list[Model]:
@@ -127,7 +127,7 @@ class Model(eqx.Module):
             first = parts.rows(number).start
             where = slice(first, first + parts.length) if padded else parts.rows(number)
             start = jax.tree.map(lambda rows, where=where: rows[:, where], self.branches.start)
-            alone = self._with_start(start) if padded or share == 1.0 else self.of_part(start, share)
+            alone = self._with_start(start) if padded or share == 1.0 else self.of_segment(start, share)
             every.append(Model(alone.branches, alone.priors, alone.mixing, self.standardise, None, moments))
         return every
 
@@ -149,7 +149,7 @@ def standardised(sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
     return centred / jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True) + LEAST_SCALE**2)
 
 
-def moments_of(sources: Float[Array, "n T"], parts: Parts) -> Moments:
+def moments_of(sources: Float[Array, "n T"], parts: Concatenation) -> Moments:
     """Of every row over all parts, but for their padding."""
     inside = jnp.asarray(parts.inside.ravel(), sources.dtype)
     mean = sources @ inside / sum(parts.lengths)

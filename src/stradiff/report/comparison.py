@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from stradiff.baselines import PCA, SOBI, FastICA
+from stradiff.assess.metrics import best_linear_unmixing, explained_variance, matched_correlation
+from stradiff.data.recording import Recording
 from stradiff.errors import StrADiffError
-from stradiff.evaluation.metrics import best_linear_unmixing, explained_variance, matched_correlation
-from stradiff.observations.recording import Recording
+from stradiff.linear import PCA, SOBI, FastICA
 
 ORACLE = "best linear unmixing"  # it knows the truth
 LAGS = 50  # samples: SOBI's own default, and beyond the memory of most sources

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from stradiff.observations.recording import Recording
-from stradiff.observations.writers import atomic_path
+from stradiff.data.recording import Recording
+from stradiff.data.writers import atomic_path
 from stradiff.report import plots
 from stradiff.report.summary import (
     Fit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from stradiff.observations.recording import Recording
+from stradiff.data.recording import Recording
 from stradiff.report import plots
 from stradiff.report.summary import Fit, correlation_history, like_estimates, stages
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from stradiff.assess.alignment import match_sources
+from stradiff.assess.metrics import explained_variance
+from stradiff.data.recording import Recording
 from stradiff.errors import InputError
-from stradiff.evaluation.alignment import match_sources
-from stradiff.evaluation.metrics import explained_variance
-from stradiff.observations.recording import Recording
 
 Z95 = 1.959963984540054  # a Gaussian variable lies within this many standard deviations with probability 0.95
 

@@ -13,7 +13,7 @@ from stradiff.model.mixing.invertible import Invertible
 from stradiff.model.mixing.linear import Linear
 from stradiff.model.mixing.mlp import MLP
 from stradiff.model.mixing.post_nonlinear import PostNonlinear
-from stradiff.model.naming import check_entry
+from stradiff.model.names import check_entry
 
 
 @dataclasses.dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Autoregression(Prior):
 
         return likeliest([self, ascended(start, log_prob)], log_prob)
 
-    def of_part(self, share: float) -> Autoregression:
+    def of_segment(self, share: float) -> Autoregression:
         """The same: all parameters count in samples, and the length-scale in those of the part."""
         return pacf.in_part(self, share)
 

@@ -15,14 +15,14 @@ from stradiff.errors import OptionError
 class Prior(eqx.Module):
     """A density over one source trajectory whose parameters adapt to that source.
 
-    A prior is written for one trajectory ``(T,)``; the model holds one per source in a ``PriorBank``, which stacks
+    A prior is written for one trajectory ``(T,)``; the model holds one per source in a ``PriorSet``, which stacks
     those of one family along a leading axis, so every field is an array or static. ``times`` is ``None`` on a regular
     grid, otherwise ``(T,)`` increasing and normalised to [0, 1].
     """
 
-    told_by_its_spectrum: ClassVar[bool] = True
+    identified_by_spectrum: ClassVar[bool] = True
     """Whether the spectrum says most of what it knows of a source: then another of its kind can be weighed against it
-    by second moments alone, after training (``inference.likelier_priors``). Not so where modes matter, as of mixtures.
+    by second moments alone, after training (``posterior.prior_refit``). Not so where modes matter, as of mixtures.
     """
 
     @abc.abstractmethod
@@ -42,7 +42,7 @@ class Prior(eqx.Module):
     def precision_spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """How tightly the density holds a source, by frequency: the spectrum of E[-d^2 log p / ds ds'].
 
-        This Fisher information is what Laplace's approximation (``stradiff.fitting.volume``) needs. For a Gaussian
+        This Fisher information is what Laplace's approximation (``stradiff.train.volume``) needs. For a Gaussian
         prior it is one over the spectrum, as here; any other density of the same spectrum holds its source more
         tightly, and should say by how much.
         """
@@ -67,7 +67,7 @@ class Prior(eqx.Module):
         """
         return self
 
-    def of_part(self, share: float) -> Prior:
+    def of_segment(self, share: float) -> Prior:
         """The same density, with whatever it counts in records counted in parts of them, each ``share`` of a record.
 
         What is counted in samples stays as it is.

@@ -48,7 +48,7 @@ class Correlation(eqx.Module):
         """Parameters worth trying for a source on a regular grid: the same correlation with a leading axis of tries."""
 
     @abc.abstractmethod
-    def of_part(self, share: float) -> Correlation:
+    def of_segment(self, share: float) -> Correlation:
         """The same correlation with lags in units of ``share`` of the record."""
 
 
@@ -67,7 +67,7 @@ class Plain(Correlation):
         scales = np.geomspace(1.0 / (source.shape[0] - 1), 1.0, SCALES)
         return jax.vmap(lambda scale: Plain(scale, self.kernel))(jnp.asarray(np.log(scales), jnp.float32))
 
-    def of_part(self, share: float) -> Plain:
+    def of_segment(self, share: float) -> Plain:
         """The length-scale in units of the part."""
         return Plain(self.log_length_scale - math.log(share), self.kernel)
 
@@ -135,7 +135,7 @@ class Periodic(Correlation):
         fejer = jnp.where(flat, float(n_samples), jnp.sin(n_samples * safe) ** 2 / (n_samples * jnp.sin(safe) ** 2))
         return fejer @ self.heights()
 
-    def of_part(self, share: float) -> Periodic:
+    def of_segment(self, share: float) -> Periodic:
         """Cycles per part."""
         return Periodic(self.frequency * share, self.log_shape)
 
@@ -171,9 +171,9 @@ class LocallyPeriodic(Correlation):
         lines = self.period.places(n_samples), self.period.heights()
         return jax.lax.scan(jax.checkpoint(add), jnp.zeros_like(omega), lines)[0]
 
-    def of_part(self, share: float) -> LocallyPeriodic:
+    def of_segment(self, share: float) -> LocallyPeriodic:
         """Both in units of the part."""
-        return LocallyPeriodic(self.period.of_part(share), self.fading.of_part(share))
+        return LocallyPeriodic(self.period.of_segment(share), self.fading.of_segment(share))
 
     @property
     def length_scale(self) -> Scalar:
@@ -218,7 +218,7 @@ class SpectralMixture(Correlation):
         peaks = jax.vmap(peak)(self.frequency.astype(jnp.float64), _exp(self.log_length_scale))
         return self.weight @ peaks
 
-    def of_part(self, share: float) -> SpectralMixture:
+    def of_segment(self, share: float) -> SpectralMixture:
         """Cycles per part, and length-scales in units of it."""
         return SpectralMixture(self.free_weight, self.frequency * share, self.log_length_scale - math.log(share))
 
@@ -253,9 +253,9 @@ class Sum(Correlation):
         """Spectrum of T even samples of it."""
         return self.weight @ jnp.stack([part.spectrum(omega, n_samples) for part in self.parts])
 
-    def of_part(self, share: float) -> Sum:
+    def of_segment(self, share: float) -> Sum:
         """All in units of the part."""
-        return Sum(tuple(part.of_part(share) for part in self.parts), self.free_weight)
+        return Sum(tuple(part.of_segment(share) for part in self.parts), self.free_weight)
 
     @property
     def length_scale(self) -> Scalar:

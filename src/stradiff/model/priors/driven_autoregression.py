@@ -72,7 +72,7 @@ class DrivenAutoregression(Prior):
         errors = pacf.prediction_errors(source, moved.partial)[order:]
         return eqx.tree_at(lambda prior: prior.innovation, moved, self.innovation.tuned(errors))
 
-    def of_part(self, share: float) -> DrivenAutoregression:
+    def of_segment(self, share: float) -> DrivenAutoregression:
         """The same: all parameters count in samples, and the length-scale in those of the part."""
         return pacf.in_part(self, share)
 

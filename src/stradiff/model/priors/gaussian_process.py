@@ -129,7 +129,7 @@ class GaussianProcess(Prior):
         log_likelihood = jax.lax.map(lambda candidate: at(candidate).log_prob(source, times), candidates)
         return at(candidates[jnp.argmax(log_likelihood)])
 
-    def of_part(self, share: float) -> GaussianProcess:
+    def of_segment(self, share: float) -> GaussianProcess:
         """The length-scale in units of the part."""
         return eqx.tree_at(lambda prior: prior.log_length_scale, self, self.log_length_scale - math.log(share))
 

@@ -38,7 +38,7 @@ class Mixture(Prior):
     n_samples : T, in which ``length_scale`` is counted.
     """
 
-    told_by_its_spectrum = False
+    identified_by_spectrum = False
 
     marginal: GaussianMixture
     free: Float[Array, " p"]
@@ -78,7 +78,7 @@ class Mixture(Prior):
         partial = pacf.burg(moved.marginal.gaussianised(source), self.free.shape[0])
         return eqx.tree_at(lambda prior: prior.free, moved, pacf.free_from(partial).astype(self.free.dtype))
 
-    def of_part(self, share: float) -> Mixture:
+    def of_segment(self, share: float) -> Mixture:
         """The same: all parameters count in samples, and the length-scale in those of the part."""
         return pacf.in_part(self, share)
 

@@ -9,8 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from stradiff.data.checks import shortened
 from stradiff.errors import OptionError
-from stradiff.model.naming import check_entry
+from stradiff.model.names import check_entry
 from stradiff.model.priors.autoregression import Autoregression
 from stradiff.model.priors.base import Prior
 from stradiff.model.priors.correlations import Correlation, LocallyPeriodic, Periodic, Plain, SpectralMixture, Sum
@@ -20,7 +21,6 @@ from stradiff.model.priors.innovations import Innovation, SmoothLaplace, Student
 from stradiff.model.priors.kernels import KERNELS
 from stradiff.model.priors.mixture import Mixture
 from stradiff.model.priors.stationary import StationaryProcess
-from stradiff.observations.checks import shortened
 
 PEAKS = 3  # of a spectral mixture: more are seldom told apart in a record
 COMPONENTS = 4  # of a mixture: three modes and a floor under them, or one mode with heavy tails

@@ -97,9 +97,9 @@ class StationaryProcess(Prior):
             log_det, quadratic = toeplitz.log_det_and_quadratic(source, self._autocovariance(n_samples))
         return -0.5 * (n_samples * math.log(2.0 * math.pi) + log_det + quadratic)
 
-    def of_part(self, share: float) -> StationaryProcess:
+    def of_segment(self, share: float) -> StationaryProcess:
         """The correlation in units of the part."""
-        return eqx.tree_at(lambda prior: prior.correlation, self, self.correlation.of_part(share))
+        return eqx.tree_at(lambda prior: prior.correlation, self, self.correlation.of_segment(share))
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sigma_f^2 phi(w) + xi, phi the spectrum of the sampled correlation."""

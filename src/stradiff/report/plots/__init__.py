@@ -10,12 +10,7 @@ from stradiff.report.plots.paths import plot_diffusion_path, representative_step
 from stradiff.report.plots.recording import plot_recording, plot_spectra
 from stradiff.report.plots.sources import plot_sources
 from stradiff.report.plots.study import plot_training
-from stradiff.report.plots.training import (
-    plot_correlations,
-    plot_length_scales,
-    plot_losses,
-    plot_reconstruction_error,
-)
+from stradiff.report.plots.training import plot_correlations, plot_length_scales, plot_losses, plot_reconstruction_error
 
 __all__ = [
     "plot_correlations",

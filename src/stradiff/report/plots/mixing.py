@@ -9,16 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from stradiff.report.plots.style import (
-    INK,
-    axis_label,
-    colour,
-    headline,
-    legend,
-    one_axes,
-    panel_axes,
-    source_names,
-)
+from stradiff.report.plots.style import INK, axis_label, colour, headline, legend, one_axes, panel_axes, source_names
 
 CELL_TEXT = 160  # more cells than this are too small to carry their number
 RESPONSE_COLUMNS = 4

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from stradiff.assess.alignment import match_sources
 from stradiff.errors import OptionError
-from stradiff.evaluation.alignment import match_sources
 from stradiff.report.plots.style import (
     INK,
     axis_label,

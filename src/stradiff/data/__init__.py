@@ -1,0 +1,40 @@
+"""What comes in: recordings from files or simulation, checked and normalised; and tables that go out."""
+
+from stradiff.data.checks import check_observations, check_times
+from stradiff.data.examples import load_gait
+from stradiff.data.memory import available_memory, check_memory
+from stradiff.data.missing import interpolated, seen_values, with_gaps
+from stradiff.data.model_order import count_sources
+from stradiff.data.normalise import Normaliser, fit_normaliser
+from stradiff.data.rank import check_rank
+from stradiff.data.readers import READERS, read_recording
+from stradiff.data.recording import Recording
+from stradiff.data.simulate import Simulation, artificial_sources, simulate
+from stradiff.data.timestamps import regular_rate
+from stradiff.data.writers import atomic_path, check_writable_folder, write_json, write_table
+
+__all__ = [
+    "READERS",
+    "Normaliser",
+    "Recording",
+    "Simulation",
+    "artificial_sources",
+    "atomic_path",
+    "available_memory",
+    "check_memory",
+    "check_observations",
+    "check_rank",
+    "check_times",
+    "check_writable_folder",
+    "count_sources",
+    "fit_normaliser",
+    "interpolated",
+    "load_gait",
+    "read_recording",
+    "regular_rate",
+    "seen_values",
+    "simulate",
+    "with_gaps",
+    "write_json",
+    "write_table",
+]

@@ -1,0 +1,136 @@
+"""How many independent signals the channels carry: an upper bound on the number of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stradiff.data.checks import check_channel_names, shortened
+from stradiff.errors import InputError, OptionError
+
+
+@dataclass(frozen=True, eq=False)
+class CorrelationSpectrum:
+    """Eigen-decomposition of the channels' correlation matrix: units and offsets are gone."""
+
+    mean: np.ndarray
+    """(m,)"""
+    scale: np.ndarray
+    """(m,) standard deviations"""
+    correlation: np.ndarray
+    """(m, m)"""
+    eigenvalues: np.ndarray
+    """(m,) descending, mean 1"""
+    eigenvectors: np.ndarray
+    """(m, m) one per column"""
+    rounding: float
+    """An eigenvalue up to this size is rounding, not signal."""
+
+    @property
+    def rank(self) -> int:
+        """Number of eigenvalues that rounding cannot explain."""
+        return int(np.count_nonzero(self.eigenvalues > self.rounding))
+
+
+def correlation_spectrum(values: np.ndarray) -> CorrelationSpectrum:
+    """Spectrum of checked observations ``(T, m)``, in float64.
+
+    Two sources of rounding bound what an eigenvalue can show: the last digit of the values themselves,
+    relative to how much they vary, and the sums of ``T`` products in the correlations.
+    """
+    n_samples, n_channels = values.shape
+    mean = values.mean(axis=0, dtype=np.float64)
+    standardised = values - mean
+    scale = np.sqrt(np.mean(standardised**2, axis=0))
+    standardised /= scale
+    correlation = standardised.T @ standardised / n_samples
+    eigenvalues, eigenvectors = np.linalg.eigh(correlation)
+    last_digit = np.finfo(values.dtype).eps * np.max(np.abs(values).max(axis=0) / scale)
+    sums = 8 * np.finfo(np.float64).eps * n_channels * np.sqrt(n_samples)
+    return CorrelationSpectrum(
+        mean, scale, correlation, eigenvalues[::-1], eigenvectors[:, ::-1], float(last_digit**2 + sums)
+    )
+
+
+def check_rank(
+    values: np.ndarray,
+    n_components: Any = None,
+    *,
+    channel_names: Sequence[str] | None = None,
+    may_be_auto: bool = False,
+) -> int:
+    """Numerical rank of the channels; refused when it is below the number of sources wanted.
+
+    Parameters
+    ----------
+    values : ndarray, shape (T, m)
+        As :func:`check_observations` returns them.
+    n_components : int, optional
+        Number of sources wanted; ``m`` by default.
+    channel_names : sequence of str, optional
+    may_be_auto : bool
+        Whether ``n_components="auto"`` leaves their number open; one signal is then enough.
+
+    Returns
+    -------
+    int
+        Number of independent signals among the ``m`` channels, at least ``n_components``.
+
+    Raises
+    ------
+    InputError
+        Fewer than two channels, or fewer independent signals than ``n_components``; the message names two
+        channels that are one signal, when there are such.
+    OptionError
+        ``n_components`` is not a whole number from 1 to ``m``.
+
+    Examples
+    --------
+    >>> check_rank(np.random.default_rng(0).standard_normal((100, 3)), 2)
+    3
+    """
+    n_channels = values.shape[1]
+    names = check_channel_names(channel_names, n_channels)
+    if n_channels < 2:  # scikit-learn's checks look for "n_features = 1"
+        raise InputError(f"Separation needs at least two channels, but here n_features = {n_channels}.")
+    wanted = check_n_components(n_components, n_channels, may_be_auto=may_be_auto)
+    spectrum = correlation_spectrum(values)
+    if spectrum.rank < wanted:
+        cause = _cause(values, spectrum, names)
+        raise InputError(
+            f"The {n_channels} channels carry only {spectrum.rank} independent signals, too few for "
+            f"{wanted} sources: {cause}, or use n_components={spectrum.rank}."
+        )
+    return spectrum.rank
+
+
+def check_n_components(n_components: Any, n_channels: int, *, may_be_auto: bool = False) -> int:
+    """A whole number from 1 to ``m``, or ``m`` for None and 1 for "auto"; :class:`OptionError` otherwise."""
+    if n_components is None:
+        return n_channels
+    if may_be_auto and isinstance(n_components, str) and n_components == "auto":
+        return 1
+    whole = isinstance(n_components, int | np.integer) and not isinstance(n_components, bool)
+    if whole and 1 <= n_components <= n_channels:
+        return int(n_components)
+    wanted = "from 1" if whole else "a whole number from 1"
+    beyond = ", or 'auto'" if may_be_auto and not whole else ""
+    raise OptionError(
+        f"n_components={shortened(n_components)} must be {wanted} to the number of channels, {n_channels}{beyond}."
+    )
+
+
+def _cause(values: np.ndarray, spectrum: CorrelationSpectrum, names: Sequence[str]) -> str:
+    """Why the rank is low, and what to do about it."""
+    if len(values) <= len(names):  # first: over two samples, every pair of channels is one signal
+        return f"{len(values)} samples are too few, so give more samples than channels"
+    twins = np.argwhere(np.triu(np.abs(spectrum.correlation) >= 1 - spectrum.rounding, k=1))
+    if len(twins):
+        i, j = twins[0]
+        same = np.array_equal(values[:, i], values[:, j])
+        how = "are identical" if same else "are the same signal up to scale and offset"
+        return f"channels {names[i]!r} and {names[j]!r} {how}, so leave one of them out"
+    return "some channels are weighted sums of others, so leave those out"

@@ -1,0 +1,149 @@
+"""Writing results: a file is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+
+from stradiff.data.checks import check_channel_names, check_times
+from stradiff.errors import InputError, StorageError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path`` and with its suffix; renamed to ``path`` when the block ends well.
+
+    When the block raises, the temporary file is removed and an older ``path`` stays as it was.
+
+    Raises
+    ------
+    StorageError
+        The operating system refuses to write, or the block has written nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_path(Path(folder) / "notes.txt") as temporary:
+    ...         _ = temporary.write_text("done")
+    ...     (Path(folder) / "notes.txt").read_text()
+    'done'
+    """
+    path = check_place(path)
+    temporary = path.with_name(f".{path.stem[:40]}-{uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())  # or a power cut could leave the new name with no content
+        temporary.replace(path)
+    except OSError as error:
+        # An unreadable input of the block is not a failed output: only the temporary file is ours to explain.
+        if error.filename is not None and Path(os.fsdecode(error.filename)) not in (temporary, path):
+            raise
+        reason = error.strerror or "the operating system refuses"
+        raise StorageError(f"{path} cannot be written: {reason}; choose another place.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_table(
+    path: str | os.PathLike[str],
+    array: np.ndarray,
+    column_names: Sequence[str],
+    times: np.ndarray | None = None,
+) -> None:
+    """A table as CSV with a header; every number is written with as many digits as bring it back exactly.
+
+    Parameters
+    ----------
+    path : path
+        Replaced when it exists.
+    array : ndarray, shape (T, k)
+    column_names : sequence of str
+        ``k`` different names.
+    times : ndarray, shape (T,), optional
+        Written first, as the column ``time``; :func:`read_recording` takes it for seconds.
+
+    Raises
+    ------
+    InputError
+        Names or times do not fit the array.
+    StorageError
+        The file cannot be written.
+    """
+    array = np.asarray(array)
+    if array.ndim != 2:
+        raise InputError(f"A table has rows and columns, but the array has shape {array.shape}.")
+    names = list(check_channel_names(column_names, array.shape[1]))
+    frame = pd.DataFrame(array, columns=names)
+    if times is not None:
+        if "time" in names:
+            raise InputError("A column is already named 'time'; rename it to write the times beside it.")
+        frame.insert(0, "time", check_times(times, len(array)))
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def write_json(path: str | os.PathLike[str], data: object) -> None:
+    """Readable JSON; NumPy numbers and arrays become numbers and lists, paths become strings.
+
+    Raises
+    ------
+    StorageError
+        A value has no JSON form (NaN and inf have none), or the file cannot be written.
+    """
+    try:
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StorageError(f"{path} cannot be written as JSON: {error}.") from error
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """A path at which a file can stand; :class:`StorageError` where there is no folder for it, or one in its place."""
+    path = Path(path)
+    if not path.parent.is_dir() or path.is_dir():
+        place = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
+        raise StorageError(f"{path.name or path} cannot be written: {place}; choose another path.")
+    return path
+
+
+def check_writable_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, made when it is not there and tried by writing: no long run may end in vain.
+
+    Raises
+    ------
+    StorageError
+        It is a file, or nothing can be written into it.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(f"{folder} is a file, not a folder; choose another output folder.")
+    probe = folder / f".{uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or "the operating system refuses"
+        raise StorageError(f"Nothing can be written into {folder}: {reason}; choose another folder.") from error
+    return folder
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")

@@ -1,0 +1,1 @@
+"""Where training starts: candidate sources, the priors they ask for, rotations, and the initial model."""

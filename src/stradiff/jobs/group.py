@@ -1,0 +1,213 @@
+"""``fit_group``: several recordings, one shared mixing map, sources of their own."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from stradiff.assess.diagnostics import examine
+from stradiff.assess.stability import stability_of
+from stradiff.auto_mixing import is_auto
+from stradiff.config import check_count, check_seed
+from stradiff.data.checks import check_channel_names
+from stradiff.data.readers import read_recording
+from stradiff.data.recording import Recording
+from stradiff.data.times import time_axis
+from stradiff.data.timestamps import regular_rate
+from stradiff.errors import InputError, OptionError, SeparationWarning
+from stradiff.estimator import OWN, StrADiff
+from stradiff.jobs.recordings import by_name
+from stradiff.model.devices import computing_on
+from stradiff.posterior.group import Found, group_settings, separate_group
+from stradiff.presets import resolve_for
+from stradiff.provenance import describe
+from stradiff.train.callbacks import check_callbacks
+from stradiff.train.checkpoint import check_checkpoint
+from stradiff.train.path_recorder import check_epochs
+
+SAME_RATE = 1e-3  # relative: rates found from written times differ in their last digits
+
+
+@dataclass(frozen=True)
+class Member:
+    """A recording of the group, checked, and the estimator that will hold its fit."""
+
+    name: str
+    given: Any
+    """An array or a frame."""
+    values: np.ndarray
+    times: np.ndarray | None
+    rate: float | None
+    channels: tuple[str, ...]
+    """Empty where they have no names."""
+    estimator: StrADiff
+
+
+def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff) -> list[StrADiff]:
+    """Separate recordings of one mixing together: trials, subjects or sessions with the same sensors.
+
+    The map, the noise, and every source's network and prior are shared; trajectories are not. Source k is the same
+    source in all of them, with one order, sign and scale: it has unit variance over all recordings together, and a
+    variance of its own in each. What the recordings tell of the map adds up.
+
+    Parameters
+    ----------
+    recordings : mapping of str to recordings, or sequence
+        Arrays or frames (T_r, m), ``Recording`` objects, or paths of files; the same channels at the same rate on
+        regular grids. Lengths may differ: networks are then convolutional, and the memory a fit takes is that of as
+        many recordings of the longest length.
+    estimator : StrADiff
+        Its settings, not its fit. An array as ``init`` holds the sources of all recordings, one after the other.
+        Training sees whole recordings: ``window`` is for single ones. A ``checkpoint`` is that of the whole group.
+
+    Returns
+    -------
+    list of StrADiff
+        One fitted estimator for each recording, in order. ``history_``, ``n_epochs_``, ``converged_`` and
+        ``stability_`` are the group's; ``fit_info_["group"]`` names its members.
+
+    Raises
+    ------
+    InputError, OptionError, MemoryNeedError
+        For recordings that do not belong together, and data or settings that cannot be used.
+    StorageError
+        For a checkpoint that cannot be written, or is of other recordings or other settings.
+    NumericsError
+        Where training left the range of numbers before anything was learned.
+
+    Examples
+    --------
+    >>> from stradiff import StrADiff, simulate
+    >>> Y = simulate("linear", n_samples=300, seed=0).recording.values
+    >>> fits = fit_group([Y[:150], Y[150:]], StrADiff(3, max_epochs=20, tol=0, random_state=0, verbose=False))
+    >>> [fit.sources_.shape for fit in fits], (fits[0].mixing_ == fits[1].mixing_).all()
+    ([(150, 3), (150, 3)], True)
+    """
+    began = time.perf_counter()
+    members = _members(recordings, estimator)
+    if len(members) == 1:
+        (one,) = members
+        return [one.estimator.fit(one.given, times=one.times)]
+    if is_auto(estimator.mixing):
+        raise OptionError("mixing='auto' is for single recordings; name the map of the group: 'linear' or 'mlp', say.")
+    values = [member.values for member in members]
+    overrides = {name: value for name, value in estimator.get_params(deep=False).items() if name not in OWN}
+    settings, guess = resolve_for(
+        np.concatenate(values), estimator.n_components, estimator.preset, estimator.init, overrides
+    )
+    settings.check_length(min(map(len, values)))
+    checkpoint = check_checkpoint(estimator.checkpoint, estimator.checkpoint_seconds, estimator.random_state)
+    names = [member.name for member in members]
+    with computing_on(estimator.device):
+        found = separate_group(
+            values,
+            group_settings(settings, list(map(len, values))),
+            guess=guess,
+            seed=check_seed(estimator.random_state),
+            n_draws=check_count("n_draws", estimator.n_draws, least=2),
+            record=check_epochs(estimator.record_epochs),
+            callbacks=check_callbacks(estimator.callbacks),
+            verbose=estimator.verbose,
+            checkpoint=checkpoint,
+        )
+        for member, answer in zip(members, found, strict=True):
+            _keep(member, answer, sum(map(len, values)), names)
+            member.estimator.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
+    if checkpoint and not found[0].fit.interrupted:
+        checkpoint.remove()
+    _warn(members)
+    return [member.estimator for member in members]
+
+
+def _members(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff) -> list[Member]:
+    """The recordings, read and checked, each by itself and against the first."""
+    named = recordings if isinstance(recordings, Mapping) else by_name(recordings)
+    if not named:
+        raise InputError("There is no recording to separate.")
+    members: list[Member] = []
+    for name, what in named.items():
+        member = _member(str(name), what, estimator)
+        if members:
+            _check_alike(member, members[0])
+        members.append(member)
+    return members
+
+
+def _member(name: str, what: Any, estimator: StrADiff) -> Member:
+    if isinstance(what, str | Path):
+        what = read_recording(Path(what), missing=estimator.missing)
+    times, rate, given = None, None, what
+    channels: tuple[str, ...] = ()
+    if isinstance(what, Recording):
+        times, rate, given = what.times, what.sampling_rate, what.values
+        channels = what.channel_names if what.channel_names != check_channel_names(None, what.n_channels) else ()
+    if times is not None:
+        rate = regular_rate(times)
+        if rate is None:
+            raise InputError(
+                f"The times of {name!r} are not evenly spaced; a group needs regular grids: resample it, or fit the "
+                "recordings one by one."
+            )
+    own = clone(estimator)
+    try:
+        values = own._check_recording(given)
+    except InputError as error:
+        raise type(error)(f"In {name!r}: {error}") from error
+    channels = channels or tuple(getattr(own, "feature_names_in_", ()))
+    return Member(name, given, values, times, rate, channels, own)
+
+
+def _check_alike(member: Member, first: Member) -> None:
+    """Refuse a recording of other channels or another rate than the first."""
+    if member.values.shape[1] != first.values.shape[1]:
+        raise InputError(
+            f"{member.name!r} has {member.values.shape[1]} channels and {first.name!r} has {first.values.shape[1]}; "
+            "one mixing map needs the same channels in all recordings."
+        )
+    names, expected = member.channels, first.channels
+    if names and expected and names != expected:
+        at = next(j for j, pair in enumerate(zip(names, expected, strict=True)) if pair[0] != pair[1])
+        raise InputError(
+            f"Channel {at + 1} is {names[at]!r} in {member.name!r} and {expected[at]!r} in {first.name!r}; "
+            "give all recordings the same channels in the same order."
+        )
+    if member.rate and first.rate and abs(member.rate / first.rate - 1.0) > SAME_RATE:
+        raise InputError(
+            f"{member.name!r} has {member.rate:g} samples per second and {first.name!r} has {first.rate:g}; resample "
+            "to one rate: length-scales count in samples."
+        )
+
+
+def _keep(member: Member, found: Found, n_together: int, names: list[str]) -> None:
+    """Everything that ``StrADiff.fit`` leaves on an estimator, of one recording of the group."""
+    model, values, separation, fit = member.estimator, member.values, found.separation, found.fit
+    _, model.times_, model.span_ = time_axis(member.times, len(values))
+    model._store(*found[:2], values, *found[2:])
+    shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": model.n_draws}
+    model.fit_info_ = describe(separation, preset=model.preset, **shape, n_devices=fit.n_devices, seconds=0.0)
+    model.fit_info_ |= stability_of(fit, separation.readout)
+    model.fit_info_["group"] = {"recording": member.name, "recordings": names}
+    known = (model.sources_, model.sources_std_, model.fit_info_.get("stability"))
+    findings = examine(separation, fit, values, *known, n_together=n_together)
+    model.warnings_, model.diagnostics_ = [one.sentence for one in findings], [one.plain() for one in findings]
+
+
+def _warn(members: Sequence[Member]) -> None:
+    """Python's warnings: of all recordings once, of some with their names."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for member in members:
+        for one in member.estimator.diagnostics_:
+            if one["severity"] == "warning":
+                told.setdefault((one["kind"], one["sentence"]), []).append(member.name)
+    for (kind, sentence), names in told.items():
+        where = "" if len(names) == len(members) else f"{', '.join(names)}: "
+        category = ConvergenceWarning if kind == "ending" else SeparationWarning
+        warnings.warn(where + sentence, category, stacklevel=3)

@@ -1,0 +1,152 @@
+"""``fit_many``: one estimator's settings, many recordings, a saved fit for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from stradiff.data.checks import as_float_array
+from stradiff.data.readers import read_recording
+from stradiff.data.recording import Recording
+from stradiff.errors import InputError, OptionError
+from stradiff.estimator import StrADiff
+from stradiff.jobs.runner import Outcome, work_through
+from stradiff.train.checkpoint import task_of
+
+SUFFIX = ".stradiff"
+NO_MATTER = ("verbose", "callbacks", "checkpoint", "checkpoint_seconds")  # to the result
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A recording, or the path of one, and the estimator that separates it."""
+
+    estimator: StrADiff
+    recording: Any
+
+    @cached_property
+    def task(self) -> str:
+        """A digest of the recording, of the settings, and of nothing else."""
+        settings = {name: value for name, value in self.estimator.get_params().items() if name not in NO_MATTER}
+        if not isinstance(settings["init"], str | None):
+            settings["init"] = _numbers(settings["init"])
+        return task_of(*_content(self.recording), *(part for item in sorted(settings.items()) for part in item))
+
+    def work(self, path: Path) -> None:
+        """Fit, and save the fit."""
+        recording = self.recording
+        if isinstance(recording, Path):
+            recording = read_recording(recording, missing=self.estimator.missing)
+        values, times = (recording.values, recording.times) if isinstance(recording, Recording) else (recording, None)
+        fitted = clone(self.estimator).fit(values, times=times)
+        if fitted.interrupted_:
+            raise KeyboardInterrupt  # the fit is not what was asked for, and Ctrl-C meant them all
+        fitted.save(path)
+
+
+def fit_many(
+    recordings: Mapping[str, Any] | Sequence[Any],
+    estimator: StrADiff,
+    out: str | Path,
+    *,
+    n_jobs: int = 1,
+    scheduler: str | None = None,
+    verbose: bool | str = "auto",
+) -> list[Outcome]:
+    """Separate many recordings with the same settings; each fit is saved as soon as it is there.
+
+    A recording that cannot be separated stops nobody: its outcome says why. Called again with the same folder, it goes
+    on where it stopped, and tries failures again. The bits of a fit do not depend on how many workers there are.
+
+    Parameters
+    ----------
+    recordings : mapping of str to recordings, or sequence
+        Arrays or frames (T, m), ``Recording`` objects, or paths of files. Without names: those of files and of
+        ``Recording`` objects, else ``recording 1``, ``recording 2``, ...
+    estimator : StrADiff
+        Its settings, not its fit; ``random_state`` must be a number.
+    out : path
+        Folder for ``NAME.stradiff``, which ``StrADiff.load`` reads, and ``done.json``. All workers must reach it.
+    n_jobs : int
+        Worker processes on this machine, of one thread each; more than one needs ``stradiff[cluster]``. With 1 there
+        is no worker: fits follow one another in this process, as ``StrADiff.fit`` does, with all its cores. Where these
+        are many, sums are split up in another order, and the last bits are not those of workers.
+    scheduler : str, optional
+        Address of a dask scheduler to work on its cluster instead, such as ``"tcp://10.0.0.1:8786"``. Start its workers
+        with one thread each, as those of ``n_jobs`` are: ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.
+    verbose : bool or "auto"
+        A progress bar over recordings.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the recordings: ``name``, ``path``, ``error``, ``seconds`` and whether it is ``fresh``.
+
+    Raises
+    ------
+    InputError, OptionError, StorageError
+        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from stradiff import StrADiff, simulate
+    >>> trials = {f"trial {k}": simulate("linear", n_samples=150, seed=k).recording for k in range(2)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     outcomes = fit_many(trials, StrADiff(3, max_epochs=2, tol=0.0, random_state=0, verbose=False), folder)
+    ...     [StrADiff.load(outcome.path).sources_.shape for outcome in outcomes]
+    [(150, 3), (150, 3)]
+    """
+    if isinstance(estimator.random_state, bool) or not isinstance(estimator.random_state, int | np.integer):
+        raise OptionError(
+            f"random_state={estimator.random_state!r} must be a number: the fit of a recording must not depend on how "
+            "many there are and who works on them."
+        )
+    named = recordings if isinstance(recordings, Mapping) else by_name(recordings)
+    if not named:
+        raise InputError("There is no recording to separate.")
+    for name in named:
+        if not isinstance(name, str) or not name or Path(name).name != name:
+            raise InputError(f"The name {name!r} of a recording cannot be that of a file; give another.")
+    quiet = clone(estimator).set_params(verbose=False, checkpoint=None)  # one file would not do for all of them
+    items = {name: Separation(quiet, Path(what) if isinstance(what, str) else what) for name, what in named.items()}
+    places = {name: Path(out) / f"{name}{SUFFIX}" for name in items}
+    return work_through(items, places, Path(out), n_jobs=n_jobs, scheduler=scheduler, verbose=verbose)
+
+
+def _content(recording: Any) -> tuple[Any, ...]:
+    """What tells one recording from another; of one that cannot be read its name, and the work will say why."""
+    if isinstance(recording, Recording):
+        return recording.values, recording.times
+    try:
+        return (recording.read_bytes() if isinstance(recording, Path) else _numbers(recording),)
+    except OSError:
+        return (recording,)
+
+
+def _numbers(table: Any) -> Any:
+    """A table as a fit sees it, NaN for what is masked or missing; as it is where a fit would refuse it."""
+    try:
+        return as_float_array(table, missing="mask")
+    except InputError:
+        return table
+
+
+def by_name(recordings: Sequence[Any]) -> dict[str, Any]:
+    """Recordings with the names of their files, their own, or their numbers."""
+    named: dict[str, Any] = {}
+    for number, what in enumerate(recordings, start=1):
+        if isinstance(what, str | Path):
+            name = Path(what).stem
+        else:
+            name = what.name if isinstance(what, Recording) else f"recording {number}"
+        if name in named:
+            raise InputError(f"Two recordings are called {name!r}; give a mapping of different names to recordings.")
+        named[name] = what
+    return named

@@ -1,0 +1,163 @@
+"""A file is whole or not there, and what comes back is what was written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stradiff.data import atomic_path, check_writable_folder, read_recording, write_json, write_table
+from stradiff.errors import InputError, StorageError
+
+VALUES = np.random.default_rng(0).standard_normal((40, 3)) * [1e-30, 1.0, 1e30]
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_name_appears_at_the_end(tmp_path):
+    target = tmp_path / "x.npz"
+    with atomic_path(target) as temporary:
+        assert (temporary.parent, temporary.suffix) == (tmp_path, ".npz")
+        temporary.write_text("new")
+        assert names_in(tmp_path) == [temporary.name]
+    assert names_in(tmp_path) == ["x.npz"]
+    assert target.read_text() == "new"
+
+
+def test_rights_are_those_of_any_new_file(tmp_path):
+    with atomic_path(tmp_path / "x") as temporary:
+        temporary.write_text("")
+    (tmp_path / "plain").write_text("")
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
+def test_a_failure_leaves_the_old_file(tmp_path, error):
+    target = tmp_path / "x.csv"
+    target.write_text("old")
+    with pytest.raises(StorageError if error is OSError else error), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert names_in(tmp_path) == ["x.csv"]
+    assert target.read_text() == "old"
+
+
+def test_a_full_disk_is_explained(tmp_path):
+    expected = pytest.raises(StorageError, match=r"x\.csv cannot be written: No space left on device")
+    with expected, atomic_path(tmp_path / "x.csv"):
+        raise OSError(28, os.strerror(28))
+
+
+def test_an_unreadable_input_is_not_an_unwritable_output(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none"), atomic_path(tmp_path / "x.csv"):
+        (tmp_path / "none").read_text()
+
+
+def test_impossible_places(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path, part in [(folder, "is a folder"), (tmp_path / "no" / "x.csv", "does not exist")]:
+        with pytest.raises(StorageError, match=part):
+            write_table(path, VALUES, ["a", "b", "c"])
+    with pytest.raises(StorageError, match="cannot be written"), atomic_path(tmp_path / "nothing"):
+        pass
+    assert names_in(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_table_comes_back_exactly(tmp_path, dtype):
+    names = ["plain", "with, comma", 'with "quotes"']
+    values = VALUES.astype(dtype)
+    write_table(tmp_path / "x.csv", values, names, times=np.arange(40) / 8)
+    recording = read_recording(tmp_path / "x.csv")
+    np.testing.assert_array_equal(recording.values.astype(dtype), values)
+    assert (list(recording.channel_names), recording.sampling_rate) == (names, 8.0)
+
+
+def test_irregular_times_come_back_exactly(tmp_path):
+    times = np.r_[0.0, np.cumsum(np.random.default_rng(0).random(39) + 0.1)]
+    write_table(tmp_path / "x.csv", VALUES, ["a", "b", "c"], times=times)
+    np.testing.assert_array_equal(read_recording(tmp_path / "x.csv").times, times)
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path):
+    for name in ("x.csv", "y.csv"):
+        write_table(tmp_path / name, VALUES, ["a", "b", "c"])
+    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "y.csv").read_bytes()
+    assert (tmp_path / "x.csv").read_bytes().startswith(b"a,b,c\n")
+
+
+@pytest.mark.parametrize(
+    ("array", "names", "times", "part"),
+    [
+        (VALUES[:, 0], ["a"], None, r"shape \(40,\)"),
+        (VALUES, ["a", "b"], None, "2 names"),
+        (VALUES, ["a", "b", "a"], None, "both named"),
+        (VALUES, ["a", "b", "c"], np.zeros(40), "do not increase"),
+        (VALUES, ["a", "b", "time"], np.arange(40.0), "already named 'time'"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path, array, names, times, part):
+    with pytest.raises(InputError, match=part):
+        write_table(tmp_path / "x.csv", array, names, times)
+    assert not names_in(tmp_path)
+
+
+def test_json_of_numpy(tmp_path):
+    data = {
+        "n": np.int64(3),
+        "x": np.float32(0.5),
+        "yes": np.bool_(True),
+        "a": np.eye(2),
+        "µ": Path("a/b"),
+        "t": (1, None),
+    }
+    write_json(tmp_path / "x.json", data)
+    back = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
+    assert back == {"n": 3, "x": 0.5, "yes": True, "a": [[1.0, 0.0], [0.0, 1.0]], "µ": "a/b", "t": [1, None]}
+
+
+LOOP: list = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        ({"x": np.nan}, "JSON"),
+        ({"x": np.array([np.inf])}, "JSON"),
+        ({"x": {1, 2}}, "a set has no JSON form"),
+        (LOOP, "JSON"),
+    ],
+)
+def test_what_json_cannot_hold(tmp_path, data, part):
+    with pytest.raises(StorageError, match=part):
+        write_json(tmp_path / "x.json", data)
+    assert not names_in(tmp_path)
+
+
+def test_folders_are_made_and_tried(tmp_path):
+    folder = check_writable_folder(tmp_path / "a" / "b")
+    assert folder.is_dir()
+    assert check_writable_folder(folder) == folder
+    assert not names_in(folder)
+
+
+def test_places_that_are_no_folders(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="is a file, not a folder"):
+        check_writable_folder(tmp_path / "file")
+    with pytest.raises(StorageError, match="Nothing can be written into"):
+        check_writable_folder(tmp_path / "file" / "below")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(StorageError, match="Permission denied"):
+        check_writable_folder(tmp_path)

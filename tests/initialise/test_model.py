@@ -1,0 +1,134 @@
+"""Where training starts (Algorithm 1, line 1), by every rule there is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from quick_compile import quick_compile
+
+from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
+from stradiff.config import Settings
+from stradiff.errors import OptionError
+from stradiff.initialise.model import initial_model
+from stradiff.model import numerics
+
+T = 150
+DEFAULT = Settings(
+    n_sources=3,
+    network_width=4,
+    n_diffusion_steps=2,
+    init="sobi",
+    standardise=True,
+    network_output_scale=0.0,
+    length_scale_init=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return simulate("linear", n_samples=T, n_channels=4, seed=0)
+
+
+@pytest.fixture(scope="module")
+def observed(made):
+    Y = made.recording.values
+    return (Y - Y.mean(axis=0)) / Y.std(axis=0)
+
+
+@pytest.fixture(scope="module")
+def start_at(observed):
+    def start_at(guess=None, **settings):
+        with quick_compile():
+            return initial_model(observed, None, dataclasses.replace(DEFAULT, **settings), jax.random.key(0), guess)
+
+    return start_at
+
+
+def sources_of(model):
+    return np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
+
+
+def test_random_starts_lie_at_zero(start_at):
+    model = start_at(init="random", network_output_scale=1.0, start_sigma=(0.1, 0.2, 0.3))
+    assert not np.asarray(model.branches.start.mean).any()
+    np.testing.assert_allclose(np.exp(model.branches.start.log_sigma)[:, 0], [0.1, 0.2, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(model.priors.length_scales, 0.1, rtol=1e-6)
+    assert np.asarray(model.branches.network.weight_out).any()
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_sobi_starts_at_its_sources_with_their_least_squares_map(start_at, observed, standardise):
+    model = start_at(standardise=standardise)
+    sources = sources_of(model)
+    sobi = SOBI(n_components=3).fit_transform(observed)
+    assert matched_correlation(sources, sobi).min() > 0.99999
+    fitted = sobi @ np.linalg.lstsq(sobi, observed, rcond=None)[0]
+    np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
+    if not standardise:
+        np.testing.assert_allclose(np.linalg.norm(model.mixing.matrix, axis=0), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("init", "method"), [("fastica", FastICA), ("picard", Picard)])
+def test_other_linear_methods_start_at_their_sources(start_at, observed, init, method):
+    expected = method(3, random_state=0).fit_transform(observed)
+    assert matched_correlation(sources_of(start_at(init=init)), expected).min() > 0.99999
+
+
+def test_given_sources_are_where_it_starts(start_at, made):
+    model = start_at(made.sources, init="given", mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.0)
+    assert matched_correlation(sources_of(model), made.sources).min() > 0.99999
+    with pytest.raises(OptionError, match="needs the sources"):
+        start_at(init="given")
+
+
+@pytest.mark.parametrize("mixing", ["mlp", "residual", "post_nonlinear", "invertible"])
+def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
+    """Where there are as many channels as sources; of more, it goes on from there."""
+    observed = observed[:, :3]
+    options = {"mixing": mixing, "mixing_linear_path": True, "mixing_output_scale": 0.0, "mixing_knots": 20}
+    settings = dataclasses.replace(DEFAULT, init="given", **options)
+    with numerics():
+        model = initial_model(observed.astype(np.float32), None, settings, jax.random.key(0), made.sources)
+    sources = sources_of(model)
+    fitted = sources @ np.linalg.lstsq(sources, observed, rcond=None)[0]
+    np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
+    # A post-nonlinear curve is within a few per cent of the identity where it has knots; the rest is exactly linear.
+    close = 0.1 if mixing == "post_nonlinear" else 1e-4
+    inside = np.abs(fitted).max(axis=1) < 2.5
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(model.mix(jnp.asarray(sources.T))[inside], fitted[inside], atol=close)
+
+
+def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
+    """Slower sources at longer scales; and no other scale makes a source likelier, but for the least one there is."""
+    model = start_at(made.sources, init="given", length_scale_init=None)
+    assert (np.diff(np.asarray(model.priors.length_scales)) < 0).all(), "the true sources come slowest first"
+    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    scales = np.asarray(model.priors.length_scales) * (T - 1)
+    np.testing.assert_allclose(scales[2], 1.0, rtol=1e-5)  # a few samples to a cycle: one sample is the least
+    for k in range(2):
+        prior = model.priors.prior(k)
+        here = prior.log_prob(sources[k], None)
+        for factor in (0.8, 1.25):
+            moved = eqx.tree_at(lambda p: p.log_length_scale, prior, prior.log_length_scale + np.log(factor))
+            if not 1 / (model.n_samples - 1) < moved.length_scale < 1:
+                continue  # candidates go from one sample to the whole record
+            assert moved.log_prob(sources[k], None) < here
+
+
+def test_a_bent_map_of_more_channels_begins_nearer_to_the_recording_than_a_line():
+    made = simulate("leaky_relu", n_samples=T, n_channels=6, seed=0)
+    Y = made.recording.values
+    observed = ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
+    bent = dataclasses.replace(DEFAULT, mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.1, mixing_width=16)
+    with numerics():
+        model = initial_model(observed, None, bent, jax.random.key(0))
+        sources = np.asarray(model.at(jnp.zeros((3, T))))
+        left = np.mean((observed - np.asarray(model.mix(jnp.asarray(sources)))) ** 2)
+    line, *_ = np.linalg.lstsq(sources.T, observed, rcond=None)
+    assert left < 0.5 * np.mean((observed - sources.T @ line) ** 2)

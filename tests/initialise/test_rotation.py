@@ -1,0 +1,153 @@
+"""The start of a linear map made likelier: smooth sources stay, others are turned to where their priors like them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from quick_compile import quick_compile
+from scipy.spatial.transform import Rotation
+
+from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
+from stradiff.config import Settings
+from stradiff.errors import OptionError
+from stradiff.initialise import rotation as likely
+from stradiff.initialise.priors import priors_of
+from stradiff.initialise.rotation import initialise_by_rotation, likeliest_rotation
+from stradiff.presets import resolve_for
+
+T = 1000
+TURN = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+AUTO = Settings(n_sources=3, init="sobi", prior="auto")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiling_little():
+    with quick_compile():
+        yield
+
+
+def independent(seed):
+    """Heavy-tailed samples without memory: spectra tell nothing."""
+    rng = np.random.default_rng(seed)
+    sources = rng.standard_t(3, (T, 3))
+    return sources, sources @ rng.standard_normal((3, 3)).T
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_smooth_sources_stay_where_they_are(noise):
+    Y = simulate("linear", n_samples=T, noise=noise, seed=100).recording.values
+    start = SOBI(3).fit_transform(Y)
+    sources, names = initialise_by_rotation([start, FastICA(3, random_state=0).fit_transform(Y)], AUTO)
+    assert names == ("rbf",) * 3
+    np.testing.assert_allclose(sources, (start - start.mean(axis=0)) / start.std(axis=0), rtol=0, atol=1e-12)
+
+
+def test_what_spectra_cannot_tell_apart_is_told_apart():
+    truth, Y = independent(101)
+    start = SOBI(3).fit_transform(Y)
+    sources, names = initialise_by_rotation([start], AUTO)
+    assert set(names) <= {"ar_student", "gmm_ar"}
+    assert matched_correlation(start, truth).min() < 0.8 < 0.99 < matched_correlation(sources, truth).min()
+    np.testing.assert_allclose(sources.T @ sources / T, np.eye(3), atol=1e-9)
+
+
+def test_the_likelier_of_two_starts_is_turned():
+    _, Y = independent(102)
+    poor, good = SOBI(3).fit_transform(Y), FastICA(3, random_state=0).fit_transform(Y)
+    for starts in ([poor, good], [good, poor]):
+        both, _ = initialise_by_rotation(starts, AUTO)
+        alone, _ = initialise_by_rotation([good], AUTO)
+        np.testing.assert_array_equal(both, alone)
+
+
+def test_bursts_beside_a_spectrum_bring_sources_nearer_than_either_alone():
+    made = simulate("linear", sources="sparse", n_samples=T, seed=101)
+    Y = made.recording.values
+    starts = [SOBI(3).fit_transform(Y), FastICA(3, random_state=0).fit_transform(Y)]
+    turned = matched_correlation(initialise_by_rotation(starts, AUTO)[0], made.sources).min()
+    assert turned > max(matched_correlation(start, made.sources).min() for start in starts)
+
+
+@pytest.mark.parametrize("turned", [T, 700])
+def test_the_middle_of_a_long_record_speaks_for_all_of_it(monkeypatch, turned):
+    monkeypatch.setattr(likely, "JUDGED", 600)
+    monkeypatch.setattr(likely, "TURNED", 3 * turned)
+    truth, Y = independent(106)
+    sources, names = initialise_by_rotation([SOBI(3).fit_transform(Y)], AUTO)
+    assert set(names) <= {"ar_student", "gmm_ar"}
+    assert sources.shape == (T, 3) and matched_correlation(sources, truth).min() > 0.98
+
+
+def test_a_turn_that_the_whole_record_speaks_against_is_not_made(monkeypatch):
+    monkeypatch.setattr(likely, "JUDGED", 600)
+    monkeypatch.setattr(likely, "TURNED", 3 * 700)
+    monkeypatch.setattr(likely, "likeliest_rotation", lambda priors, sources, noise: np.eye(3)[[1, 2, 0]] @ TURN)
+    truth, _ = independent(107)
+    unit = (truth - truth.mean(axis=0)) / truth.std(axis=0)
+    sources, _ = initialise_by_rotation([unit], AUTO)
+    np.testing.assert_allclose(sources, unit, atol=1e-12)
+
+
+def test_given_sources_are_not_turned():
+    truth, _ = independent(103)
+    unit = (truth - truth.mean(axis=0)) / truth.std(axis=0)
+    mixed = unit @ TURN
+    sources, _ = initialise_by_rotation([mixed], dataclasses.replace(AUTO, init="given"))
+    np.testing.assert_allclose(sources, (mixed - mixed.mean(axis=0)) / mixed.std(axis=0), atol=1e-12)
+
+
+def test_no_small_turn_is_likelier_than_the_rotation_found():
+    truth, _ = independent(104)
+    unit = ((truth - truth.mean(axis=0)) / truth.std(axis=0)).T
+    turn, _ = np.linalg.qr(np.eye(3) + 0.2 * np.random.default_rng(1).standard_normal((3, 3)))
+    priors = priors_of(dataclasses.replace(AUTO, prior="ar_student"), T).tuned(jnp.asarray(unit), None)
+    mixed, noise = turn @ unit, np.zeros_like(unit)
+    found = likeliest_rotation(priors, mixed, noise)
+    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-9)
+
+    def cost(rotation):
+        return -float(priors.log_prob(jnp.asarray(rotation @ mixed), None).sum())
+
+    assert cost(found) < cost(np.eye(3)) - 10
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        for angle in (-0.01, 0.01):
+            little = np.eye(3)
+            little[np.ix_([first, second], [first, second])] = Rotation.from_euler("z", angle).as_matrix()[:2, :2]
+            assert cost(little @ found) > cost(found)
+
+
+def defaults(values, even=True, preset="default", init=None, **overrides):
+    return resolve_for(values, 2, preset, init, overrides, even=even)[0].prior
+
+
+def test_a_recording_is_asked_only_where_it_can_answer():
+    long, short = np.zeros((1000, 2)), np.zeros((999, 2))
+    assert defaults(long) == "auto"
+    assert defaults(short) == "rbf" and defaults(long, even=False) == "rbf"
+    assert defaults(long, mixing="mlp") == "rbf" and defaults(long, mixing="post_nonlinear") == "ar_laplace"
+    assert defaults(long, preset="paper") == "rbf" and defaults(long, init="random") == "rbf"
+    assert defaults(long, prior="ar") == "ar" and defaults(long, length_scale_init=0.1) == "rbf"
+    assert defaults(long, network="convolutional", window=500) == "rbf"
+    assert defaults(short, prior="auto") == "auto"
+    with pytest.raises(OptionError, match="init='random' has none"):
+        defaults(long, prior="auto", init="random")
+
+
+def test_a_fit_follows_and_says_so():
+    truth, Y = independent(105)
+    quick = {"max_epochs": 5, "tol": 0.0, "n_diffusion_steps": 2, "network_width": 4, "random_state": 0}
+    model = StrADiff(3, **quick).fit(Y)
+    assert set(model.priors_) <= {"ar_student", "gmm_ar"}
+    assert matched_correlation(model.sources_, truth).min() > 0.98
+    assert not any(one["kind"] == "alike" for one in model.diagnostics_)  # amplitudes tell what spectra do not
+    assert StrADiff(3, prior="rbf", **quick).fit(Y).priors_ == ("rbf",) * 3
+
+
+def test_restarts_go_on_from_the_likelier_start():
+    truth, Y = independent(108)
+    quick = {"max_epochs": 5, "tol": 0.0, "n_diffusion_steps": 2, "network_width": 4, "random_state": 0}
+    model = StrADiff(3, n_restarts=2, **quick).fit(Y)
+    assert matched_correlation(model.sources_, truth).min() > 0.9

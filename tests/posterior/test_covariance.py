@@ -1,0 +1,70 @@
+"""The covariance of Matern priors at irregular times, in O(T), against the same written out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_models import random_double_model
+
+from stradiff.config import Settings
+from stradiff.model import numerics
+from stradiff.posterior.covariance import DenseCovariance, QuasiSeparableCovariance, covariance_of
+from stradiff.posterior.memory import memory_estimate
+
+T = 80
+TIMES = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
+PRIORS = ("matern12", "matern52", "matern12")
+SETTINGS = Settings(n_sources=3, prior=PRIORS, network_width=2, n_diffusion_steps=1, length_scale_init=0.05)
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    with numerics():
+        yield
+
+
+@pytest.fixture
+def linear():
+    return covariance_of(random_double_model(SETTINGS, T, 3), jnp.asarray(TIMES))
+
+
+@pytest.fixture
+def dense():
+    settings = dataclasses.replace(SETTINGS, solver="dense")
+    return covariance_of(random_double_model(settings, T, 3), jnp.asarray(TIMES))
+
+
+def test_products_with_it_are_those_of_the_dense_one(linear, dense):
+    assert isinstance(linear, QuasiSeparableCovariance) and isinstance(dense, DenseCovariance)
+    rng = np.random.default_rng(1)
+    rows, noise = jnp.asarray(rng.standard_normal((4, T))), jnp.asarray([0.1, 0.0, 2.0])
+    np.testing.assert_allclose(linear.matrices(T), dense.matrices(T), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(linear.times(rows[:3]), dense.times(rows[:3]), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(linear.products(noise, rows), dense.products(noise, rows), rtol=1e-8)
+    np.testing.assert_array_equal(linear.record, dense.record)
+
+
+def test_draws_are_those_of_the_dense_one(linear, dense):
+    """The factor of a positive definite matrix is unique."""
+    key = jax.random.key(3)
+    np.testing.assert_allclose(linear.sample(key, T), dense.sample(key, T), rtol=0, atol=1e-10)
+
+
+def test_it_holds_no_more_numbers_than_samples_need(linear):
+    assert sum(leaf.size for leaf in jax.tree.leaves(linear.groups)) <= 16 * 3 * T
+
+
+def test_one_prior_without_such_a_form_makes_all_of_them_dense():
+    settings = dataclasses.replace(SETTINGS, prior=("matern12", "rbf", "matern12"))
+    assert isinstance(covariance_of(random_double_model(settings, T, 3), jnp.asarray(TIMES)), DenseCovariance)
+
+
+def test_memory_of_irregular_times_grows_with_the_samples_and_not_with_their_square():
+    def needed(prior):
+        return memory_estimate(100_000, 3, Settings(n_sources=3, prior=prior), regular=False)
+
+    assert needed("matern32") < 4e9 < 1e11 < needed("rbf")

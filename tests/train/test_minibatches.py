@@ -1,0 +1,214 @@
+"""Training by windows: their mean is the whole record, in every term and in its gradient."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from as_users_call import as_users_call
+from quick_compile import quick_compile
+from random_models import random_double_model, random_noise
+
+from stradiff import SOBI, StrADiff, matched_correlation, simulate
+from stradiff.config import Settings
+from stradiff.data.simulate import ar_sources
+from stradiff.errors import OptionError
+from stradiff.model.diffusion.networks import Reach
+from stradiff.model.model import Moments
+from stradiff.train import minibatch_step as window_trainer
+from stradiff.train.loop import minibatches_of
+from stradiff.train.minibatch_step import SegmentRecords, _without_start
+from stradiff.train.minibatches import Minibatches, Place, minibatch_terms
+from stradiff.train.objective import Noise, terms, total
+
+T, N, M = 330, 2, 3
+PLAN = Minibatches.of(T, 60)
+SILENT = Settings(
+    n_sources=N, branch="none", prior="matern12", standardise=True, lambda_volume=1.0, nu_y=0.2, n_diffusion_steps=3
+)
+OBSERVED = np.random.default_rng(5).standard_normal((T, M))
+SEEN = (np.random.default_rng(6).random((T, M)) > 0.2).astype(float)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
+
+
+@pytest.mark.parametrize(("n_samples", "size"), [(330, 60), (1000, 256), (1001, 256), (60_000, 8192), (999_983, 8192)])
+def test_windows_tile_the_record(n_samples, size):
+    plan = Minibatches.of(n_samples, size)
+    visits = np.zeros(n_samples, int)
+    for index in range(plan.count):
+        place = Place.of(jnp.asarray(index), plan)
+        first, begin = int(place.first), int(place.first + place.offset)
+        assert first >= 0 and first + plan.length <= n_samples
+        visits[begin : begin + plan.piece] += np.asarray(place.fresh(plan)).astype(int)
+    assert (visits == 1).all()
+    assert size // 2 <= plan.size <= 2 * size and plan.past >= size // 8
+
+
+def part(noise, place):
+    """What of the noise of the whole record a window sees."""
+    now = slice(int(place.first), int(place.first) + PLAN.length)
+    return Noise(noise.start[:, now], noise.tau, noise.diffusion[:, now], noise.times)
+
+
+def as_windows_have_it(model, settings, noise, seen=None):
+    """Mean over all windows of what each adds, and of its gradient; the second pass knows what the first was told."""
+    raw = jax.vmap(lambda start, eps: start.at(eps))(model.branches.start, noise.start) * model.branches.gain
+    told = SegmentRecords(PLAN.sums(raw), PLAN.sums(raw**2), None, None)
+    moments = told.moments(T)
+
+    def loss(learned, moments, place, rows, there, eps, gains):
+        here = learned[0].of_segment(learned[1], (PLAN.length - 1) / (T - 1))
+        every, _, sums = minibatch_terms(here, rows, place, PLAN, moments, eps, settings.training.weights, there)
+        through = PLAN.count * (gains[0] @ sums[0] + gains[1] @ sums[1])
+        return total(every, settings.training.weights) + through, every
+
+    evaluate = eqx.filter_jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+    slopes = []
+    for gains in ((jnp.zeros(N), jnp.zeros(N)), None):
+        if gains is None:
+            mean = Moments(*(jnp.mean(jnp.stack(rows), axis=0) for rows in zip(*slopes, strict=True)))
+            gains = (mean.mean - 2 * moments.mean * mean.variance) / T, mean.variance / T
+        found, gradients, slopes = [], [], []
+        for index in range(PLAN.count):
+            place = Place.of(jnp.asarray(index), PLAN)
+            now = slice(int(place.first), int(place.first) + PLAN.length)
+            start = jax.tree.map(lambda rows, now=now: rows[:, now], model.branches.start)
+            rows, there = jnp.asarray(OBSERVED[now]), None if seen is None else jnp.asarray(seen[now])
+            learned, eps = (_without_start(model), start), part(noise, place)
+            (_, every), (gradient, slope) = evaluate(learned, moments, place, rows, there, eps, gains)
+            whole = jax.tree.map(lambda rows, g, now=now: jnp.zeros_like(rows).at[:, now].set(g),
+                                 model.branches.start, gradient[1])  # fmt: skip
+            found.append(every)
+            gradients.append((gradient[0], whole))
+            slopes.append(slope)
+    average = jax.tree.map(lambda *leaves: np.mean([np.asarray(leaf) for leaf in leaves], axis=0), *found)
+    return average, jax.tree.map(lambda *leaves: np.mean([np.asarray(leaf) for leaf in leaves], axis=0), *gradients)
+
+
+@pytest.mark.parametrize("seen", [None, SEEN], ids=["all seen", "some seen"])
+def test_the_mean_over_windows_is_the_whole_record(seen):
+    """Exact for a source that remembers one sample: values, and gradients of map, priors and starts.
+
+    Unit variance included: with every window's gains known, what a sample does to the record's variance comes out.
+    """
+    model, noise = random_double_model(SILENT, T, M), random_noise(SILENT, T)
+    model = eqx.tree_at(lambda m: m.priors.groups[0].log_jitter, model, jnp.full(N, -30.0))
+    everywhere = None if seen is None else jnp.asarray(seen)
+
+    def loss(learned):
+        whole = eqx.tree_at(lambda m: m.branches.start, learned[0], learned[1], is_leaf=lambda x: x is None)
+        every, _ = terms(whole, jnp.asarray(OBSERVED), None, noise, SILENT.training.weights, everywhere)
+        return total(every, SILENT.training.weights), every
+
+    learned = (_without_start(model), model.branches.start)
+    (_, wanted), gradient = jax.value_and_grad(loss, has_aux=True)(learned)
+    found, mean_gradient = as_windows_have_it(model, SILENT, noise, seen)
+    for name, value in wanted._asdict().items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-5, err_msg=name)
+    for (path, got), leaf in zip(
+        jax.tree_util.tree_leaves_with_path(mean_gradient), jax.tree.leaves(gradient), strict=True
+    ):
+        scale = np.linalg.norm(leaf)
+        assert np.linalg.norm(got - leaf) <= 2e-4 * scale + 1e-9, jax.tree_util.keystr(path)
+
+
+def test_with_convolutional_branches_windows_say_what_the_whole_says():
+    """Up to what a branch sees beyond a window's surroundings."""
+    settings = dataclasses.replace(SILENT, branch="own", network="convolutional", standardise=False, network_width=8)
+    model = random_double_model(settings, T, M, reach=Reach(8, 1))
+    noise = random_noise(settings, T)
+    every, _ = terms(model, jnp.asarray(OBSERVED), None, noise, settings.training.weights)
+    found, _ = as_windows_have_it(model, settings, noise)
+    np.testing.assert_allclose(found.reconstruction, every.reconstruction, rtol=0.02)
+    np.testing.assert_allclose(found.diffusion, every.diffusion, rtol=0.02)
+    np.testing.assert_allclose(found.prior, every.prior, rtol=0.02)
+
+
+def test_an_epoch_moves_the_starts_of_its_window_and_of_no_other():
+    settings = dataclasses.replace(SILENT, network="convolutional", lambda_kl=1.0)
+    model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), random_double_model(settings, T, M))
+    state = window_trainer.init(model, jax.random.key(0), PLAN)
+    after, _ = window_trainer.step(state, jnp.asarray(OBSERVED, jnp.float32), settings.training, 1e-3, PLAN)
+    moved = np.asarray((after.model.branches.start.mean != model.branches.start.mean).any(axis=0))
+    assert moved.sum() == PLAN.piece and np.ptp(np.flatnonzero(moved)) == PLAN.piece - 1  # without a network, no margin
+    assert (np.asarray(after.starts.seen) > 0).sum() == PLAN.length
+    assert (after.model.mixing.matrix != model.mixing.matrix).all()
+
+
+def test_a_pass_visits_every_window_once():
+    settings = dataclasses.replace(SILENT, network="convolutional")
+    model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), random_double_model(settings, T, M))
+    state = window_trainer.init(model, jax.random.key(0), PLAN)
+    state, info = window_trainer.run(
+        state, jnp.asarray(OBSERVED, jnp.float32), PLAN, settings.training, jnp.float32(1e-3), jnp.int32(2 * PLAN.count)
+    )
+    assert int(state.epoch) == 2 * PLAN.count and np.isfinite(info.total[: 2 * PLAN.count]).all()
+    assert (np.asarray(state.told.seen) == 1).all() and (np.asarray(state.starts.seen) >= 2).all()
+
+
+def test_which_recordings_are_trained_by_windows():
+    default = Settings(window="auto", network="auto")
+    assert minibatches_of(50_000, default, regular=True) is None
+    assert minibatches_of(60_000, default, regular=True).count == 7
+    assert minibatches_of(60_000, default, regular=False) is None
+    assert minibatches_of(60_000, dataclasses.replace(default, network="dense"), regular=True) is None
+    assert minibatches_of(2000, dataclasses.replace(default, window=500), regular=True).size >= 450
+    assert dataclasses.replace(default, window=500).convolves(2000) and not default.convolves(2000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 10}, "number of samples, 256 or more"),
+        ({"window": "some"}, "'auto', 'whole' or a number"),
+        ({"window": 512, "network": "dense"}, "network='convolutional'"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(OptionError, match=message):
+        StrADiff(2, **settings).fit(OBSERVED)
+
+
+@as_users_call()
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_recording_fitted_by_windows_is_separated_stopped_and_resumed(tmp_path):
+    problem = simulate("linear", n_samples=3000, seed=100)
+    values = problem.recording.values
+    how = {"window": 512, "max_epochs": 200, "tol": 0.0, "random_state": 0, "n_draws": 4, "verbose": False}
+    how["n_diffusion_steps"] = 3
+    whole = StrADiff(3, **how).fit(values)
+    correlation = matched_correlation(whole.sources_, problem.sources)
+    sobi = matched_correlation(SOBI(3).fit_transform(values), problem.sources)
+    assert correlation.min() >= sobi.min() - 0.002
+    assert np.isfinite(whole.sources_std_).all() and len(whole.sample_sources(2)) == 2
+
+    def stop(report):
+        if report.epoch >= 100:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "training.checkpoint"
+    assert StrADiff(3, **how, checkpoint=file, callbacks=[stop]).fit(values).interrupted_
+    resumed = StrADiff(3, **how, checkpoint=file).fit(values)
+    np.testing.assert_array_equal(resumed.sources_, whole.sources_)
+    resumed.save(tmp_path / "fit.safetensors")
+    again = StrADiff.load(tmp_path / "fit.safetensors")
+    np.testing.assert_array_equal(again.sample_sources(1, random_state=0), resumed.sample_sources(1, random_state=0))
+
+
+def test_networks_do_not_run_ahead_of_the_moments_of_many_windows():
+    """With STEADY beyond the number of windows they do: a denoising error of millions, and sources lost at .80."""
+    sources = ar_sources(256 * 120, np.linspace(0.004, 0.18, 6), seed=0)
+    problem = simulate("linear", sources=sources, n_channels=10, noise=0.05, seed=0)
+    how = {"window": 256, "max_epochs": 200, "tol": 0.0, "random_state": 0, "verbose": False}
+    fit = StrADiff(6, **how, uncertainty="monte-carlo", n_draws=2).fit(problem.recording.values)
+    assert fit.history_["diffusion"].max() < 10.0
+    assert matched_correlation(fit.sources_, problem.sources).min() > 0.99
