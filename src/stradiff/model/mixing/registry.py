@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jaxtyping import PRNGKeyArray
 
-from stradiff.errors import OptionError
+from stradiff.errors import OptionError, shortened
 from stradiff.model.mixing.base import Mixing
 from stradiff.model.mixing.invertible import Invertible
 from stradiff.model.mixing.linear import Linear

@@ -9,8 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from stradiff.data.checks import shortened
-from stradiff.errors import OptionError
+from stradiff.errors import OptionError, shortened
 from stradiff.model.names import check_entry
 from stradiff.model.priors.autoregression import Autoregression
 from stradiff.model.priors.base import Prior
