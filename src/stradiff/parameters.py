@@ -8,12 +8,11 @@ defaults with their reasons. scikit-learn sees them as nested parameters (``trai
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, dataclass_transform
 
 from stradiff.errors import OptionError, shortened
-
 
 Record = TypeVar("Record", bound="Parameters")
 
@@ -40,7 +39,7 @@ def is_count(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def choice(*names: str) -> Constraint:
@@ -140,4 +139,3 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist") and not isinstance(value, Parameters):
         value = value.tolist()
     return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
-
