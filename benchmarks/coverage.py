@@ -35,7 +35,7 @@ from stradiff.data.simulate import Simulation
 from stradiff.data.sources import standardise
 from stradiff.errors import SeparationWarning
 from stradiff.model import numerics
-from stradiff.model.priors import GaussianProcess
+from stradiff.model.priors import GaussianProcessPrior
 from stradiff.posterior.channels import in_channels
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.laplace import in_double
@@ -110,7 +110,7 @@ def model_sources(seed: int) -> np.ndarray:
     """
     with numerics():
         keys = jax.random.split(jax.random.key(seed), len(LENGTH_SCALES))
-        priors = [GaussianProcess(scale / (T - 1), jitter=NEARLY_NONE) for scale in LENGTH_SCALES]
+        priors = [GaussianProcessPrior(scale / (T - 1), jitter=NEARLY_NONE) for scale in LENGTH_SCALES]
         smooth = [np.asarray(prior.sample(key, T, None)) for prior, key in zip(priors, keys, strict=True)]
     white = np.random.default_rng(seed).standard_normal((T, len(LENGTH_SCALES)))
     return standardise(np.column_stack(smooth)) + np.sqrt(XI) * white

@@ -19,7 +19,7 @@ from stradiff import StrADiff, match_sources
 from stradiff.data.sources import gp_sources, multimodal_sources, standardise
 from stradiff.model import numerics
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.priors import GaussianProcess, PriorSet
+from stradiff.model.priors import GaussianProcessPrior, PriorSet
 
 T, LENGTH_SCALES, XI = 500, (50.0, 15.0, 5.0), 1e-3
 N_DRAWS, N_REFERENCE, N_EXAMPLES = 50, 200, 30
@@ -102,7 +102,7 @@ def spectrum(drawn: np.ndarray) -> np.ndarray:
 def density(drawn: np.ndarray) -> list[float]:
     """Mean log density per sample of draws ``(R, T, n)`` under the process of ``drawn_from("rbf", ..)``."""
     with numerics():
-        priors = [GaussianProcess(scale / (T - 1), jitter=XI) for scale in LENGTH_SCALES]
+        priors = [GaussianProcessPrior(scale / (T - 1), jitter=XI) for scale in LENGTH_SCALES]
         bank = PriorSet.of(priors, ["rbf"] * len(priors))
         return (_log_density(bank, jnp.asarray(np.moveaxis(drawn, 1, 2))) / T).tolist()
 

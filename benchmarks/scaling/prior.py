@@ -20,7 +20,7 @@ from jax.scipy.linalg import cholesky, solve_triangular, toeplitz
 from scaling.memory import Peak
 from scaling.one_process import Row
 from stradiff.model import numerics
-from stradiff.model.priors import Prior, PriorSettings, make_prior
+from stradiff.model.priors import Autoregression, GaussianProcess, Prior
 
 LIMIT = 90.0  # seconds for a row: far more than O(T log T) takes
 T_TIMED, T_CHECKED = (1_000, 100_000, 1_000_000), 2_000
@@ -120,9 +120,12 @@ def problem(case: Row, solver: str = "auto") -> tuple[Prior, jax.Array, jax.Arra
     """The prior in double precision, a source of two tones and noise, and the times where they are irregular."""
     T, rng = case["T"], np.random.default_rng(0)
     length = PLACES[case["length"]](T) if case["length"] else 0.05
-    prior = make_prior(case["kernel"], PriorSettings(T, length, learn_sigma_f=True, learn_jitter=True, solver=solver))
+    learned = {"learn_sigma_f": True, "learn_jitter": True}
     if case["kernel"] == "ar":
+        prior: Prior = Autoregression(**learned).build(T)
         prior = eqx.tree_at(lambda one: one.free, prior, jnp.asarray(AR))
+    else:
+        prior = GaussianProcess(kernel=case["kernel"], length_scale=length, solver=solver, **learned).build(T)
     prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), prior)  # else single precision would be compared
     steps = rng.uniform(0.2, 1.8, T) if case["grid"] == "irregular" else np.ones(T)
     times = (np.cumsum(steps) - steps[0]) / (steps.sum() - steps[0])

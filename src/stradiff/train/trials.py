@@ -51,7 +51,7 @@ def ranked_starts(
         answers = [starting_sources(bare, dataclasses.replace(settings, init=name), guess) for name in methods]
         start, names = initialise_by_rotation(answers, settings)
         return [start], dataclasses.replace(settings, prior=names)
-    if settings.init not in METHODS or settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
+    if settings.init not in METHODS or settings.mixing_spec.is_linear or observed.shape[1] == settings.n_sources:
         return [starting_sources(bare, settings, guess)], settings
     starts = candidates(bare, settings.init, settings.n_sources)
     if len(starts) == 1:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.mixing.base import Mixing
+from stradiff.model.mixing.base import Mixing, MixingSpec
+from stradiff.model.specification import count, flag, not_negative
 
 
-class MLP(Mixing):
+class MLPMap(Mixing):
     """g(s) = [A s +] W_d act(.. act(W_1 s + b_1) ..) + b_d.
 
     Parameters
@@ -48,8 +50,57 @@ class MLP(Mixing):
         hidden = sources
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = jax.nn.silu(weight @ hidden + bias)
-        bent = self.weights[-1] @ hidden + self.biases[-1]
-        return bent if self.matrix is None else self.matrix @ sources + bent
+        output = self.weights[-1] @ hidden + self.biases[-1]
+        return output if self.matrix is None else self.matrix @ sources + output
+
+
+class NetworkSpec(MixingSpec):
+    """A map with networks in it.
+
+    Parameters
+    ----------
+    width, depth : hidden units of a layer, and layers.
+    output_scale : factor on the initial last layer; at 0 the network starts silent.
+    """
+
+    constraints = {"width": count, "depth": count, "output_scale": not_negative}
+
+    width: int = 32  # ten units per channel of a small array
+    depth: int = 2  # the study's mixings have two layers
+    output_scale: float = 1.0  # the usual start of a dense layer
+
+
+class MLP(NetworkSpec):
+    """y = a multilayer perceptron of s, with ``linear_path`` y = A s + a multilayer perceptron of s."""
+
+    name = "mlp"
+    label = "a nonlinear map (a small neural network)"
+    module = MLPMap
+    constraints = {**NetworkSpec.constraints, "linear_path": flag}
+
+    linear_path: bool = False  # the paper's is a plain multilayer perceptron
+
+    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
+        """Layers, and A where it is there, by Glorot's rule; columns of A are free."""
+        shape = n_sources, n_channels, self.width, self.depth
+        return MLPMap(*shape, linear_path=self.linear_path, output_scale=self.output_scale, key=key)
+
+    def n_parameters(self, n_channels: int) -> int:
+        """The weights between hidden layers."""
+        return self.depth * self.width**2
+
+    def n_hidden(self, n_channels: int) -> int:
+        """The units of all hidden layers."""
+        return self.depth * self.width
+
+
+class Residual(MLP):
+    """y = A s + a multilayer perceptron of s."""
+
+    name = "residual"
+    label = "a nonlinear map (a small neural network beside a linear one)"
+
+    linear_path: bool = dataclasses.field(default=True, init=False)
 
 
 def _glorot(key: PRNGKeyArray, n_out: int, n_in: int) -> Float[Array, "to from"]:
