@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-<<<<<<< HEAD
-from jaxtyping import PRNGKeyArray
-
-from stradiff.errors import OptionError, shortened
-from stradiff.model.mixing.base import Mixing
-=======
 from stradiff.model.mixing.base import MixingSpec
->>>>>>> spec
 from stradiff.model.mixing.invertible import Invertible
 from stradiff.model.mixing.linear import Linear
 from stradiff.model.mixing.mlp import MLP, Residual
