@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from stradiff.data.checks import shortened
-from stradiff.errors import OptionError
+from stradiff.errors import OptionError, shortened
 from stradiff.model.diffusion.schedule import Schedule
 from stradiff.model.mixing import MAPS, MixingSpec, mixing_spec
 from stradiff.model.priors import PriorSpec, prior_spec

@@ -40,3 +40,9 @@ class SeparationWarning(UserWarning):
 
 class MemoryNeedError(StrADiffError, MemoryError):
     """The work needs more memory than there is; said before anything is allocated."""
+
+
+def shortened(value: object) -> str:
+    """A value as a message shows it."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from stradiff.data.missing import check_enough_seen, check_missing, seen_values
-from stradiff.errors import InputError, NotANumberError, SeparationWarning
+from stradiff.errors import InputError, NotANumberError, SeparationWarning, shortened
 
 # Largest size of a value, and one over the smallest span of a channel. Squares and sums of squares of any
 # recording that fits in memory then neither overflow nor underflow.
@@ -224,12 +224,6 @@ def _floats_of_objects(array: np.ndarray, where: Where, allow_missing: bool) -> 
                 ) from error
             raise InputError(f"{sentence}.") from error
     return floats
-
-
-def shortened(cell: object) -> str:
-    """A cell as a message shows it."""
-    text = repr(cell)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _check_finite(array: np.ndarray, names: Sequence[str], where: Where, missing: str | None) -> None:
