@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from stradiff.errors import OptionError, shortened
 from stradiff.model.diffusion.schedule import Schedule
 from stradiff.model.mixing import MAPS, MixingSpec, mixing_spec
 from stradiff.model.priors import PriorSpec, prior_spec
-from stradiff.model.specification import option_names
 
 AUTO = "auto"
 SMOOTH = "rbf"  # the prior that a source has until another is picked
@@ -235,9 +233,8 @@ class Settings:
     @property
     def mixing_spec(self) -> MixingSpec:
         """The map: ``mixing_width`` is its ``width``, and so on."""
-        spec = mixing_spec(self.mixing)
-        fields = {name: f"mixing_{name}" for name in option_names(spec)}
-        return replace(spec, **{name: getattr(self, own) for name, own in fields.items() if hasattr(self, own)})
+        spec, own = mixing_spec(self.mixing), vars(self)
+        return spec.replace(**{name: own[f"mixing_{name}"] for name, _ in spec.items() if f"mixing_{name}" in own})
 
     @property
     def prior_specs(self) -> tuple[PriorSpec, ...]:
@@ -248,11 +245,10 @@ class Settings:
 
     def _prior_spec(self, name: str, length_scale: float | None) -> PriorSpec:
         spec = prior_spec(name)
-        values = {
-            name: getattr(self, name) for name in ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
-        }
-        values |= {"length_scale": length_scale, "order": self.ar_order if spec.order else 0}
-        return replace(spec, **{name: values[name] for name in option_names(spec) if name in values})
+        levels = ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
+        values = {level: getattr(self, level) for level in levels} | {"length_scale": length_scale}
+        values["order"] = self.ar_order if spec.order else 0  # one of order 0 is another prior
+        return spec.replace(**{name: values[name] for name, _ in spec.items() if name in values})
 
     def turns_start(self, n_samples: int) -> bool:
         """Whether the start of a recording on a regular grid is made likelier (``initialise.rotation``)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,11 +11,12 @@ import numpy as np
 import pytest
 from as_users_call import as_users_call
 from made_prior import made_prior
+from own_models import WhiteNoise, WhiteNoiseSpec
 from quick_compile import quick_compile
 
 from stradiff.errors import OptionError
 from stradiff.initialise.prior_selection import best_of
-from stradiff.model.priors import PRIORS, Prior, PriorSet, PriorSpec, prior_spec, register_prior
+from stradiff.model.priors import PRIORS, Prior, PriorSet, prior_spec, register_prior, registry
 from stradiff.model.priors.autoregression import AutoregressivePrior
 from stradiff.model.priors.stationary import StationaryPrior
 
@@ -228,37 +231,11 @@ def test_the_best_prior_of_every_source_is_the_one_it_was_drawn_from():
     assert best_of(banks, sources, None).names == ("ar", "rbf", "matern12")
 
 
-class Shifted(Prior):
-    """Independent Gaussians about a learned level: the least a prior can be."""
-
-    level: jax.Array
-
-    def log_prob(self, source, times):
-        return -0.5 * jnp.sum((source - self.level) ** 2 + jnp.log(2 * jnp.pi))
-
-    def sample(self, key, n_samples, times):
-        return self.level + jax.random.normal(key, (n_samples,))
-
-    def spectrum(self, omega, n_samples):
-        return jnp.ones_like(omega)
-
-    @property
-    def length_scale(self):
-        return jnp.ones(()) / 100
-
-
-class ShiftedSpec(PriorSpec):
-    name, label = "shifted", "independent Gaussian values"
-
-    def build(self, n_samples):
-        return Shifted(jnp.zeros(()))
-
-
 def test_a_prior_can_be_added_from_outside(monkeypatch):
-    monkeypatch.delitem(PRIORS, "shifted", raising=False)
-    register_prior(ShiftedSpec())
-    priors, sources = bank(("rbf", "shifted")), jnp.asarray(np.stack([source(0), source(1)]))
-    assert isinstance(priors.prior(1), Shifted)
+    monkeypatch.setattr(registry, "PRIORS", copy.copy(PRIORS))
+    register_prior(WhiteNoiseSpec())
+    priors, sources = bank(("rbf", "white_noise")), jnp.asarray(np.stack([source(0), source(1)]))
+    assert isinstance(priors.prior(1), WhiteNoise)
     wanted = -0.5 * np.sum(source(1) ** 2 + np.log(2 * np.pi))
     np.testing.assert_allclose(priors.log_prob(sources, None)[1], wanted, rtol=1e-6)
 
@@ -266,12 +243,19 @@ def test_a_prior_can_be_added_from_outside(monkeypatch):
 @pytest.mark.parametrize("name", ["a+b", "auto", "", "a b"])
 def test_names_that_are_none_are_refused(name):
     with pytest.raises(OptionError, match="name of a prior"):
-        register_prior(type("Odd", (ShiftedSpec,), {"name": name})())
+        register_prior(type("Odd", (WhiteNoiseSpec,), {"name": name})())
 
 
 def test_only_specifications_are_registered():
     with as_users_call(), pytest.raises(OptionError, match="no PriorSpec"):
-        register_prior(lambda n_samples: Shifted(jnp.zeros(())))
+        register_prior(lambda n_samples: WhiteNoise(jnp.zeros(())))
+
+
+@pytest.mark.parametrize("name", [*PRIORS, "rbf+matern12"])
+def test_specifications_come_back_from_what_is_saved(name):
+    spec = prior_spec(name)
+    assert prior_spec(spec.as_dict()) == spec and spec.name == name
+    assert spec.order == 0 or name in ("ar", "ar_laplace", "ar_student", "gmm_ar")
 
 
 @pytest.mark.parametrize("name", ["fractal", "", "rbf+", "rbf+ar", "rbf+rbf+rbf+rbf", "auto"])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.mixing import LinearMap, MLPMap, PostNonlinearMap
+from stradiff.model.mixing import InvertibleMap, LinearMap, MLPMap, PostNonlinearMap
 from stradiff.posterior import unmix
 
 N = 2
@@ -54,9 +54,9 @@ def test_a_bent_map_is_undone_where_it_can_be(n_channels):
 
 
 @pytest.mark.parametrize("n_channels", [2, 5])
-@pytest.mark.parametrize("make", [PostNonlinearMap, Invertible])
+@pytest.mark.parametrize("make", [PostNonlinearMap, InvertibleMap])
 def test_maps_with_an_inverse_are_undone_exactly_and_with_more_channels_by_search(make, n_channels):
-    options = (4,) if make is PostNonlinear else (8, 1)
+    options = (4,) if make is PostNonlinearMap else (8, 1)
     rng = np.random.default_rng(4)
     mixing = doubled(make(N, n_channels, *options, key=KEY))
     mixing = jax.tree.map(lambda leaf: 1.3 * leaf + 0.8 * jnp.asarray(rng.standard_normal(leaf.shape)), mixing)

@@ -30,9 +30,10 @@ def sentence(facts: dict[str, Any]) -> str:
         The dictionary of :func:`stradiff.report.summary.summarise`.
     """
     recording, model = facts["recording"], facts["model"]
+    through = mixing_spec(model["mixing"]).label
     return (
         f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
-        f"explained by {_count(model['n_components'], 'source')} that reach the channels through {mixing_spec(model['mixing']).label}. "
+        f"explained by {_count(model['n_components'], 'source')} that reach the channels through {through}. "
         f"Each source follows {_priors(facts['sources'])}; "
         f"together they account for {percent(facts['explained_variance'])} of the channels' variance. "
         f"{_missing(recording['missing_share'])}{_ending(facts)}"

@@ -111,8 +111,7 @@ class Invertible(NetworkSpec):
 
     def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> InvertibleMap:
         """Random couplings after a matrix whose columns are free."""
-        shape = n_sources, n_channels, self.width, self.depth
-        return InvertibleMap(*shape, output_scale=self.output_scale, key=key)
+        return InvertibleMap(n_sources, n_channels, **self.given(), key=key)
 
     def n_parameters(self, n_channels: int) -> int:
         """Three weights of every hidden unit and channel, in both couplings of a pair."""

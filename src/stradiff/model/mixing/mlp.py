@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.mixing.base import Mixing, MixingSpec
-from stradiff.model.specification import count, flag, not_negative
+from stradiff.parameters import FLAG, NON_NEGATIVE, count, parameter
 
 
 class MLPMap(Mixing):
@@ -55,35 +54,17 @@ class MLPMap(Mixing):
 
 
 class NetworkSpec(MixingSpec):
-    """A map with networks in it.
+    """A map with networks in it; the counts are those of a multilayer perceptron.
 
     Parameters
     ----------
     width, depth : hidden units of a layer, and layers.
-    output_scale : factor on the initial last layer; at 0 the network starts silent.
+    output_scale : factor on the initial last layer: at 0 a network starts silent.
     """
 
-    constraints = {"width": count, "depth": count, "output_scale": not_negative}
-
-    width: int = 32  # ten units per channel of a small array
-    depth: int = 2  # the study's mixings have two layers
-    output_scale: float = 1.0  # the usual start of a dense layer
-
-
-class MLP(NetworkSpec):
-    """y = a multilayer perceptron of s, with ``linear_path`` y = A s + a multilayer perceptron of s."""
-
-    name = "mlp"
-    label = "a nonlinear map (a small neural network)"
-    module = MLPMap
-    constraints = {**NetworkSpec.constraints, "linear_path": flag}
-
-    linear_path: bool = False  # the paper's is a plain multilayer perceptron
-
-    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
-        """Layers, and A where it is there, by Glorot's rule; columns of A are free."""
-        shape = n_sources, n_channels, self.width, self.depth
-        return MLPMap(*shape, linear_path=self.linear_path, output_scale=self.output_scale, key=key)
+    width: int = parameter(32, count(1), "ten units per channel of a small array")
+    depth: int = parameter(2, count(1), "the study's mixings have two layers")
+    output_scale: float | None = parameter(None, NON_NEGATIVE, "the preset's; 1, the usual start of a layer, without")
 
     def n_parameters(self, n_channels: int) -> int:
         """The weights between hidden layers."""
@@ -94,13 +75,30 @@ class MLP(NetworkSpec):
         return self.depth * self.width
 
 
-class Residual(MLP):
+class MLP(NetworkSpec):
+    """y = a multilayer perceptron of s, with ``linear_path`` y = A s + a multilayer perceptron of s."""
+
+    name = "mlp"
+    label = "a nonlinear map (a small neural network)"
+    module = MLPMap
+
+    linear_path: bool | None = parameter(None, FLAG, "the preset's; without a preset, and in the paper, none")
+
+    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
+        """Layers, and A where it is there, by Glorot's rule; columns of A are free."""
+        return MLPMap(n_sources, n_channels, **self.given(), key=key)
+
+
+class Residual(NetworkSpec):
     """y = A s + a multilayer perceptron of s."""
 
     name = "residual"
     label = "a nonlinear map (a small neural network beside a linear one)"
+    module = MLPMap
 
-    linear_path: bool = dataclasses.field(default=True, init=False)
+    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
+        """Layers and A by Glorot's rule; columns of A are free."""
+        return MLPMap(n_sources, n_channels, **self.given(), linear_path=True, key=key)
 
 
 def _glorot(key: PRNGKeyArray, n_out: int, n_in: int) -> Float[Array, "to from"]:

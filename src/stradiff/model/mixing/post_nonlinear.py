@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.mixing.base import Mixing, MixingSpec
-from stradiff.model.specification import count
+from stradiff.parameters import count, parameter
 
 REACH = 3.0  # knots start on [-REACH, REACH], where a channel of unit variance spends nearly all its time
 STRAIGHT = 0.5  # of the initial slope is the linear part's, the rest the knots': all of them have a gradient to follow
@@ -17,10 +19,10 @@ HALVINGS = 120  # of the bracket in which a curve is inverted: below rounding in
 class PostNonlinearMap(Mixing):
     """g_j(s) = h_j(a_j . s), h_j(x) = o_j + p_j x + sum_k w_jk tanh(c_jk (x - b_jk)), with p, w, c > 0.
 
-    Sensors with a nonlinearity of their own: amplifiers that saturate, electrodes, optical intensities. Every h_j increases
-    strictly and takes every value, so it has an inverse; together with independent sources that makes the model
-    identifiable up to order, sign and scale (Taleb & Jutten, IEEE Trans. Signal Processing 47, 1999). It starts within
-    a few per cent of the identity on [-3, 3].
+    Sensors with a nonlinearity of their own: amplifiers that saturate, electrodes, optical intensities. Every h_j
+    increases strictly and takes every value, so it has an inverse; together with independent sources that makes the
+    model identifiable up to order, sign and scale (Taleb & Jutten, IEEE Trans. Signal Processing 47, 1999). It starts
+    within a few per cent of the identity on [-3, 3].
 
     Parameters
     ----------
@@ -86,8 +88,7 @@ class PostNonlinear(MixingSpec):
     name = "post_nonlinear"
     label = "a linear map and one increasing curve per channel"
     module = PostNonlinearMap
-    constraints = {"knots": count}
-    defaults = {
+    defaults: ClassVar = {
         # A curve per channel changes amplitudes alone, and only a prior that knows amplitudes identifies it: a Gaussian
         # one takes a skewed or heavy-tailed source for a nonlinearity (worst source .94 instead of .98 on real ones).
         "prior": "ar_laplace",
@@ -95,7 +96,7 @@ class PostNonlinear(MixingSpec):
         "learning_rate": 1e-2,  # few parameters and no network: it trains three times as quickly
     }
 
-    knots: int = 8  # three quarters of a standard deviation apart
+    knots: int = parameter(8, count(1), "three quarters of a standard deviation apart")
 
     def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> PostNonlinearMap:
         """Curves near the identity after a random matrix."""

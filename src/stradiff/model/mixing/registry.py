@@ -10,7 +10,7 @@ from stradiff.model.mixing.invertible import Invertible
 from stradiff.model.mixing.linear import Linear
 from stradiff.model.mixing.mlp import MLP, Residual
 from stradiff.model.mixing.post_nonlinear import PostNonlinear
-from stradiff.model.specification import Registry, from_dict
+from stradiff.model.specification import Registry
 
 MAPS: Registry[MixingSpec] = Registry(
     "mixing", MixingSpec, [Linear(), MLP(), Residual(), PostNonlinear(), Invertible()]
@@ -47,17 +47,5 @@ def register_mixing(specification: MixingSpec) -> None:
 
 
 def mixing_spec(given: str | Mapping[str, Any] | MixingSpec, *also: str) -> MixingSpec:
-    """The map that is asked for: by its name, as ``MixingSpec.as_dict`` writes it, or as it is.
-
-    ``also`` are other words that an error offers.
-
-    Raises
-    ------
-    OptionError
-        For a name that is unknown here, or fields that are wrong.
-    """
-    if isinstance(given, MixingSpec):
-        return MAPS.check_registered(given)
-    if isinstance(given, Mapping):
-        return from_dict(MAPS.named(given.get("name")), given)
-    return MAPS.named(given, *also)
+    """The map that is asked for; see ``Registry.specified``."""
+    return MAPS.specified(given, *also)

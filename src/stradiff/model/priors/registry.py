@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stradiff.errors import OptionError
 from stradiff.model.priors.base import PriorSpec
 from stradiff.model.priors.correlations import PARTS
-from stradiff.model.priors.specifications import Autoregression, GaussianMixture, GaussianProcess, kernel_or_sum
-from stradiff.model.specification import Registry, from_dict
+from stradiff.model.priors.specifications import KERNEL, Autoregression, GaussianMixture, GaussianProcess
+from stradiff.model.specification import Registry
 
-PRIORS: Registry[PriorSpec] = Registry(
+
+class PriorRegistry(Registry[PriorSpec]):
+    """Priors by name, sums of kernels such as "rbf+matern12" among them."""
+
+    def specified(self, given: str | Mapping[str, Any] | PriorSpec, *also: str) -> PriorSpec:
+        """See ``Registry.specified``."""
+        if isinstance(given, str) and "+" in given:
+            KERNEL.check(self.parameter, given)
+            return GaussianProcess(given)
+        return super().specified(given, *also)
+
+
+PRIORS = PriorRegistry(
     "prior",
-    PriorSpec,
+    PriorSpec,  # type: ignore[type-abstract]
     [
-        *(GaussianProcess(kernel=kernel) for kernel in PARTS),
+        *map(GaussianProcess, PARTS),
         Autoregression(innovations="laplace"),
         Autoregression(innovations="student"),
         GaussianMixture(),
@@ -41,21 +52,5 @@ def register_prior(specification: PriorSpec) -> None:
 
 
 def prior_spec(given: str | Mapping[str, Any] | PriorSpec, *also: str) -> PriorSpec:
-    """The prior that is asked for: by its name, as ``PriorSpec.as_dict`` writes it, or as it is.
-
-    ``also`` are other words that an error offers.
-
-    Raises
-    ------
-    OptionError
-        For a name that is unknown here, or fields that are wrong.
-    """
-    if isinstance(given, PriorSpec):
-        return PRIORS.check_registered(given)
-    if isinstance(given, Mapping):
-        return from_dict(prior_spec(given.get("name")), given)
-    if isinstance(given, str) and "+" in given:
-        if problem := kernel_or_sum(given):
-            raise OptionError(f"prior={given!r} {problem}.")
-        return GaussianProcess(kernel=given)
-    return PRIORS.named(given, *also)
+    """The prior that is asked for; see ``Registry.specified``."""
+    return PRIORS.specified(given, *also)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from stradiff.model.priors.autoregression import AutoregressivePrior
@@ -15,12 +14,12 @@ from stradiff.model.priors.kernels import KERNELS
 from stradiff.model.priors.mixture import MixturePrior
 from stradiff.model.priors.state_space import KERNELS as STATE_SPACE
 from stradiff.model.priors.stationary import StationaryPrior
-from stradiff.model.specification import count, flag, one_of, optional, positive
+from stradiff.parameters import FLAG, POSITIVE, Constraint, choice, count, parameter
 
 INITIAL_LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
 MOST_PARTS = 3  # of a sum: every start of one is tried with every start of the others
 HEAVY_TAILED = {"laplace": SmoothLaplace, "student": Student}
-LEVELS = {"sigma_f": positive, "jitter": positive, "learn_sigma_f": flag, "learn_jitter": flag}
+LEVELS = ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter")
 LABELS = {
     "rbf": "RBF",
     "matern12": "Matérn-1/2",
@@ -33,14 +32,14 @@ LABELS = {
 INNOVATION_LABELS = {"gaussian": "Gaussian", "laplace": "Laplace", "student": "Student-t"}
 
 
-def kernel_or_sum(value: Any) -> str | None:
-    """A kernel, or several with "+" between them."""
+def _is_kernel(value: Any) -> bool:
     names = value.split("+") if isinstance(value, str) else []
-    if len(names) == 1:
-        return one_of(*PARTS)(value)
-    if not 2 <= len(names) <= MOST_PARTS or not set(names) <= set(PARTS):
-        return f"is no sum of 2 to {MOST_PARTS} of {', '.join(PARTS)}; others cannot be added up"
-    return None
+    return 1 <= len(names) <= MOST_PARTS and set(names) <= set(PARTS)
+
+
+KERNEL = Constraint(
+    f"one of {', '.join(PARTS)}, or a sum of 2 to {MOST_PARTS} of these such as 'rbf+matern12'", _is_kernel
+)
 
 
 class GaussianProcess(PriorSpec):
@@ -56,20 +55,13 @@ class GaussianProcess(PriorSpec):
         ``"dense"``: by a T x T matrix; ``"fast"``: without, or refused; ``"auto"``: the fast one where it is exact.
     """
 
-    constraints = {
-        "kernel": kernel_or_sum,
-        "length_scale": optional(positive),
-        **LEVELS,
-        "solver": one_of("auto", "fast", "dense"),
-    }
-
-    kernel: str = "rbf"
-    length_scale: float | None = None
-    sigma_f: float = 1.0  # sources are of order one when channels have variance one
-    jitter: float = 1e-3  # smaller values freeze the length-scales early
-    learn_sigma_f: bool = False
-    learn_jitter: bool = False
-    solver: str = "auto"
+    kernel: str = parameter("rbf", KERNEL, "the paper's (Eq. 18)")
+    length_scale: float | None = parameter(None, POSITIVE, "the likeliest for the initial sources")
+    sigma_f: float = parameter(1.0, POSITIVE, "sources are of order one when channels have variance one")
+    jitter: float = parameter(1e-3, POSITIVE, "smaller values freeze the length-scales early")
+    learn_sigma_f: bool = parameter(False, FLAG, "fixed in the paper")
+    learn_jitter: bool = parameter(False, FLAG, "fixed in the paper")
+    solver: str = parameter("auto", choice("auto", "fast", "dense"), "the fast one wherever it is exact")
 
     @property
     def name(self) -> str:
@@ -106,18 +98,16 @@ class Autoregression(PriorSpec):
     jitter, learn_sigma_f, learn_jitter : of Gaussian innovations alone, as of a ``GaussianProcess``.
     """
 
-    constraints = {"order": count, "innovations": one_of(*INNOVATION_LABELS), **LEVELS}
-
-    order: int = 4  # two resonances, the least that a modulated oscillation needs
-    innovations: str = "gaussian"
-    sigma_f: float = 1.0
-    jitter: float = 1e-3
-    learn_sigma_f: bool = False
-    learn_jitter: bool = False
+    order: int = parameter(4, count(1), "two resonances, the least that a modulated oscillation needs")
+    innovations: str = parameter("gaussian", choice(*INNOVATION_LABELS), "identified by the spectrum alone")
+    sigma_f: float = parameter(1.0, POSITIVE, "sources are of order one when channels have variance one")
+    jitter: float = parameter(1e-3, POSITIVE, "that of a Gaussian process")
+    learn_sigma_f: bool = parameter(False, FLAG, "fixed in the paper")
+    learn_jitter: bool = parameter(False, FLAG, "fixed in the paper")
 
     @property
     def name(self) -> str:
-        """ "ar", with its innovations where they are not Gaussian."""
+        """The word "ar", with its innovations where they are not Gaussian."""
         return f"ar_{self.innovations}" if self.innovations in HEAVY_TAILED else "ar"
 
     @property
@@ -147,15 +137,13 @@ class GaussianMixture(PriorSpec):
     sigma_f : initial scale.
     """
 
-    constraints = {"n_components": count, "order": partial(count, least=0), "sigma_f": positive}
-
-    n_components: int = 4  # three modes and a floor under them, or one mode with heavy tails
-    order: int = 0
-    sigma_f: float = 1.0
+    n_components: int = parameter(4, count(1), "three modes and a floor under them, or one mode with heavy tails")
+    order: int = parameter(0, count(0), "without memory, as ICA assumes")
+    sigma_f: float = parameter(1.0, POSITIVE, "sources are of order one when channels have variance one")
 
     @property
     def name(self) -> str:
-        """ "gmm", or "gmm_ar" with memory."""
+        """The word "gmm", or "gmm_ar" with memory."""
         return "gmm_ar" if self.order else "gmm"
 
     @property
