@@ -26,7 +26,7 @@ from stradiff.data.times import time_axis
 from stradiff.errors import OptionError, StorageError
 from stradiff.initialise.model import random_model
 from stradiff.model import Model, numerics
-from stradiff.model.diffusion.networks import Convolutional, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, Reach
 from stradiff.model.mixing import mixing_spec
 from stradiff.model.model import Moments
 from stradiff.model.priors import prior_spec
@@ -83,7 +83,7 @@ def save(estimator: StrADiff, path: Path) -> None:
     header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
     header |= _specifications(separation.settings, separation.model.priors.names)
     network = separation.model.branches.network
-    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, Convolutional) else None
+    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, ConvolutionalNetwork) else None
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     if wrong := _no_numbers(contiguous):

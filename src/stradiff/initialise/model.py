@@ -20,7 +20,7 @@ from stradiff.initialise.priors import priors_of
 from stradiff.model.branches import Branch
 from stradiff.model.compiled import compiled_soon
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, Dense, Network, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, Reach
 from stradiff.model.mixing import Mixing
 from stradiff.model.model import Model
 from stradiff.model.priors import PriorSet
@@ -163,8 +163,8 @@ def _branches(n_samples: int, length: int, settings: Settings, reach: Reach | No
     def network(key: PRNGKeyArray) -> Network:
         width, scale = settings.network_width, settings.network_output_scale
         if reach is not None:
-            return Convolutional(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
-        return Dense(length, width, settings.network_depth, output_scale=scale, key=key)
+            return ConvolutionalNetwork(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
+        return DenseNetwork(length, width, settings.network_depth, output_scale=scale, key=key)
 
     zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))

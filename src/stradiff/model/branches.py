@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, Ending, Network
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, Ending, Network
 from stradiff.model.diffusion.reverse import generate, reverse_path
 from stradiff.model.diffusion.schedule import Schedule
 from stradiff.model.source_sharding import split_by_source
@@ -94,7 +94,7 @@ def over_recordings(function: Callable[..., Array], branches: Branch, parts: Con
 
         def one(start: Start, there: Array | None, *arrays: Array) -> Array:
             network = branch.network
-            if there is not None and isinstance(network, Convolutional):
+            if there is not None and isinstance(network, ConvolutionalNetwork):
                 network = Ending(network, there)
             return function(Branch(start, network, branch.schedule), *arrays)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.model.diffusion.networks import Dense, Network
+from stradiff.model.diffusion.networks import DenseNetwork, Network
 from stradiff.model.diffusion.schedule import Schedule
 
 STABILISER = 1e-8  # the epsilon of Eq. 13: guards the division, invisible while alpha-bar is of order one
@@ -48,7 +48,7 @@ def generate(network: Network | None, start: Float[Array, " T"], schedule: Sched
     """s = x_0 alone (Eq. 15); the same as the end of ``reverse_path``, by the quickest way the network allows."""
     if network is None:
         return start
-    if isinstance(network, Dense):
+    if isinstance(network, DenseNetwork):
         return _generate_in_code(network, start, schedule)
     return _generate_step_by_step(network, start, schedule)
 
@@ -78,7 +78,7 @@ def step_coefficients(schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
     return kept, np.sqrt(1.0 - following) - kept * np.sqrt(1.0 - now)
 
 
-def _generate_in_code(network: Dense, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
+def _generate_in_code(network: DenseNetwork, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
     """The reverse path in the network's first layer: exact, and T numbers are touched only at its two ends.
 
     A step is linear in x and in the noise, the noise is affine in the last hidden layer h, and the network sees x only

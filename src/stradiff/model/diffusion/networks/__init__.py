@@ -1,8 +1,19 @@
-"""The networks that predict noise (Eq. 12)."""
+"""The networks that predict noise (Eq. 12), and how they are asked for."""
 
 from stradiff.model.diffusion.networks.base import Network
-from stradiff.model.diffusion.networks.convolutional import Convolutional, Reach
-from stradiff.model.diffusion.networks.dense import Dense
+from stradiff.model.diffusion.networks.convolutional import ConvolutionalNetwork, Reach
+from stradiff.model.diffusion.networks.dense import DenseNetwork
 from stradiff.model.diffusion.networks.ending import Ending
+from stradiff.model.diffusion.networks.specifications import NETWORKS, Convolutional, Dense, NetworkSpec
 
-__all__ = ["Convolutional", "Dense", "Ending", "Network", "Reach"]
+__all__ = [
+    "NETWORKS",
+    "Convolutional",
+    "ConvolutionalNetwork",
+    "Dense",
+    "DenseNetwork",
+    "Ending",
+    "Network",
+    "NetworkSpec",
+    "Reach",
+]

@@ -42,7 +42,7 @@ class Reach(NamedTuple):
         return self.stride * (2**self.n_layers + 1)
 
 
-class Convolutional(Network):
+class ConvolutionalNetwork(Network):
     """Frames of ``stride`` samples -> channels per frame -> residual dilated convolutions -> samples again.
 
     Every frame is encoded together with the next one, and decoded together with the one before, so that frames join

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.diffusion.networks.base import Network
 
 
-class Dense(Network):
+class DenseNetwork(Network):
     """T (+ 1 for the level) -> width -> ... -> width -> T, SiLU in between.
 
     The first and the last layer are affine in the trajectory. ``encode``, ``core`` and ``decode`` expose that, so that

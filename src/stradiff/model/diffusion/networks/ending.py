@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Array, Bool, Float
 
 from stradiff.model.diffusion.networks.base import Network
-from stradiff.model.diffusion.networks.convolutional import Convolutional
+from stradiff.model.diffusion.networks.convolutional import ConvolutionalNetwork
 
 
 class Ending(Network):
