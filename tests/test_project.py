@@ -144,7 +144,7 @@ def test_configured_paths_exist():
     globs += [*pytest_options["pythonpath"], *TOOLS["hatch"]["build"]["targets"]["wheel"]["packages"]]
     globs += [PROJECT["readme"], *PROJECT["license-files"]]
     assert not [name for name in globs if not any(ROOT.glob(name.removesuffix("/**")))]
-    used = re.findall(r"(?<=\s)(?:benchmarks|examples|docs|tests|src)/[\w/.]+", MAKEFILE)
+    used = re.findall(r"(?<=\s)(?:research|examples|docs|tests|src)/[\w/.]+", MAKEFILE)
     assert used and not [name for name in used if not (ROOT / name).exists()]
 
 
