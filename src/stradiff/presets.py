@@ -16,7 +16,7 @@ from stradiff.observations import count_sources
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper to the letter: its objective, its normalisation of the map, random starts, all epochs.
     "paper": {},
-    # What separates best (docs/study.md has the measurements).
+    # What separates best (research/study.md has the measurements).
     "default": {
         "init": "sobi",  # random starts rarely find a nonlinear solution
         "length_scale_init": None,  # the likeliest for SOBI's sources: no tug of war at the beginning
@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# What other maps ask for, in preset "default": measured in docs/accuracy.md.
+# What other maps ask for, in preset "default": measured in research/accuracy.md.
 FOR_MAPS: dict[str, dict[str, Any]] = {
     "post_nonlinear": {
         # A curve per channel bends amplitudes alone, and only a prior that knows amplitudes sees it: a Gaussian one

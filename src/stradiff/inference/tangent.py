@@ -13,7 +13,7 @@ one system, in one of three forms.
   the record nothing is seen.
 
 Of a bent map the first form is ended after 500 rounds, solved or not. Draws are then wider than those of the posterior
-at a known map; what the map itself leaves open (``inference.bent_leakage``) is wider by far (docs/uncertainty.md).
+at a known map; what the map itself leaves open (``inference.bent_leakage``) is wider by far (research/uncertainty.md).
 """
 
 from __future__ import annotations
