@@ -47,7 +47,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "StrADiff, no prior": {"lambda_prior": 0.0, "lambda_volume": 0.0},
     "StrADiff, no volume": {"lambda_volume": 0.0},
     "StrADiff, no KL": {"lambda_kl": 0.0},
-    "StrADiff, no warm start": {"init": "random"},
+    "StrADiff, no SOBI initialisation": {"init": "random"},
     "StrADiff, MAP only": {"deterministic_start": True},
 }
 
