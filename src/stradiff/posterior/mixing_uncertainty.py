@@ -13,7 +13,7 @@ counts in the slope, and the inverse of the expected information, pair by pair, 
 
 The estimate does not move there. Of sources that the prior describes it would gain; of others (a chirp, a square wave)
 it would lose what the warm start and the early end of training spare it, and the evidence cannot tell the two apart:
-docs/uncertainty.md has the figures. So the distance counts as not known, on top of what the record leaves open of M.
+see research/uncertainty.md. So the distance counts as not known, on top of what the record leaves open of M.
 
 Several recordings with one map share one M, and what they say of it adds up.
 """

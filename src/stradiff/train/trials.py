@@ -5,7 +5,7 @@ than sources each candidate is trained a little, and the objective chooses.
 
 How many principal components a linear method should separate before n of them are taken (``linear_start``) depends on
 how bent, how noisy and how smooth the recording is. A start in the wrong valley shows within a hundred epochs: its
-objective then lies hundreds of nats above that of a good one (``benchmarks/starts.py``), and training does not mend it.
+objective then lies hundreds of nats above that of a good one (``research/starts.py``), and training does not mend it.
 """
 
 from __future__ import annotations
