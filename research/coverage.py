@@ -36,10 +36,11 @@ from stradiff.data.sources import standardise
 from stradiff.errors import SeparationWarning
 from stradiff.model import numerics
 from stradiff.model.priors import GaussianProcessPrior
-from stradiff.posterior.channels import in_channels
+from stradiff.posterior.channels import in_recording_channels
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.laplace import in_double
-from stradiff.posterior.mixing_uncertainty import Evidence, likeliest_mixture
+from stradiff.posterior.mixing_uncertainty import estimate_mixing
+from stradiff.posterior.mode import Observations
 
 LEVELS = (0.5, 0.8, 0.95)
 T, LENGTH_SCALES, XI, NEARLY_NONE = 1000, (50.0, 15.0, 5.0), 1e-3, 1e-9
@@ -94,11 +95,11 @@ def at_likeliest_mixture(model: StrADiff, simulation: Simulation) -> np.ndarray:
     """Correlation with the truth that the sources would have at the mixture of theirs that evidence prefers."""
     separation = model._separation
     with numerics():
-        channels, model = in_channels(separation.normaliser, separation.model)
+        channels, model = in_recording_channels(separation.normaliser, separation.model)
         fitted, posterior = in_double(model), separation.posterior
         observed = jnp.asarray(channels.forward(simulation.recording.values))
-        evidence = Evidence(observed, None, None, covariance_of(fitted, None), posterior.nu)
-        sources = likeliest_mixture(fitted, posterior.mode, evidence).sources
+        observations = Observations(observed, None, None, covariance_of(fitted, None), posterior.nu)
+        sources = estimate_mixing(fitted, posterior.mode, observations).sources
     return matched_correlation(np.asarray(sources).T, simulation.sources)
 
 

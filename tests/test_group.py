@@ -23,7 +23,8 @@ from stradiff.model.diffusion.networks import Reach
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.cross_talk import cross_talk_covariance
 from stradiff.posterior.group import group_settings, posteriors_of, visible_of_all
-from stradiff.posterior.mixing_uncertainty import Evidence, together
+from stradiff.posterior.mixing_uncertainty import joint_covariance
+from stradiff.posterior.mode import Observations, find_mode
 from stradiff.train.objective import Noise, terms
 from stradiff.train.volume import volume
 
@@ -128,7 +129,7 @@ def test_unit_variance_is_that_over_all_recordings_and_each_alone_is_as_in_the_g
 def test_what_recordings_say_of_the_map_adds_up():
     spectra, weights = np.array([[1.0, 1.0], [1.9, 0.1]]), np.array([0.5, 0.5])
     short, long = (cross_talk_covariance(spectra, weights, n_samples) for n_samples in (100, 300))
-    np.testing.assert_allclose(together([short] * 3), long, rtol=1e-10)
+    np.testing.assert_allclose(joint_covariance([short] * 3), long, rtol=1e-10)
 
 
 def test_the_posterior_with_padding_is_that_without():
@@ -141,8 +142,8 @@ def test_the_posterior_with_padding_is_that_without():
         posteriors, mean, spread = posteriors_of(model, observed, seen, keys)
         number, alone = 1, model.recordings()[1]
         row = jnp.asarray(observed[UNEQUAL.rows(number)])
-        evidence = Evidence(row, None, None, covariance_of(alone, None), posteriors[number].nu)
-        mode = evidence.mode(alone, posteriors[number].mode)
+        observations = Observations(row, None, None, covariance_of(alone, None), posteriors[number].nu)
+        mode = find_mode(alone, posteriors[number].mode, observations)
     np.testing.assert_allclose(posteriors[number].mode, mode, atol=1e-3)
     assert mean.shape == spread.shape == (sum(UNEQUAL.lengths), 2)
 

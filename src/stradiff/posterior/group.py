@@ -1,7 +1,7 @@
 """Several recordings with one mixing map and sources of their own: one fit, and a separation for each.
 
-The recordings are laid end to end (``stradiff.model.concatenation``) and trained as one that knows where they meet. What is
-known of the map adds up over all of them: one noise, one cross_talk between sources, one order, sign and scale.
+The recordings are laid end to end (``stradiff.model.concatenation``) and trained as one with known borders.
+Information about the map adds up over all of them: one noise variance, one cross-talk, one order, sign and scale.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ from stradiff.initialise.priors import priors_of
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
-from stradiff.posterior.channels import in_channels
+from stradiff.posterior.channels import in_recording_channels
 from stradiff.posterior.covariance import covariance_of, second_moments_of
-from stradiff.posterior.laplace import Posterior, in_double, laplace_spread, likeliest_noise
+from stradiff.posterior.laplace import Posterior, fit_noise_variance, in_double
+from stradiff.posterior.linearisation import linearise
 from stradiff.posterior.memory import memory_estimate, require_memory
-from stradiff.posterior.mixing_uncertainty import Evidence, cross_talk_of_group
+from stradiff.posterior.mixing_uncertainty import residual_cross_talk
+from stradiff.posterior.mode import Observations, find_mode
 from stradiff.posterior.monte_carlo import moments
 from stradiff.posterior.readout import choose_readout
+from stradiff.posterior.segments import Segments, posterior_deviation
 from stradiff.posterior.separation import Separation, check_finite_sources, moment_key, normaliser_for
-from stradiff.posterior.tangent import tangent_at
 from stradiff.train import Fit, fit_best
 
 
@@ -67,7 +69,7 @@ def separate_group(
         models, key = result.model.recordings(), moment_key(seed)
         posteriors: Sequence[Posterior | None] = [None] * parts.count
         if settings.uncertainty == "laplace":
-            channels, model = in_channels(normaliser, result.model)
+            channels, model = in_recording_channels(normaliser, result.model)
             rows = padded(parts, gappy, filled, channels)
             posteriors, raw, spread = posteriors_of(model, *rows, jax.random.split(key, n_draws))
         else:
@@ -153,16 +155,19 @@ def posteriors_of(
     firsts = [parts.rows(number).start for number in range(parts.count)]
     rows = [jnp.asarray(observed[first : first + parts.length], jnp.float64) for first in firsts]
     there = [None if seen is None else jnp.asarray(seen[first : first + parts.length]) for first in firsts]
-    abouts = [tangent_at(*one) for one in zip(models, starts, rows, there, strict=True)]
-    nu = jnp.float64(likeliest_noise(*((about, second) for about in abouts)))
-    evidence = [
-        Evidence(row, where, None, covariance, nu, length)
-        for row, where, length in zip(rows, there, parts.lengths, strict=True)
+    linearisations = [linearise(*one) for one in zip(models, starts, rows, there, strict=True)]
+    nu = jnp.float64(fit_noise_variance(*((one, second) for one in linearisations))[0])
+    observations = [
+        Observations(row, seen_row, None, covariance, nu, length)
+        for row, seen_row, length in zip(rows, there, parts.lengths, strict=True)
     ]
-    modes = [known.mode(one, start) for one, start, known in zip(models, starts, evidence, strict=True)]
-    cross_talk = cross_talk_of_group(models, modes, evidence)
-    whole = [Posterior(mode, nu, cross_talk) for mode in modes]
-    spread = [laplace_spread(*one, None, keys) for one in zip(models, whole, there, strict=True)]
+    modes = [find_mode(*one) for one in zip(models, starts, observations, strict=True)]
+    cross_talk = residual_cross_talk(models, modes, observations)
+    padded_length = Segments.whole(parts.length)
+    spread = [
+        posterior_deviation(model, Posterior(mode, nu, cross_talk), seen_row, None, padded_length, keys)
+        for model, mode, seen_row in zip(models, modes, there, strict=True)
+    ]
     cut = [Posterior(mode[:, :length], nu, cross_talk) for mode, length in zip(modes, parts.lengths, strict=True)]
     mean, deviation = (parts.bare(np.concatenate([np.asarray(one).T for one in every])) for every in (modes, spread))
     return cut, mean, deviation

@@ -8,8 +8,8 @@ from stradiff.config import Settings
 from stradiff.data import available_memory, check_memory
 from stradiff.errors import MemoryNeedError
 from stradiff.model.devices import devices_here, memory_left
-from stradiff.posterior.covariance import RING
-from stradiff.posterior.tangent import WHOLE
+from stradiff.posterior.covariance import EMBEDDING
+from stradiff.posterior.linearisation import LARGEST_FACTOR
 from stradiff.train.callbacks import is_shown
 
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
@@ -96,10 +96,10 @@ def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, 
     if settings.uncertainty != "laplace":
         return 0.0
     n_sources = settings.n_sources
-    per_sample = n_sources * (10.0 + 6.0 * RING + n_channels + 4.0 * n_sources)
+    per_sample = n_sources * (10.0 + 6.0 * EMBEDDING + n_channels + 4.0 * n_sources)
     whole = (n_sources * n_samples) ** 2
-    if gappy and n_sources * n_samples <= WHOLE:
+    if gappy and n_sources * n_samples <= LARGEST_FACTOR:
         return 8.0 * (n_samples * per_sample + 3.0 * whole)
     if gappy:
-        per_sample += RING * n_sources**2
+        per_sample += EMBEDDING * n_sources**2
     return 8.0 * (n_samples * per_sample + (0.0 if linear else 3.0 * whole / n_sources))

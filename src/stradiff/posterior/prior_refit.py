@@ -26,7 +26,7 @@ def with_refitted_priors(model: Model, observed: np.ndarray, times: np.ndarray |
 
     As it is where the map is bent, the record is trained by windows, or priors are untrained or not told by spectra.
     """
-    by_windows = segments_of(len(observed), settings, times) is not None
+    by_windows = not segments_of(len(observed), settings, times).is_whole
     told = all(group.identified_by_spectrum for group in model.priors.groups)
     if not model.mixing.is_linear or by_windows or not told or not settings.lambda_prior:
         return model

@@ -19,13 +19,19 @@ from stradiff.errors import InputError, NumericsError
 from stradiff.initialise.priors import priors_of
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
-from stradiff.posterior.channels import in_channels, noise_as_trained
+from stradiff.posterior.channels import in_recording_channels, noise_as_trained
 from stradiff.posterior.laplace import Posterior
 from stradiff.posterior.memory import memory_estimate, require_memory
 from stradiff.posterior.monte_carlo import draws, moments, reconstruct
 from stradiff.posterior.prior_refit import with_refitted_priors
 from stradiff.posterior.readout import Readout, choose_readout
-from stradiff.posterior.segments import draws_of, posterior_of, spread_of
+from stradiff.posterior.segments import (
+    Segments,
+    find_posterior,
+    posterior_deviation,
+    posterior_draws,
+    segments_of,
+)
 from stradiff.posterior.unmix import unmix
 from stradiff.train import Callback, Fit, fit_best
 from stradiff.train.checkpoint import Checkpoint
@@ -60,7 +66,7 @@ class Separation:
                 keys = jax.random.split(moment_key(self.seed), n_draws)
                 mean = np.asarray(self.posterior.mode)
                 model, seen = self._in_channels()
-                spread = spread_of(model, self.posterior, seen, self.times, self.settings, keys)
+                spread = posterior_deviation(model, self.posterior, seen, self.times, self._segments(), keys)
         return self.readout.show(mean.T), self.readout.spread(spread.T)
 
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
@@ -72,13 +78,17 @@ class Separation:
             else:
                 keys = jax.random.split(jax.random.key(seed), n_draws)
                 model, seen = self._in_channels()
-                raw = draws_of(model, self.posterior, seen, self.times, self.settings, keys)
+                raw = posterior_draws(model, self.posterior, seen, self.times, self._segments(), keys)
         return self.readout.show(np.moveaxis(raw, 1, 2))
 
     def _in_channels(self) -> tuple[Model, np.ndarray | None]:
         """The model as the posterior takes it, and what was seen of its channels."""
-        channels, model = in_channels(self.normaliser, self.model, as_trained=self.as_trained)
+        channels, model = in_recording_channels(self.normaliser, self.model, as_trained=self.as_trained)
         return model, None if self.seen is None else channels.visible(self.seen)
+
+    def _segments(self) -> Segments:
+        """The segments in which the posterior is computed."""
+        return segments_of(self.model.n_samples, self.settings, self.times)
 
     def noise(self) -> np.ndarray:
         """Standard deviation ``(m,)`` of every channel's noise: likeliest under Laplace, else as ``nu_y`` assumes."""
@@ -227,12 +237,12 @@ def _posterior(
 ) -> tuple[Posterior, bool]:
     """Laplace's posterior, and whether its noise is as trained; the fit takes over the priors that it is found with."""
     as_trained = seen is None and noise_as_trained(normaliser, result.model, filled, times, settings)
-    channels, model = in_channels(normaliser, result.model, as_trained=as_trained)
+    channels, model = in_recording_channels(normaliser, result.model, as_trained=as_trained)
     rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
     if seen is None:
         model = with_refitted_priors(model, rows, times, settings)
         result.model = eqx.tree_at(lambda fitted: fitted.priors, result.model, model.priors)
-    return posterior_of(model, rows, there, times, settings), as_trained
+    return find_posterior(model, rows, there, times, segments_of(len(rows), settings, times)), as_trained
 
 
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:

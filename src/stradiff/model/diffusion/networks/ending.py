@@ -14,7 +14,7 @@ class Ending(Network):
     There it gives what the network gives for the trajectory cut off at its end, and beyond it gives no noise.
     """
 
-    network: Convolutional
+    network: ConvolutionalNetwork
     inside: Bool[Array, " T"]
 
     def __call__(self, trajectory: Float[Array, " T"], level: Float[Array, ""]) -> Float[Array, " T"]:
