@@ -16,7 +16,7 @@ from quick_compile import quick_compile
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError
-from stradiff.model.devices import computing_on, devices_here
+from stradiff.model.devices import computing_on, available_devices
 from stradiff.train.minibatches import Minibatches
 
 PROGRAM = Path(__file__).with_name("on_four_devices.py")
@@ -85,9 +85,9 @@ def test_a_fitted_estimator_computes_on_its_device(fitted, tmp_path):
 
 def test_what_a_user_told_jax_holds_under_auto():
     with jax.default_device(jax.devices("cpu")[0]), computing_on("auto"):
-        assert devices_here()[0] == jax.devices("cpu")[0]
+        assert available_devices()[0] == jax.devices("cpu")[0]
     with jax.default_device("cpu"):
-        assert devices_here() == jax.local_devices(backend="cpu")
+        assert available_devices() == jax.local_devices(backend="cpu")
 
 
 @pytest.mark.parametrize("n_devices", [0, -1, 1.5, "many", True])

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stradiff.interrupts import OnlyTheFirst, never_lost
+from stradiff.interrupts import DeferredInterrupts, resend_dropped_interrupts
 
 pytestmark = pytest.mark.usefixtures("_ctrl_c_is_heard")
 
@@ -21,7 +21,7 @@ def press() -> None:
 
 def test_the_first_cuts_and_the_second_waits_for_the_end():
     said = []
-    with pytest.raises(KeyboardInterrupt), OnlyTheFirst():
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts():
         try:
             press()
             said.append("not cut")
@@ -33,20 +33,20 @@ def test_the_first_cuts_and_the_second_waits_for_the_end():
 
 
 def test_a_single_one_that_was_dealt_with_is_over():
-    with OnlyTheFirst(), pytest.raises(KeyboardInterrupt):
+    with DeferredInterrupts(), pytest.raises(KeyboardInterrupt):
         press()
 
 
 def test_the_first_waits_where_it_is_asked_to():
     said = []
-    with pytest.raises(KeyboardInterrupt), OnlyTheFirst() as ctrl_c:
-        ctrl_c.wait()
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+        interrupts.defer()
         press()
         said.append("written")
     assert said == ["written"]
 
 
-@pytest.mark.parametrize("around", [OnlyTheFirst, never_lost])
+@pytest.mark.parametrize("around", [DeferredInterrupts, resend_dropped_interrupts])
 def test_one_that_hits_where_python_drops_exceptions_is_heard(around, capsys):
     """As in the collection of garbage, where JAX is called."""
 
@@ -72,7 +72,7 @@ def test_other_exceptions_that_are_dropped_are_told_as_ever(monkeypatch):
         def __del__(self):
             raise RuntimeError
 
-    with never_lost():
+    with resend_dropped_interrupts():
         Falls()
         gc.collect()
     assert told == [RuntimeError]
@@ -81,14 +81,14 @@ def test_other_exceptions_that_are_dropped_are_told_as_ever(monkeypatch):
 def test_a_handler_of_the_program_and_other_threads_are_left_alone():
     heard = []
     signal.signal(signal.SIGINT, lambda *_: heard.append("mine"))
-    with OnlyTheFirst():
+    with DeferredInterrupts():
         press()
         press()
     assert heard == ["mine", "mine"]
 
     def elsewhere():
-        with OnlyTheFirst() as ctrl_c:
-            ctrl_c.wait()
+        with DeferredInterrupts() as interrupts:
+            interrupts.defer()
         heard.append("there")
 
     thread = threading.Thread(target=elsewhere)

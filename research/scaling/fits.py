@@ -18,7 +18,7 @@ from stradiff import StrADiff, matched_correlation, simulate
 from stradiff.linear import SOBI
 from stradiff.assess import best_linear_unmixing
 from stradiff.posterior.memory import memory_estimate
-from stradiff.data.simulate import ar_sources
+from stradiff.data.sources import ar_sources
 from stradiff.presets import resolve
 
 LIMIT = 7200.0

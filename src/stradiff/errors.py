@@ -38,7 +38,7 @@ class SeparationWarning(UserWarning):
     """The fit is done, but something speaks against its answer; see ``StrADiff.diagnostics_``."""
 
 
-class MemoryNeedError(StrADiffError, MemoryError):
+class InsufficientMemoryError(StrADiffError, MemoryError):
     """The work needs more memory than there is; said before anything is allocated."""
 
 

@@ -15,7 +15,7 @@ AGAIN = 0.02  # seconds after which a Ctrl-C that was lost is sent again
 
 
 @contextmanager
-def never_lost(before_again: Callable[[], None] | None = None) -> Iterator[None]:
+def resend_dropped_interrupts(before_again: Callable[[], None] | None = None) -> Iterator[None]:
     """Around what Ctrl-C may end: one that hits where Python drops exceptions is heard a moment later.
 
     Python calls JAX whenever it collects garbage, and from there no exception comes back: it is printed, and the
@@ -38,15 +38,15 @@ def never_lost(before_again: Callable[[], None] | None = None) -> Iterator[None]
         sys.unraisablehook = others
 
 
-class OnlyTheFirst:
+class DeferredInterrupts:
     """Around work that one Ctrl-C may cut short: whatever comes after it waits until the block is done.
 
-    >>> with OnlyTheFirst() as ctrl_c:
+    >>> with DeferredInterrupts() as interrupts:
     ...     try:
     ...         pass  # a KeyboardInterrupt is raised here, and no second one
     ...     except KeyboardInterrupt:
     ...         pass
-    ...     ctrl_c.wait()  # from here on the first one waits as well
+    ...     interrupts.defer()  # from here on the first one waits as well
 
     One that waited is raised as KeyboardInterrupt at the end. Nothing changes outside the main thread, where Python
     raises none, or where the program deals with Ctrl-C in a way of its own.
@@ -56,11 +56,11 @@ class OnlyTheFirst:
         self._waits, self._pending, self._installed = False, False, False
         self._around = ExitStack()
 
-    def __enter__(self) -> OnlyTheFirst:
+    def __enter__(self) -> DeferredInterrupts:
         if threading.current_thread() is threading.main_thread():
             self._installed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._installed:
-            self._around.enter_context(never_lost(self._not_heard))
+            self._around.enter_context(resend_dropped_interrupts(self._not_heard))
             signal.signal(signal.SIGINT, self._hear)
         return self
 

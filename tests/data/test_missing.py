@@ -14,7 +14,7 @@ from stradiff.data import (
     fit_normaliser,
     interpolated,
     read_recording,
-    seen_values,
+    observed_mask,
     with_gaps,
 )
 from stradiff.errors import InputError, OptionError
@@ -103,10 +103,10 @@ def test_other_ways_do_not_exist():
 
 def test_a_recording_knows_what_was_seen():
     recording = Recording(GAPPY, missing="mask")
-    np.testing.assert_array_equal(recording.seen, ~np.isnan(GAPPY))
+    np.testing.assert_array_equal(recording.mask, ~np.isnan(GAPPY))
     assert np.isfinite(recording.filled).all()
     whole = Recording(GOOD, missing="mask")
-    assert whole.seen is None and whole.filled is whole.values
+    assert whole.mask is None and whole.filled is whole.values
     with pytest.raises(InputError, match="missing='mask'"):
         Recording(GAPPY)
 
@@ -118,8 +118,8 @@ def test_missing_cells_of_a_table(tmp_path, word):
     rows[4][1] = rows[30][0] = word
     path.write_text("a,b,c\n" + "\n".join(",".join(row) for row in rows) + "\n")
     recording = read_recording(path, missing="mask")
-    assert np.argwhere(~recording.seen).tolist() == [[4, 1], [30, 0]]
-    np.testing.assert_allclose(recording.values[recording.seen], GOOD[recording.seen], atol=1e-6)
+    assert np.argwhere(~recording.mask).tolist() == [[4, 1], [30, 0]]
+    np.testing.assert_allclose(recording.values[recording.mask], GOOD[recording.mask], atol=1e-6)
     with pytest.raises(InputError, match=r"line 6, column 'b': a sample is missing \(2 such cells in all\); .*'mask'"):
         read_recording(path)
     path.write_text(path.read_text().replace(rows[7][2], "broken"))
@@ -142,13 +142,13 @@ def test_straight_lines_are_interpolated_exactly(times):
     grid = np.arange(40) if times is None else times
     lines = np.column_stack([2.0 * grid - 1.0, -grid, 0.5 * grid])
     lines_with_gaps = with_gaps(lines, 0.3, 4, seed=1)
-    filled = interpolated(lines_with_gaps, seen_values(lines_with_gaps), times)
+    filled = interpolated(lines_with_gaps, observed_mask(lines_with_gaps), times)
     np.testing.assert_allclose(filled, lines, rtol=1e-12)
 
 
 def test_beyond_the_ends_the_nearest_value_stays():
     values = without((slice(5), 0), (slice(30, None), 1))
-    filled = interpolated(values, seen_values(values))
+    filled = interpolated(values, observed_mask(values))
     assert (filled[:5, 0] == GOOD[5, 0]).all() and (filled[30:, 1] == GOOD[29, 1]).all()
     np.testing.assert_array_equal(filled[~np.isnan(values)], values[~np.isnan(values)])
 
@@ -165,7 +165,7 @@ def test_whitening_chooses_axes_and_keeps_moments_of_what_is_seen():
     normaliser = fit_normaliser(GAPPY, "whiten")
     np.testing.assert_allclose(normaliser.mean, np.nanmean(GAPPY, axis=0))
     np.testing.assert_allclose(normaliser.matrix @ normaliser.inverse_matrix, np.eye(3), atol=1e-12)
-    whitened = normaliser.forward(interpolated(GAPPY, seen_values(GAPPY)))
+    whitened = normaliser.forward(interpolated(GAPPY, observed_mask(GAPPY)))
     np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(3), atol=0.15)
 
 
@@ -174,23 +174,23 @@ def test_whitening_chooses_axes_and_keeps_moments_of_what_is_seen():
 
 @pytest.mark.parametrize("mode", ["centre", "standardise"])
 def test_a_channel_that_was_not_seen_says_nothing(mode):
-    seen = seen_values(GAPPY)
-    np.testing.assert_array_equal(fit_normaliser(GAPPY, mode).visible(seen), seen.astype(float))
+    mask = observed_mask(GAPPY)
+    np.testing.assert_array_equal(fit_normaliser(GAPPY, mode).forward_mask(mask), mask.astype(float))
 
 
 def test_whole_rows_need_no_projection():
-    seen = np.repeat(RNG.random((40, 1)) > 0.3, 3, axis=1)
-    np.testing.assert_array_equal(fit_normaliser(GOOD, "whiten").visible(seen), seen.astype(float))
+    mask = np.repeat(RNG.random((40, 1)) > 0.3, 3, axis=1)
+    np.testing.assert_array_equal(fit_normaliser(GOOD, "whiten").forward_mask(mask), mask.astype(float))
 
 
 def test_what_is_seen_of_whitened_channels_is_the_marginal_likelihood():
     """|P e|^2 = r_o' C_oo^-1 r_o, r = e L the error in the recording's units and C = L'L the noise that e had there."""
-    normaliser, seen = fit_normaliser(GOOD * [1.0, 100.0, 0.01], "whiten"), seen_values(GAPPY)
-    projections = normaliser.visible(seen)
+    normaliser, mask = fit_normaliser(GOOD * [1.0, 100.0, 0.01], "whiten"), observed_mask(GAPPY)
+    projections = normaliser.forward_mask(mask)
     assert projections.shape == (40, 3, 3)
     error = np.random.default_rng(1).standard_normal((40, 3))
     L = normaliser.inverse_matrix
-    for P, e, there in zip(projections, error, seen, strict=True):
+    for P, e, there in zip(projections, error, mask, strict=True):
         r, C = (e @ L)[there], (L.T @ L)[np.ix_(there, there)]
         np.testing.assert_allclose(np.sum((P @ e) ** 2), r @ np.linalg.solve(C, r) if there.any() else 0.0, rtol=1e-9)
         np.testing.assert_allclose(np.trace(P), there.sum(), atol=1e-9)

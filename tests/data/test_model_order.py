@@ -7,7 +7,8 @@ import pytest
 
 from stradiff.data import with_gaps
 from stradiff.data.model_order import count_sources
-from stradiff.data.simulate import gp_sources, simulate
+from stradiff.data.simulate import simulate
+from stradiff.data.sources import gp_sources
 from stradiff.errors import InputError
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.io import wavfile
 
 from stradiff.data import memory, read_recording, regular_rate, write_table
-from stradiff.errors import InputError, MemoryNeedError, OptionError, ReadError
+from stradiff.errors import InputError, InsufficientMemoryError, OptionError, ReadError
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.standard_normal((50, 3))
@@ -416,5 +416,5 @@ def test_files_larger_than_the_memory_are_refused(tmp_path, monkeypatch):
     write_table(tmp_path / "x.csv", VALUES, NAMES)
     monkeypatch.setattr(memory, "available_memory", lambda: 100)
     for path in files(tmp_path):
-        with pytest.raises(MemoryNeedError, match=f"Reading {path.name} needs"):
+        with pytest.raises(InsufficientMemoryError, match=f"Reading {path.name} needs"):
             read_recording(path)

@@ -45,7 +45,7 @@ def untold(monkeypatch, tmp_path):
 
 
 def folder():
-    compiled.keep_compiled.__wrapped__()
+    compiled.enable_compilation_cache.__wrapped__()
     return jax.config.jax_compilation_cache_dir
 
 
@@ -101,7 +101,7 @@ def test_a_second_process_reads_what_the_first_compiled(tmp_path):
     assert hits[1] >= 1
 
 
-@compiled.compiled_soon
+@compiled.quick_jit
 def _halved(values, times: int):
     for _ in range(times):
         values = values / 2.0
@@ -110,7 +110,7 @@ def _halved(values, times: int):
 
 def test_compiled_soon_is_compiled_once_for_a_shape():
     traced = []
-    program = compiled.compiled_soon(lambda values: traced.append(values) or jnp.sin(values))
+    program = compiled.quick_jit(lambda values: traced.append(values) or jnp.sin(values))
     for start in (0.0, 1.0):
         assert program(jnp.arange(3.0) + start)[0] == pytest.approx(np.sin(start))
     assert len(traced) == 1

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.diffusion.networks import ConvolutionalNetwork, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
 
 LEVEL = jnp.asarray(0.4)
 
 
 def network(stride=8, n_layers=2, output_scale=1.0):
-    return ConvolutionalNetwork(Reach(stride, n_layers), 5, output_scale=output_scale, key=jax.random.key(1))
+    return ConvolutionalNetwork(ReceptiveField(stride, n_layers), 5, output_scale=output_scale, key=jax.random.key(1))
 
 
 def trajectory(n_samples, seed=0):
@@ -26,7 +26,7 @@ def test_one_network_takes_any_length(n_samples):
 
 
 def test_a_sample_depends_on_what_is_within_reach_and_on_nothing_beyond():
-    reach, eps = Reach(8, 2), network()
+    reach, eps = ReceptiveField(8, 2), network()
     slopes = np.asarray(jax.jacfwd(lambda x: eps(x, LEVEL))(trajectory(400)))
     far = np.abs(np.subtract.outer(np.arange(400), np.arange(400)))
     assert (slopes[far > reach.samples + reach.stride] == 0.0).all()
@@ -54,9 +54,9 @@ def test_the_level_matters_and_a_silent_network_is_silent():
 
 @pytest.mark.parametrize(
     ("length_scales", "reach"),
-    [([6.0, 60.0], Reach(8, 4)), ([64.0, 64.0], Reach(32, 3)), ([0.5], Reach(8, 1)), ([1e5], Reach(64, 6))],
+    [([6.0, 60.0], ReceptiveField(8, 4)), ([64.0, 64.0], ReceptiveField(32, 3)), ([0.5], ReceptiveField(8, 1)), ([1e5], ReceptiveField(64, 6))],
 )
 def test_the_shortest_length_scale_sets_the_frames_and_the_longest_the_view(length_scales, reach):
-    assert Reach.of(np.array(length_scales)) == reach
+    assert ReceptiveField.of(np.array(length_scales)) == reach
     if 8 < reach.stride < 64:
         assert reach.samples >= 2 * max(length_scales)

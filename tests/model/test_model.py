@@ -61,7 +61,7 @@ def test_sources_have_no_order(settings):
 
 
 @every_model
-def test_parts_make_the_whole(settings):
+def test_components_are_consistent(settings):
     model, noise = random_double_model(settings, T, M), random_noise(settings, T).start
     paths = model.paths(noise)
     assert paths.shape == (N, settings.n_diffusion_steps + 1, T)

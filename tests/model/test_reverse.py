@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stradiff.model import Schedule
-from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
 from stradiff.model.diffusion.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
 
 T = 40
@@ -37,7 +37,7 @@ START = np.random.default_rng(1).standard_normal(T)  # a NumPy array: this line 
 
 def random_convolutions(seed=0):
     rng = np.random.default_rng(seed)
-    skeleton = eqx.filter_eval_shape(lambda key: ConvolutionalNetwork(Reach(8, 2), 3, key=key), jax.random.key(0))
+    skeleton = eqx.filter_eval_shape(lambda key: ConvolutionalNetwork(ReceptiveField(8, 2), 3, key=key), jax.random.key(0))
     return jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape)), skeleton)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.model.visibility import count_visible, visible
+from stradiff.model.observation_mask import count_observed, apply_mask
 
 RNG = np.random.default_rng(0)
 E = jnp.asarray(RNG.standard_normal((5, 3)), jnp.float32)
@@ -16,21 +16,21 @@ PROJECTION = jnp.asarray(np.repeat(np.eye(3)[None] - np.outer(DIRECTION, DIRECTI
 
 
 def test_everything_where_nothing_is_missing():
-    assert visible(E, None) is E
-    assert count_visible(None, 15) == 15
+    assert apply_mask(E, None) is E
+    assert count_observed(None, 15) == 15
 
 
 def test_a_mask_hides_channels():
-    np.testing.assert_array_equal(visible(E, MASK), E * MASK)
-    assert count_visible(MASK, 15) == 8
+    np.testing.assert_array_equal(apply_mask(E, MASK), E * MASK)
+    assert count_observed(MASK, 15) == 8
 
 
 def test_a_projection_hides_a_direction():
-    np.testing.assert_allclose(visible(E, PROJECTION) @ DIRECTION, 0.0, atol=1e-6)
-    np.testing.assert_allclose(visible(visible(E, PROJECTION), PROJECTION), visible(E, PROJECTION), atol=1e-6)
-    np.testing.assert_allclose(count_visible(PROJECTION, 15), 10.0, rtol=1e-6)
+    np.testing.assert_allclose(apply_mask(E, PROJECTION) @ DIRECTION, 0.0, atol=1e-6)
+    np.testing.assert_allclose(apply_mask(apply_mask(E, PROJECTION), PROJECTION), apply_mask(E, PROJECTION), atol=1e-6)
+    np.testing.assert_allclose(count_observed(PROJECTION, 15), 10.0, rtol=1e-6)
 
 
 def test_what_is_hidden_has_no_gradient():
-    gradient = jax.grad(lambda e: jnp.sum(visible(e, MASK) ** 2))(E)
+    gradient = jax.grad(lambda e: jnp.sum(apply_mask(e, MASK) ** 2))(E)
     np.testing.assert_array_equal(gradient, 2 * E * MASK)

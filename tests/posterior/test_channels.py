@@ -27,8 +27,8 @@ def test_the_rescaled_matrix_makes_the_same_recording():
         in_channels, in_normalised = (np.asarray(one.mix(sources)) for one in (rescaled, model))
     np.testing.assert_allclose(channels.inverse(in_channels), normaliser.inverse(in_normalised), atol=1e-6)
     np.testing.assert_allclose(channels.forward(Y).std(axis=0), 1.0)
-    seen = np.arange(3 * T).reshape(T, 3) % 5 > 0
-    np.testing.assert_array_equal(channels.visible(seen), seen)
+    mask = np.arange(3 * T).reshape(T, 3) % 5 > 0
+    np.testing.assert_array_equal(channels.forward_mask(mask), mask)
 
 
 def test_a_nonlinear_map_keeps_its_normalised_channels():

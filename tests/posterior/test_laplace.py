@@ -23,7 +23,7 @@ from stradiff.posterior.mode import Observations, find_mode
 IRREGULAR = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
 
 
-def whole(times=None, seen=None):
+def whole(times=None, mask=None):
     """Prior covariance, map and posterior covariance as matrices over all sources, one after the other."""
     grid = np.arange(T) if times is None else times * (T - 1)
     distance = np.abs(grid[:, None] - grid)
@@ -32,8 +32,8 @@ def whole(times=None, seen=None):
         block = slice(k * T, (k + 1) * T)
         prior[block, block] = np.exp(-0.5 * (distance / scale) ** 2) + JITTER * np.eye(T)
     mixing = np.kron(MATRIX, np.eye(T))  # channels one after the other
-    if seen is not None:
-        mixing = mixing * seen.T.reshape(-1, 1)
+    if mask is not None:
+        mixing = mixing * mask.T.reshape(-1, 1)
     precision = np.linalg.inv(prior) + mixing.T @ mixing / NU
     return prior, mixing, np.linalg.inv(precision)
 
@@ -56,16 +56,16 @@ def solver(request, monkeypatch):
     jax.clear_caches()
 
 
-def observations_of(model, observed, seen=None, times=None):
-    seen, times = (None if values is None else jnp.asarray(values) for values in (seen, times))
-    return Observations(jnp.asarray(observed), seen, times, covariance_of(model, times), jnp.float64(NU))
+def observations_of(model, observed, mask=None, times=None):
+    mask, times = (None if values is None else jnp.asarray(values) for values in (mask, times))
+    return Observations(jnp.asarray(observed), mask, times, covariance_of(model, times), jnp.float64(NU))
 
 
 def some_seen():
-    seen = np.ones((T, 3))
-    seen[20:35] = 0.0  # a gap
-    seen[::7, 1] = 0.0  # and single values
-    return seen
+    mask = np.ones((T, 3))
+    mask[20:35] = 0.0  # a gap
+    mask[::7, 1] = 0.0  # and single values
+    return mask
 
 
 CASES = {"all": (None, None), "gaps": (None, some_seen()), "irregular": (IRREGULAR, None)}
@@ -74,10 +74,10 @@ CASES = {"all": (None, None), "gaps": (None, some_seen()), "irregular": (IRREGUL
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("case", CASES)
 def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
-    times, seen = CASES[case]
+    times, mask = CASES[case]
     _, observed = simulated(times)
-    _, mixing, covariance = whole(times, seen)
-    mode = find_mode(model_of(), jnp.zeros((2, T)), observations_of(model_of(), observed, seen, times))
+    _, mixing, covariance = whole(times, mask)
+    mode = find_mode(model_of(), jnp.zeros((2, T)), observations_of(model_of(), observed, mask, times))
     expected = covariance @ mixing.T @ observed.T.reshape(-1) / NU
     np.testing.assert_allclose(np.asarray(mode).reshape(-1), expected, atol=2e-5)
 
@@ -85,11 +85,11 @@ def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("case", CASES)
 def test_draws_have_the_posterior_covariance(case):
-    times, seen = CASES[case]
-    _, _, covariance = whole(times, seen)
+    times, mask = CASES[case]
+    _, _, covariance = whole(times, mask)
     grid = None if times is None else jnp.asarray(times)
     model = model_of()
-    linearised = linearise(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if seen is None else jnp.asarray(seen))
+    linearised = linearise(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if mask is None else jnp.asarray(mask))
     system = system_of(linearised, covariance_of(model, grid), jnp.float64(NU))
     n_draws = 2000
     keys = jax.random.split(jax.random.key(0), n_draws)

@@ -46,17 +46,17 @@ def test_segments_tile_the_recording_and_have_one_length(n_samples, size):
 @pytest.mark.parametrize("gaps", [False, True], ids=["complete", "with gaps"])
 def test_mode_and_bands_are_those_of_the_whole_recording(gaps):
     model, (_, observed) = model_of(n_samples=T), simulated_long(T)
-    seen = (np.random.default_rng(3).random(observed.shape) > 0.1).astype(float) if gaps else None
+    mask = (np.random.default_rng(3).random(observed.shape) > 0.1).astype(float) if gaps else None
     keys = jax.random.split(jax.random.key(0), 40 if gaps else 150)  # standard deviations to 11, or to 6 per cent
-    whole = find_posterior(model, observed, seen, None, WHOLE)
-    segmented = find_posterior(model, observed, seen, None, SEGMENTS)
+    whole = find_posterior(model, observed, mask, None, WHOLE)
+    segmented = find_posterior(model, observed, mask, None, SEGMENTS)
     np.testing.assert_allclose(segmented.nu, whole.nu, rtol=0.25)
     distance = np.sqrt(np.mean((np.asarray(segmented.mode) - np.asarray(whole.mode)) ** 2))
-    expected = posterior_deviation(model, whole, seen, None, WHOLE, keys)
+    expected = posterior_deviation(model, whole, mask, None, WHOLE, keys)
     assert distance < 0.1 * expected.mean()
     # The cross-talk of one segment is never more certain than that of the whole recording.
     assert segmented.cross_talk.moments[0, 1, 0, 0] >= whole.cross_talk.moments[0, 1, 0, 0]
-    deviation = posterior_deviation(model, whole, seen, None, SEGMENTS, keys)  # at the same noise and cross-talk
+    deviation = posterior_deviation(model, whole, mask, None, SEGMENTS, keys)  # at the same noise and cross-talk
     margin = SEGMENTS.margin
     for samples in (slice(0, margin), slice(margin, -margin), slice(-margin, None)):
         ratio = np.mean(deviation[:, samples] / expected[:, samples], axis=1)

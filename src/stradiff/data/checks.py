@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from stradiff.data.missing import check_enough_seen, check_missing, seen_values
+from stradiff.data.missing import check_enough_seen, check_missing, observed_mask
 from stradiff.errors import InputError, NotANumberError, SeparationWarning, shortened
 
 # Largest size of a value, and one over the smallest span of a channel. Squares and sums of squares of any
@@ -94,7 +94,7 @@ def check_observations(
             "rows are samples, columns are channels."
         )
     if n_samples:
-        seen = seen_values(array) if may_miss else None
+        seen = observed_mask(array) if may_miss else None
         if seen is not None and min_samples > 1:  # for fitting, and not only to pass through
             check_enough_seen(seen, names)
         _check_finite(array, names, where, missing)
@@ -102,7 +102,7 @@ def check_observations(
     return array
 
 
-def warn_if_on_its_side(values: np.ndarray) -> None:
+def warn_if_transposed(values: np.ndarray) -> None:
     """Python's warning of a recording ``(T, m)`` of fewer samples than channels, said to come from whoever fits it."""
     n_samples, n_channels = values.shape
     if n_samples < n_channels:

@@ -21,7 +21,7 @@ from stradiff.data.checks import (
 )
 from stradiff.data.missing import check_missing
 from stradiff.data.recording import Recording
-from stradiff.data.timestamps import regular_rate, seconds_per_unit, to_seconds
+from stradiff.data.times import regular_rate, seconds_per_unit, to_seconds
 from stradiff.errors import InputError, OptionError, ReadError, shortened
 
 TimeColumn = str | int | Literal[False] | None

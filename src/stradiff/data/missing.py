@@ -20,20 +20,20 @@ def check_missing(missing: Any) -> bool:
     return missing == "mask"
 
 
-def seen_values(values: np.ndarray) -> np.ndarray | None:
+def observed_mask(values: np.ndarray) -> np.ndarray | None:
     """``(T, m)`` True where there is a value, or None where nothing is missing."""
     missing = np.isnan(values)
     return ~missing if missing.any() else None
 
 
-def check_enough_seen(seen: np.ndarray, names: Sequence[str]) -> None:
+def check_enough_seen(mask: np.ndarray, names: Sequence[str]) -> None:
     """Refuse channels that are hardly ever seen, or never together: nothing could be said about their sources.
 
-    ``seen (T, m)``. Every channel needs a tenth of its values, and every pair ``m + 1`` common rows, the fewest from
+    ``mask (T, m)``. Every channel needs a tenth of its values, and every pair ``m + 1`` common rows, the fewest from
     which ``m`` channels can turn out to be independent.
     """
-    n_samples, n_channels = seen.shape
-    together = seen.astype(np.int64).T @ seen
+    n_samples, n_channels = mask.shape
+    together = mask.astype(np.int64).T @ mask
     each = np.diag(together)
     j = int(np.argmin(each))
     if each[j] == 0:
@@ -51,7 +51,7 @@ def check_enough_seen(seen: np.ndarray, names: Sequence[str]) -> None:
         )
 
 
-def interpolated(values: np.ndarray, seen: np.ndarray | None, times: np.ndarray | None = None) -> np.ndarray:
+def interpolated(values: np.ndarray, mask: np.ndarray | None, times: np.ndarray | None = None) -> np.ndarray:
     """The recording with straight lines through its gaps, and the nearest value beyond the first and the last one.
 
     Parameters
@@ -66,14 +66,14 @@ def interpolated(values: np.ndarray, seen: np.ndarray | None, times: np.ndarray 
     Examples
     --------
     >>> Y = np.array([[0.0], [np.nan], [2.0], [np.nan]])
-    >>> interpolated(Y, seen_values(Y)).ravel()
+    >>> interpolated(Y, observed_mask(Y)).ravel()
     array([0., 1., 2., 2.])
     """
-    if seen is None:
+    if mask is None:
         return values
     grid = np.arange(len(values)) if times is None else times
     filled = values.copy()
-    for channel, there in zip(filled.T, seen.T, strict=True):
+    for channel, there in zip(filled.T, mask.T, strict=True):
         channel[~there] = np.interp(grid[~there], grid[there], channel[there])
     return filled
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stradiff.data.checks import as_float_array, check_observations
-from stradiff.data.missing import interpolated, seen_values
+from stradiff.data.missing import interpolated, observed_mask
 from stradiff.data.rank import CorrelationSpectrum, check_n_components, correlation_spectrum
 from stradiff.errors import InputError, OptionError
 
@@ -39,7 +39,7 @@ class Normaliser:
         Y = _with_columns(Y, len(self.mean), "channels")
         return ((Y - self.mean) @ self.matrix).astype(Y.dtype)
 
-    def visible(self, seen: np.ndarray) -> np.ndarray:
+    def forward_mask(self, mask: np.ndarray) -> np.ndarray:
         """What the seen channels ``(T, m)`` of a row say of its normalised channels.
 
         A residual ``e`` of normalised channels stands for ``e @ inverse_matrix`` in the recording. White noise of
@@ -54,10 +54,10 @@ class Normaliser:
         columns = self.inverse_matrix / np.linalg.norm(self.inverse_matrix, axis=0)
         diagonal = np.count_nonzero(columns) == len(columns) == columns.shape[1]
         if diagonal:
-            return seen.astype(np.float64)
-        if (seen == seen[:, :1]).all():
-            return np.repeat(seen[:, :1].astype(np.float64), len(columns), axis=1)
-        patterns, which = np.unique(seen, axis=0, return_inverse=True)
+            return mask.astype(np.float64)
+        if (mask == mask[:, :1]).all():
+            return np.repeat(mask[:, :1].astype(np.float64), len(columns), axis=1)
+        patterns, which = np.unique(mask, axis=0, return_inverse=True)
         projections = [columns[:, there] @ np.linalg.pinv(columns[:, there]) for there in patterns]
         return np.stack(projections)[which.ravel()]
 
@@ -115,7 +115,7 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
         identity = np.eye(n_channels)
         return Normaliser(mean, identity, identity)
     if mode == "whiten":
-        spectrum = correlation_spectrum(interpolated(Y, seen_values(Y)))
+        spectrum = correlation_spectrum(interpolated(Y, observed_mask(Y)))
         spectrum = dataclasses.replace(spectrum, mean=mean, scale=scale)
         return _whitener(spectrum, check_n_components(n_components, n_channels), floor)
     return Normaliser(mean, np.diag(1 / scale), np.diag(scale))

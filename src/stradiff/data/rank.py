@@ -60,7 +60,7 @@ def check_rank(
     n_components: Any = None,
     *,
     channel_names: Sequence[str] | None = None,
-    may_be_auto: bool = False,
+    allow_auto: bool = False,
 ) -> int:
     """Numerical rank of the channels; refused when it is below the number of sources wanted.
 
@@ -71,7 +71,7 @@ def check_rank(
     n_components : int, optional
         Number of sources wanted; ``m`` by default.
     channel_names : sequence of str, optional
-    may_be_auto : bool
+    allow_auto : bool
         Whether ``n_components="auto"`` leaves their number open; one signal is then enough.
 
     Returns
@@ -96,7 +96,7 @@ def check_rank(
     names = check_channel_names(channel_names, n_channels)
     if n_channels < 2:  # scikit-learn's checks look for "n_features = 1"
         raise InputError(f"Separation needs at least two channels, but here n_features = {n_channels}.")
-    wanted = check_n_components(n_components, n_channels, may_be_auto=may_be_auto)
+    wanted = check_n_components(n_components, n_channels, allow_auto=allow_auto)
     spectrum = correlation_spectrum(values)
     if spectrum.rank < wanted:
         cause = _cause(values, spectrum, names)
@@ -107,17 +107,17 @@ def check_rank(
     return spectrum.rank
 
 
-def check_n_components(n_components: Any, n_channels: int, *, may_be_auto: bool = False) -> int:
+def check_n_components(n_components: Any, n_channels: int, *, allow_auto: bool = False) -> int:
     """A whole number from 1 to ``m``, or ``m`` for None and 1 for "auto"; :class:`OptionError` otherwise."""
     if n_components is None:
         return n_channels
-    if may_be_auto and isinstance(n_components, str) and n_components == "auto":
+    if allow_auto and isinstance(n_components, str) and n_components == "auto":
         return 1
     whole = isinstance(n_components, int | np.integer) and not isinstance(n_components, bool)
     if whole and 1 <= n_components <= n_channels:
         return int(n_components)
     wanted = "from 1" if whole else "a whole number from 1"
-    beyond = ", or 'auto'" if may_be_auto and not whole else ""
+    beyond = ", or 'auto'" if allow_auto and not whole else ""
     raise OptionError(
         f"n_components={shortened(n_components)} must be {wanted} to the number of channels, {n_channels}{beyond}."
     )

@@ -21,7 +21,7 @@ from stradiff.data.contents import Columns, Contents, TimeColumn, contents_of_ar
 from stradiff.data.memory import check_memory
 from stradiff.data.recording import Recording
 from stradiff.data.text import read_csv, read_tsv
-from stradiff.errors import InputError, MemoryNeedError, ReadError
+from stradiff.errors import InputError, InsufficientMemoryError, ReadError
 
 
 def read_recording(
@@ -76,7 +76,7 @@ def read_recording(
     InputError
         Its content is no recording: see :class:`Recording`; also at least as many channels as samples, which
         nearly always is a table that lies on its side.
-    MemoryNeedError
+    InsufficientMemoryError
         It would not fit into memory.
 
     Examples
@@ -183,10 +183,10 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise type(error)(f"{path}: {error}") from error
-    except MemoryNeedError:
+    except InsufficientMemoryError:
         raise
     except MemoryError as error:
-        raise MemoryNeedError(f"{path}: there is not enough memory to read it; use a shorter file.") from error
+        raise InsufficientMemoryError(f"{path}: there is not enough memory to read it; use a shorter file.") from error
     except PermissionError as error:
         raise ReadError(f"{path}: reading is not permitted; change the rights of the file.") from error
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from stradiff.data.checks import check_channel_names, check_observations, check_sampling_rate, check_times
-from stradiff.data.missing import interpolated, seen_values
+from stradiff.data.missing import interpolated, observed_mask
 from stradiff.errors import InputError
 
 __all__ = ["Recording", "check_observations"]
@@ -82,14 +82,14 @@ class Recording:
             object.__setattr__(self, key, value)
 
     @cached_property
-    def seen(self) -> np.ndarray | None:
+    def mask(self) -> np.ndarray | None:
         """``(T, m)`` True where there is a value; None where nothing is missing."""
-        return seen_values(self.values)
+        return observed_mask(self.values)
 
     @property
     def filled(self) -> np.ndarray:
         """The values with straight lines through their gaps, for methods that cannot do with gaps."""
-        return interpolated(self.values, self.seen, self.times)
+        return interpolated(self.values, self.mask, self.times)
 
     @property
     def n_samples(self) -> int:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from stradiff.data.contents import MISSING, Contents, parsing
 from stradiff.data.memory import check_memory
-from stradiff.data.timestamps import is_number, is_stamp, seconds_per_unit
+from stradiff.data.times import is_number, is_stamp, seconds_per_unit
 from stradiff.errors import ReadError
 
 _HEAD_LINES = 50  # enough to see the layout

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stradiff.data.checks import check_times
-from stradiff.data.timestamps import regular_rate
+from stradiff.data.times import regular_rate
 
 
-def time_axis(times: ArrayLike | None, n_samples: int) -> tuple[np.ndarray | None, np.ndarray | None, float]:
+def normalised_times(times: ArrayLike | None, n_samples: int) -> tuple[np.ndarray | None, np.ndarray | None, float]:
     """Times normalised to [0, 1] (None on a regular grid), the times as given (or None), and their span.
 
     Without times the span is counted in samples: ``n_samples - 1``.

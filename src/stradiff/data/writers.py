@@ -36,7 +36,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     (Path(folder) / "notes.txt").read_text()
     'done'
     """
-    path = check_place(path)
+    path = check_output_path(path)
     temporary = path.with_name(f".{path.stem[:40]}-{uuid4().hex}{path.suffix}")
     try:
         yield temporary
@@ -108,7 +108,7 @@ def write_json(path: str | os.PathLike[str], data: object) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def check_place(path: str | os.PathLike[str]) -> Path:
+def check_output_path(path: str | os.PathLike[str]) -> Path:
     """A path at which a file can stand; :class:`StorageError` where there is no folder for it, or one in its place."""
     path = Path(path)
     if not path.parent.is_dir() or path.is_dir():

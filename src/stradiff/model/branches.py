@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import ConvolutionalNetwork, Ending, Network
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, MaskedConvolutionalNetwork, Network
 from stradiff.model.diffusion.reverse import generate, reverse_path
 from stradiff.model.diffusion.schedule import Schedule
-from stradiff.model.source_sharding import split_by_source
+from stradiff.model.source_sharding import shard_by_source
 from stradiff.model.start import Start
 
 
@@ -79,26 +79,26 @@ def over_sources(function: Callable[..., Array], branches: Branch, *arrays: Arra
         return result
 
     of_all, of_each = (network, None) if shared else (None, network)
-    return split_by_source(every, of_all, branches.start, of_each, *arrays)
+    return shard_by_source(every, of_all, branches.start, of_each, *arrays)
 
 
-def over_recordings(function: Callable[..., Array], branches: Branch, parts: Concatenation, *arrays: Array) -> Array:
+def over_recordings(function: Callable[..., Array], branches: Branch, layout: Concatenation, *arrays: Array) -> Array:
     """``function(branch, *arrays)`` for every part of every source at once: arrays ``(n, R, ..)``, and so the result.
 
     A part has a start of its own; the network is the source's, and ends where the part's recording does.
     """
-    inside = None if parts.equal else jnp.asarray(parts.inside)
+    inside = None if layout.equal_lengths else jnp.asarray(layout.mask)
 
-    def parts_of_one(branch: Branch, *arrays: Array) -> Array:
-        starts = jax.tree.map(lambda rows: rows.reshape(parts.count, parts.length), branch.start)
+    def recordings_of_one(branch: Branch, *arrays: Array) -> Array:
+        starts = jax.tree.map(lambda rows: rows.reshape(layout.n_recordings, layout.length), branch.start)
 
         def one(start: Start, there: Array | None, *arrays: Array) -> Array:
             network = branch.network
             if there is not None and isinstance(network, ConvolutionalNetwork):
-                network = Ending(network, there)
+                network = MaskedConvolutionalNetwork(network, there)
             return function(Branch(start, network, branch.schedule), *arrays)
 
         result: Array = eqx.filter_vmap(one)(starts, inside, *arrays)
         return result
 
-    return over_sources(parts_of_one, branches, *arrays)
+    return over_sources(recordings_of_one, branches, *arrays)

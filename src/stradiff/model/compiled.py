@@ -35,7 +35,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compiled_soon(function: Callable[P, R]) -> Callable[P, R]:
+def quick_jit(function: Callable[P, R]) -> Callable[P, R]:
     """As ``eqx.filter_jit``, for what runs a few times in a fit: compiling is then most of what it costs.
 
     Traced inside another program it is a part of that one, as JAX has one set of options for the whole. That it is
@@ -69,7 +69,7 @@ def _options() -> dict[str, bool] | None:
 
 
 @functools.cache
-def keep_compiled() -> None:
+def enable_compilation_cache() -> None:
     """Have JAX keep its programs in the user's cache folder, or where the variable STRADIFF_CACHE says; "off": nowhere.
 
     Nothing happens where JAX has a folder already, where none can be written, or where this processor would not take

@@ -25,7 +25,7 @@ def computing_on(device: Any) -> Iterator[None]:
         yield
 
 
-def devices_here() -> list[jax.Device]:
+def available_devices() -> list[jax.Device]:
     """The devices of this machine and of the platform that computes at present, the one in use first."""
     chosen: Any = jax.config.jax_default_device  # type: ignore[attr-defined]
     if chosen is None:
@@ -35,9 +35,9 @@ def devices_here() -> list[jax.Device]:
     return [chosen, *(one for one in jax.local_devices(backend=chosen.platform) if one != chosen)]
 
 
-def memory_left() -> int | None:
+def free_device_memory() -> int | None:
     """Bytes that the device in use has for new arrays; None where it does not tell: a processor's are the machine's."""
-    told = devices_here()[0].memory_stats() or {}
+    told = available_devices()[0].memory_stats() or {}
     return told["bytes_limit"] - told["bytes_in_use"] if {"bytes_limit", "bytes_in_use"} <= set(told) else None
 
 

@@ -14,10 +14,10 @@ from stradiff.model.branches import Branch, over_recordings, over_sources
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.mixing import Mixing
 from stradiff.model.priors import PriorSet
-from stradiff.model.source_sharding import on_every_device
+from stradiff.model.source_sharding import replicate
 from stradiff.model.start import Start
 
-LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
+MIN_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
 
 
 class Moments(NamedTuple):
@@ -37,7 +37,7 @@ class Model(eqx.Module):
     mixing : the map g_phi.
     standardise : whether a source is centred and scaled to unit variance over time before prior and map see it.
         The paper does not; a nonlinear map leaves the scale of its sources open, and this closes it.
-    parts : the recordings whose trajectories ``(n, T)`` these are, laid end to end; None for one recording. Networks,
+    layout : the recordings whose trajectories ``(n, T)`` these are, laid end to end; None for one recording. Networks,
         priors and the map are shared by all of them, and unit variance is that over all of them.
     moments : with which sources are standardised, of a recording that was one of several; None: their own.
     """
@@ -46,7 +46,7 @@ class Model(eqx.Module):
     priors: PriorSet
     mixing: Mixing
     standardise: bool = eqx.field(static=True)
-    parts: Concatenation | None = eqx.field(static=True, default=None)
+    layout: Concatenation | None = eqx.field(static=True, default=None)
     moments: Moments | None = None
 
     @property
@@ -56,20 +56,20 @@ class Model(eqx.Module):
 
     @property
     def n_samples(self) -> int:
-        """Number of samples T, those of all parts and their padding together."""
+        """Number of samples T, those of all layout and their padding together."""
         return self.branches.start.mean.shape[1]
 
     @property
     def length(self) -> int:
         """Number of samples that networks and priors see at once: T, or those of the longest part."""
-        return self.n_samples if self.parts is None else self.parts.length
+        return self.n_samples if self.layout is None else self.layout.length
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, "n T"]:
         """S = f_Theta(Z), Z ~ q(Z) (Eqs. 8, 9, 16, 33)."""
         keys = jax.random.split(key, self.n_sources)
-        if (parts := self.parts) is not None:
-            keys = jax.vmap(lambda key: jax.random.split(key, parts.count))(keys)
-            return self._scaled(self._joined(over_recordings(Branch.sample, self.branches, parts, keys)))
+        if (layout := self.layout) is not None:
+            keys = jax.vmap(lambda key: jax.random.split(key, layout.n_recordings))(keys)
+            return self._scaled(self._joined(over_recordings(Branch.sample, self.branches, layout, keys)))
         return self._scaled(over_sources(Branch.sample, self.branches, keys))
 
     def at(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
@@ -91,9 +91,9 @@ class Model(eqx.Module):
 
     def _over_trajectories(self, function: Callable[..., Array], *arrays: Float[Array, "n T"]) -> Array:
         """``function(branch, *rows)`` of every source, part by part; trajectories along the last axis."""
-        if self.parts is None:
+        if self.layout is None:
             return over_sources(function, self.branches, *arrays)
-        return self._joined(over_recordings(function, self.branches, self.parts, *map(self.parts.divided, arrays)))
+        return self._joined(over_recordings(function, self.branches, self.layout, *map(self.layout.by_recording, arrays)))
 
     def _joined(self, rows: Float[Array, "n R ..."]) -> Array:
         """Concatenation end to end again, along the last axis."""
@@ -101,12 +101,12 @@ class Model(eqx.Module):
 
     def mix(self, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
         """Y^ = g_phi(S) (Eqs. 5, 22)."""
-        return jax.vmap(self.mixing, in_axes=1)(on_every_device(sources))  # a sample needs all of its sources
+        return jax.vmap(self.mixing, in_axes=1)(replicate(sources))  # a sample needs all of its sources
 
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""
-        if self.parts is not None:
-            return jnp.sum(self.priors.log_prob_of_recordings(self.parts.divided(sources)))
+        if self.layout is not None:
+            return jnp.sum(self.priors.log_prob_of_recordings(self.layout.by_recording(sources)))
         return jnp.sum(self.priors.log_prob(sources, times))
 
     def of_segment(self, start: Start, share: float) -> Model:
@@ -119,13 +119,13 @@ class Model(eqx.Module):
 
         What standardises all of them together, at the mean start, standardises each.
         """
-        parts = self.parts
-        assert parts is not None, "one recording has no others beside it"
-        moments = moments_of(self.raw(jnp.zeros_like(self.branches.start.mean)), parts) if self.standardise else None
+        layout = self.layout
+        assert layout is not None, "one recording has no others beside it"
+        moments = moments_of(self.raw(jnp.zeros_like(self.branches.start.mean)), layout) if self.standardise else None
         every = []
-        for number, share in enumerate(parts.shares().tolist()):
-            first = parts.rows(number).start
-            where = slice(first, first + parts.length) if padded else parts.rows(number)
+        for number, share in enumerate(layout.relative_spans().tolist()):
+            first = layout.rows(number).start
+            where = slice(first, first + layout.length) if padded else layout.rows(number)
             start = jax.tree.map(lambda rows, where=where: rows[:, where], self.branches.start)
             alone = self._with_start(start) if padded or share == 1.0 else self.of_segment(start, share)
             every.append(Model(alone.branches, alone.priors, alone.mixing, self.standardise, None, moments))
@@ -137,20 +137,20 @@ class Model(eqx.Module):
     def _scaled(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
         if not self.standardise:
             return sources
-        moments = self.moments if self.parts is None else moments_of(sources, self.parts)
+        moments = self.moments if self.layout is None else moments_of(sources, self.layout)
         if moments is None:
             return standardised(sources)
-        return (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + LEAST_SCALE**2)[:, None]
+        return (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + MIN_SCALE**2)[:, None]
 
 
 def standardised(sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
     """Every row with zero mean and unit variance."""
     centred = sources - jnp.mean(sources, axis=1, keepdims=True)
-    return centred / jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True) + LEAST_SCALE**2)
+    return centred / jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True) + MIN_SCALE**2)
 
 
-def moments_of(sources: Float[Array, "n T"], parts: Concatenation) -> Moments:
-    """Of every row over all parts, but for their padding."""
-    inside = jnp.asarray(parts.inside.ravel(), sources.dtype)
-    mean = sources @ inside / sum(parts.lengths)
-    return Moments(mean, (sources - mean[:, None]) ** 2 @ inside / sum(parts.lengths))
+def moments_of(sources: Float[Array, "n T"], layout: Concatenation) -> Moments:
+    """Of every row over all layout, but for their padding."""
+    inside = jnp.asarray(layout.mask.ravel(), sources.dtype)
+    mean = sources @ inside / sum(layout.lengths)
+    return Moments(mean, (sources - mean[:, None]) ** 2 @ inside / sum(layout.lengths))

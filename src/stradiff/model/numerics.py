@@ -9,7 +9,7 @@ from threading import Lock
 import jax
 from threadpoolctl import threadpool_limits
 
-from stradiff.model.compiled import keep_compiled
+from stradiff.model.compiled import enable_compilation_cache
 
 
 class _OneThread:
@@ -45,6 +45,6 @@ def numerics() -> Iterator[None]:
     The factorisations of a regular-grid prior are 97 x 97: threads that wait for one another there made an epoch ten
     times slower. XLA's own threads, which do the large products, stay as they are.
     """
-    keep_compiled()
+    enable_compilation_cache()
     with jax.enable_x64(True), _one_blas_thread():
         yield

@@ -18,18 +18,18 @@ SOURCES = "sources"  # the mesh axis
 Result = TypeVar("Result")
 
 
-def n_shares() -> int:
+def n_source_shards() -> int:
     """Devices that share the sources; 1 where no such mesh is in force."""
     return int(dict(jax.sharding.get_abstract_mesh().shape).get(SOURCES, 1))
 
 
-def split_by_source(function: Callable[..., Result], common: PyTree, *rows: PyTree) -> Result:
+def shard_by_source(function: Callable[..., Result], common: PyTree, *rows: PyTree) -> Result:
     """``function(common, *rows)``, which must treat every row by itself and return rows.
 
     Each device has its share of ``rows``, arrays with a leading axis of sources, and the whole of ``common``. What does
     not divide evenly (the priors of one family among several) is computed on every device.
     """
-    n_rows, n = jax.tree.leaves(rows)[0].shape[0], n_shares()
+    n_rows, n = jax.tree.leaves(rows)[0].shape[0], n_source_shards()
     if n == 1 or n_rows % n:
         return function(common, *rows)
     own, whole = PartitionSpec(SOURCES), PartitionSpec()
@@ -38,9 +38,9 @@ def split_by_source(function: Callable[..., Result], common: PyTree, *rows: PyTr
     return result
 
 
-def on_every_device(array: Array) -> Array:
+def replicate(array: Array) -> Array:
     """The same array, whole on every device that shares the sources."""
-    if n_shares() == 1:
+    if n_source_shards() == 1:
         return array
     whole: Any = jax.lax.with_sharding_constraint(array, PartitionSpec())
     return whole

@@ -18,7 +18,7 @@ from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float, PRNGKeyArray
 from tinygp.solvers.quasisep.core import DiagQSM, SymmQSM
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
 from stradiff.train.volume import quadrature
 
@@ -166,7 +166,7 @@ class DenseCovariance(Covariance):
         return jnp.einsum("kts,ks->kt", self.factor, jax.random.normal(key, (self.factor.shape[0], n_samples)))
 
 
-@compiled_soon
+@quick_jit
 def covariance_of(model: Model, times: Float[Array, " T"] | None) -> Covariance:
     """K of a model's priors; inside ``numerics()``."""
 
@@ -190,7 +190,7 @@ def second_moments_of(model: Model, times: Float[Array, " T"] | None) -> Covaria
     return covariance_of(model, times) if _gaussian(model) else _spectral_covariance(model)
 
 
-@compiled_soon
+@quick_jit
 def _spectral_covariance(model: Model) -> Covariance:
     power = _spectra_of(model)
     record_power, node_power = _power_on_record(power, model.n_samples)

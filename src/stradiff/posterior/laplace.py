@@ -20,9 +20,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen
+from stradiff.model.observation_mask import Mask
 from stradiff.posterior.covariance import Covariance, covariance_of
 from stradiff.posterior.cross_talk import CrossTalk
 from stradiff.posterior.linearisation import Linearisation, System, Trajectories, linearise, system_of
@@ -71,12 +71,12 @@ def _noise_cost(linearisation: Linearisation, covariance: Covariance, nu: Float[
     return float(_log_det(linearisation, covariance, nu)) + float(_misfit(system, linearisation, nu))
 
 
-@compiled_soon
+@quick_jit
 def _misfit(system: System, linearisation: Linearisation, nu: Float[Array, ""]) -> Float[Array, ""]:
     return 0.5 * (system.mahalanobis(linearisation.data / jnp.sqrt(nu)) + linearisation.residual / nu)
 
 
-@compiled_soon
+@quick_jit
 def _log_det(linearisation: Linearisation, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
     n_sources, _, n_samples = linearisation.gram.shape
     n_times = max(1, min(MAX_TIMES, BUDGET // (n_sources**2 * covariance.node_power.shape[1])))
@@ -86,16 +86,16 @@ def _log_det(linearisation: Linearisation, covariance: Covariance, nu: Float[Arr
     return 0.5 * (linearisation.n_seen * jnp.log(nu) + n_samples * (log_det + prior_log_det))
 
 
-def posterior_system(model: Model, posterior: Posterior, seen: Seen, times: Array | None) -> System:
+def posterior_system(model: Model, posterior: Posterior, mask: Mask, times: Array | None) -> System:
     """The system about the mode, from which errors are drawn; it does not depend on the recording's values."""
     # Linearisation, covariance and system are factorised in a program each: see ``_noise_cost``.
     model = in_double(model)
-    return system_of(_linearise_mode(model, posterior.mode, seen), covariance_of(model, times), posterior.nu)
+    return system_of(_linearise_mode(model, posterior.mode, mask), covariance_of(model, times), posterior.nu)
 
 
-@compiled_soon
-def _linearise_mode(model: Model, mode: Trajectories, seen: Seen) -> Linearisation:
-    return linearise(model, mode, model.mix(mode), seen)
+@quick_jit
+def _linearise_mode(model: Model, mode: Trajectories, mask: Mask) -> Linearisation:
+    return linearise(model, mode, model.mix(mode), mask)
 
 
 def draw_error(system: System, key: PRNGKeyArray) -> Trajectories:
@@ -106,13 +106,13 @@ def draw_error(system: System, key: PRNGKeyArray) -> Trajectories:
     return prior_draw - system.mean(system.rooted(prior_draw) + noise)
 
 
-@compiled_soon
+@quick_jit
 def draw_errors(system: System, keys: Key[Array, " R"]) -> Float[Array, "R n T"]:
     """Draws of sources minus mode, at a known map, one for each key."""
     return jax.lax.map(lambda key: draw_error(system, key), keys)
 
 
-@compiled_soon
+@quick_jit
 def error_variance(system: System, keys: Key[Array, " R"]) -> Trajectories:
     """Mean square of R draws of sources minus mode, at a known map, one for each key."""
 

@@ -25,9 +25,9 @@ from jax.scipy.linalg import cho_solve
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen, count_visible, visible
+from stradiff.model.observation_mask import Mask, count_observed, apply_mask
 from stradiff.posterior.covariance import CirculantCovariance, Covariance
 
 Trajectories = Float[Array, "n T"]
@@ -54,12 +54,12 @@ class Linearisation(eqx.Module):
     """Whether the gram changes over time because samples are missing, and for no other reason."""
 
 
-@compiled_soon
-def linearise(model: Model, sources: Trajectories, observed: Float[Array, "T m"], seen: Seen) -> Linearisation:
+@quick_jit
+def linearise(model: Model, sources: Trajectories, observed: Float[Array, "T m"], mask: Mask) -> Linearisation:
     """The model about ``sources``, restricted to what is seen."""
     jacobian = jax.vmap(jax.jacfwd(model.mixing), in_axes=1)(sources)
-    jacobian = jax.vmap(lambda column: visible(column, seen), in_axes=2, out_axes=2)(jacobian)
-    error = visible(observed - model.mix(sources), seen)
+    jacobian = jax.vmap(lambda column: apply_mask(column, mask), in_axes=2, out_axes=2)(jacobian)
+    error = apply_mask(observed - model.mix(sources), mask)
     gram = jnp.einsum("tmi,tmj->tij", jacobian, jacobian)
     value, vector = jnp.linalg.eigh(gram)
     in_range = value > RANK_TOLERANCE * jnp.max(value)
@@ -69,8 +69,8 @@ def linearise(model: Model, sources: Trajectories, observed: Float[Array, "T m"]
     step = jnp.einsum("tij,tmj,tm->it", inverse, jacobian, error)
     residual = jnp.maximum(jnp.sum(error**2) - jnp.sum(step**2), 0.0)
     data = jnp.einsum("tij,jt->it", root, sources) + step
-    n_seen = jnp.asarray(count_visible(seen, observed.size), data.dtype)
-    gappy = model.mixing.is_linear and seen is not None
+    n_seen = jnp.asarray(count_observed(mask, observed.size), data.dtype)
+    gappy = model.mixing.is_linear and mask is not None
     return Linearisation(jnp.moveaxis(gram, 0, 2), root, data, residual, n_seen, gappy)
 
 
@@ -154,8 +154,8 @@ class CirculantSystem(System):
         n_samples, n_padded = data.shape[1], self.covariance.size - data.shape[1]
 
         def matrix(vectors: Float[Array, "n N"]) -> Float[Array, "n N"]:
-            seen = self.rooted(self.rooted(vectors[:, :n_samples]))
-            return self._whitened(vectors) + jnp.pad(seen, ((0, 0), (0, n_padded)))
+            mask = self.rooted(self.rooted(vectors[:, :n_samples]))
+            return self._whitened(vectors) + jnp.pad(mask, ((0, 0), (0, n_padded)))
 
         def precondition(vectors: Float[Array, "n N"]) -> Float[Array, "n N"]:
             return filtered(self.preconditioner, vectors)
@@ -168,7 +168,7 @@ class CirculantSystem(System):
         return jnp.fft.irfft(jnp.fft.rfft(vectors) / self.covariance.power, vectors.shape[1])
 
 
-@compiled_soon
+@quick_jit
 def system_of(linearisation: Linearisation, covariance: Covariance, nu: Float[Array, ""]) -> System:
     """The system at noise variance ``nu``; its preconditioner is the inverse of that with R averaged over time."""
     root = linearisation.root / jnp.sqrt(nu)

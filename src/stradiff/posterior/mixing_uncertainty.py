@@ -85,7 +85,7 @@ def residual_cross_talk(
     recordings = list(zip(models, sources, observations, strict=True))
     if not models[0].mixing.is_linear:
         noise = [
-            source_noise(linearise(model, rows, data.observed, data.seen), data.covariance, float(data.nu))
+            source_noise(linearise(model, rows, data.observed, data.mask), data.covariance, float(data.nu))
             for model, rows, data in recordings
         ]
         unpadded = [rows[:, : data.n_samples] for _, rows, data in recordings]
@@ -147,12 +147,12 @@ def _moved(estimate: MixingEstimate, step: np.ndarray, observations: Observation
 
 def _evaluate(model: Model, matrix: np.ndarray, start: Trajectories, observations: Observations) -> MixingEstimate:
     """Mode, F and slope of a model whose mixing contains M, ``matrix``."""
-    observed, seen, times, covariance, nu, n_samples = observations
+    observed, mask, times, covariance, nu, n_samples = observations
     sources = find_mode(model, start, observations)
-    linearisation = linearise(model, sources, observed, seen)
+    linearisation = linearise(model, sources, observed, mask)
     log_det, volume_slope = _volume(linearisation, observations)
     excess = matrix - np.eye(len(matrix))
-    log_density = float(log_posterior(model, sources, observed, seen, times, nu))
+    log_density = float(log_posterior(model, sources, observed, mask, times, nu))
     cost = log_det - log_density + 0.5 * float(np.sum(excess**2))
     slope = volume_slope - _error_products(linearisation, sources) / float(nu) + matrix.T @ excess
     bound = cross_talk_bound(linearisation, covariance, float(nu), n_samples)

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen, visible
+from stradiff.model.observation_mask import Mask, apply_mask
 from stradiff.posterior.covariance import Covariance
 from stradiff.posterior.linearisation import Linearisation, System, Trajectories, linearise, system_of
 
@@ -22,7 +22,7 @@ class Observations(NamedTuple):
     """A normalised recording, with the noise variance and the covariance of the priors."""
 
     observed: Float[Array, "T m"]
-    seen: Seen
+    mask: Mask
     times: Float[Array, " T"] | None
     covariance: Covariance
     nu: Float[Array, ""]
@@ -37,14 +37,14 @@ def find_mode(model: Model, start: Trajectories, observations: Observations) -> 
     whitened data of the linearisation. With linear mixing a full step ends at the mode. The programs are small, as most
     of them serve the rest of the posterior too: a single one takes longer to compile than to run.
     """
-    observed, seen, times, covariance, nu, _ = observations
+    observed, mask, times, covariance, nu, _ = observations
     sources = start
     for _ in range(ITERATIONS):
-        linearisation = linearise(model, sources, observed, seen)
+        linearisation = linearise(model, sources, observed, mask)
         step = _mean(system_of(linearisation, covariance, nu), linearisation, nu) - sources
         del linearisation  # the largest array by far: freed before the next one is made
         candidates = (sources + size * step for size in STEP_SIZES)
-        density = [float(log_posterior(model, candidate, observed, seen, times, nu)) for candidate in candidates]
+        density = [float(log_posterior(model, candidate, observed, mask, times, nu)) for candidate in candidates]
         size = STEP_SIZES[np.argmax(np.where(np.isfinite(density), density, -np.inf))]
         if size == 0.0:
             break
@@ -54,20 +54,20 @@ def find_mode(model: Model, start: Trajectories, observations: Observations) -> 
     return sources
 
 
-@compiled_soon
+@quick_jit
 def log_posterior(
     model: Model,
     sources: Trajectories,
     observed: Float[Array, "T m"],
-    seen: Seen,
+    mask: Mask,
     times: Float[Array, " T"] | None,
     nu: Float[Array, ""],
 ) -> Float[Array, ""]:
     """log p(s) - |y - g(s)|^2 / 2 nu: the log density of the sources up to a constant."""
-    error = visible(observed - model.mix(sources), seen)
+    error = apply_mask(observed - model.mix(sources), mask)
     return model.log_prior(sources, times) - 0.5 * jnp.sum(error**2) / nu
 
 
-@compiled_soon
+@quick_jit
 def _mean(system: System, linearisation: Linearisation, nu: Float[Array, ""]) -> Trajectories:
     return system.mean(linearisation.data / jnp.sqrt(nu))

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from stradiff.config import Settings
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
 from stradiff.posterior.covariance import covariance_of, second_moments_of
 from stradiff.posterior.laplace import (
@@ -133,19 +133,19 @@ def segments_of(n_samples: int, settings: Settings, times: np.ndarray | None) ->
     return Segments.whole(n_samples) if size is None else Segments.of(n_samples, max(size, SMALLEST_SEGMENT))
 
 
-def find_posterior(model: Model, observed: np.ndarray, seen: Rows, times: Rows, segments: Segments) -> Posterior:
+def find_posterior(model: Model, observed: np.ndarray, mask: Rows, times: Rows, segments: Segments) -> Posterior:
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
     start = np.asarray(model.at_mean())
     noise = [
-        _fit_noise(segment.model(model), start[:, segment.samples], *map(segment.rows, (observed, seen, times)))[0]
+        _fit_noise(segment.model(model), start[:, segment.samples], *map(segment.rows, (observed, mask, times)))[0]
         for segment in segments.spread(N_NOISE_SEGMENTS)
     ]
     nu, mode, middle = jnp.float64(np.median(noise)), np.empty_like(start), segments.middle
     for segment in segments:
         part, part_times = segment.model(model), segment.rows(times)
         covariance = covariance_of(part, part_times)
-        observations = Observations(segment.rows(observed), segment.rows(seen), part_times, covariance, nu)
+        observations = Observations(segment.rows(observed), segment.rows(mask), part_times, covariance, nu)
         part_mode = find_mode(part, jnp.asarray(start[:, segment.samples]), observations)
         mode[:, segment.kept] = part_mode[:, segment.kept_inside]
         if segment == middle:
@@ -164,7 +164,7 @@ def negative_log_likelihood(model: Model, observed: np.ndarray, times: np.ndarra
 
 
 def posterior_deviation(
-    model: Model, posterior: Posterior, seen: Rows, times: Rows, segments: Segments, keys: Key[Array, " R"]
+    model: Model, posterior: Posterior, mask: Rows, times: Rows, segments: Segments, keys: Key[Array, " R"]
 ) -> np.ndarray:
     """Posterior standard deviation ``(n, T)``: Monte Carlo over R errors at the known map, plus the cross-talk.
 
@@ -172,19 +172,19 @@ def posterior_deviation(
     closed form, and only the ends are sampled.
     """
     model, variance, sampled = in_double(model), np.empty(posterior.mode.shape), list(segments)
-    if model.mixing.is_linear and seen is None and 0 < 2 * segments.margin < segments.n_samples:
+    if model.mixing.is_linear and mask is None and 0 < 2 * segments.margin < segments.n_samples:
         part = segments.middle.model(model)
         power = covariance_of(part, None).record_power
         stationary = _stationary_variance(power, model.mixing.matrix, posterior.nu, part.n_samples)
         variance[:], sampled = np.asarray(stationary)[:, None], segments.ends
     for segment in sampled:
-        system = _segment_system(model, posterior, seen, times, segment)
+        system = _segment_system(model, posterior, mask, times, segment)
         variance[:, segment.kept] = np.asarray(error_variance(system, keys))[:, segment.kept_inside]
     return np.sqrt(variance + np.asarray(posterior.cross_talk.variance(posterior.mode)))
 
 
 def posterior_draws(
-    model: Model, posterior: Posterior, seen: Rows, times: Rows, segments: Segments, keys: Key[Array, " R"]
+    model: Model, posterior: Posterior, mask: Rows, times: Rows, segments: Segments, keys: Key[Array, " R"]
 ) -> np.ndarray:
     """Posterior draws ``(R, n, T)``, one for each key.
 
@@ -194,7 +194,7 @@ def posterior_draws(
     model, draws = in_double(model), np.zeros((len(keys), *posterior.mode.shape))
     error_keys, cross_talk_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
     for number, segment in enumerate(segments):
-        system = _segment_system(model, posterior, seen, times, segment)
+        system = _segment_system(model, posterior, mask, times, segment)
         segment_keys = error_keys
         if not segments.is_whole:
             segment_keys = jax.vmap(lambda key, number=number: jax.random.fold_in(key, number))(error_keys)
@@ -217,18 +217,18 @@ def _fade(segments: Segments, segment: Segment) -> np.ndarray:
 
 
 def _fit_noise(
-    model: Model, sources: np.ndarray | Array, observed: Array, seen: Array | None, times: Array | None
+    model: Model, sources: np.ndarray | Array, observed: Array, mask: Array | None, times: Array | None
 ) -> tuple[float, float]:
-    linearisation = linearise(model, jnp.asarray(sources), observed, seen)
+    linearisation = linearise(model, jnp.asarray(sources), observed, mask)
     return fit_noise_variance((linearisation, second_moments_of(model, times)))
 
 
-def _segment_system(model: Model, posterior: Posterior, seen: Rows, times: Rows, segment: Segment) -> System:
+def _segment_system(model: Model, posterior: Posterior, mask: Rows, times: Rows, segment: Segment) -> System:
     part = Posterior(posterior.mode[:, segment.samples], posterior.nu, posterior.cross_talk)
-    return posterior_system(segment.model(model), part, segment.rows(seen), segment.rows(times))
+    return posterior_system(segment.model(model), part, segment.rows(mask), segment.rows(times))
 
 
-@compiled_soon
+@quick_jit
 def _stationary_variance(power: Array, matrix: Array, nu: Array, n_samples: int) -> Array:
     """``(n,)``: variance under a linear map far from the ends, mean_f diag (S_f^-1 + A' A / nu)^-1."""
     root = jnp.sqrt(power.T)

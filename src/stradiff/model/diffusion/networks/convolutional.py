@@ -22,14 +22,14 @@ LAYERS = (1, 6)  # of dilations 1, 2, 4, ..: the longest sees 2 x 63 frames and 
 FRAMES_EACH_SIDE = 2  # of length-scales: beyond, an RBF source has forgotten itself
 
 
-class Reach(NamedTuple):
+class ReceptiveField(NamedTuple):
     """How far a network sees: samples per frame, and layers of doubling dilation."""
 
     stride: int
     n_layers: int
 
     @classmethod
-    def of(cls, length_scales: np.ndarray) -> Reach:
+    def of(cls, length_scales: np.ndarray) -> ReceptiveField:
         """For sources of these length-scales, in samples: frames finer than the shortest, a view beyond the longest."""
         stride = 2 ** round(math.log2(max(float(np.min(length_scales)) / 2.0, 1.0)))
         stride = int(np.clip(stride, *STRIDES))
@@ -64,7 +64,7 @@ class ConvolutionalNetwork(Network):
     bias_out: Float[Array, ""]
     stride: int = eqx.field(static=True)
 
-    def __init__(self, reach: Reach, width: int, *, output_scale: float = 1.0, key: PRNGKeyArray):
+    def __init__(self, reach: ReceptiveField, width: int, *, output_scale: float = 1.0, key: PRNGKeyArray):
         first, middle, last = jax.random.split(key, 3)
         rows = 2 * reach.stride + 1  # two frames, and the level
         whole = uniform(first, (width, rows)).T

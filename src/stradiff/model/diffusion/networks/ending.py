@@ -8,7 +8,7 @@ from stradiff.model.diffusion.networks.base import Network
 from stradiff.model.diffusion.networks.convolutional import ConvolutionalNetwork
 
 
-class Ending(Network):
+class MaskedConvolutionalNetwork(Network):
     """A convolutional network that sees of every trajectory what is ``inside``, as if nothing came after.
 
     There it gives what the network gives for the trajectory cut off at its end, and beyond it gives no noise.
