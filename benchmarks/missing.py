@@ -27,7 +27,7 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, match_sources, matched_correlation, simulate
-from stradiff.data import interpolated, seen_values, with_gaps
+from stradiff.data import interpolated, observed_mask, with_gaps
 from stradiff.errors import SeparationWarning
 
 FRACTION = 0.1
@@ -69,15 +69,15 @@ def measure(case: str, seed: int) -> dict[str, Any]:
 
 def straight_lines(values: np.ndarray) -> tuple[None, np.ndarray]:
     """No sources; the recording with a line through every gap of every channel."""
-    return None, interpolated(values, seen_values(values))
+    return None, interpolated(values, observed_mask(values))
 
 
 def sobi_then_interpolate(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sources and recording: straight lines through the sources of the rows that are whole."""
-    seen = seen_values(values)
-    separator = SOBI(n_components=3).fit(interpolated(values, seen))
-    whole = np.repeat(seen.all(axis=1, keepdims=True), 3, axis=1)
-    sources = interpolated(separator.transform(interpolated(values, seen)), whole)
+    mask = observed_mask(values)
+    separator = SOBI(n_components=3).fit(interpolated(values, mask))
+    whole = np.repeat(mask.all(axis=1, keepdims=True), 3, axis=1)
+    sources = interpolated(separator.transform(interpolated(values, mask)), whole)
     return sources, separator.inverse_transform(sources)
 
 

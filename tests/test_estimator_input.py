@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stradiff import Recording, StrADiff, StrADiffError, simulate
-from stradiff.errors import InputError, MemoryNeedError, NumericsError, OptionError, SeparationWarning
+from stradiff.errors import InputError, InsufficientMemoryError, NumericsError, OptionError, SeparationWarning
 from stradiff.posterior import separation
 
 T = 60
@@ -412,7 +412,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("options", TOO_MUCH.values(), ids=TOO_MUCH)
 def test_more_than_the_memory_holds_is_refused_before_it_is_taken(Y, options):
-    with pytest.raises(MemoryNeedError, match="GiB"):
+    with pytest.raises(InsufficientMemoryError, match="GiB"):
         small(**options).fit(Y)
 
 
@@ -420,7 +420,7 @@ def test_a_long_irregular_record_needs_its_whole_covariance():
     n_samples = 300_000
     rng = np.random.default_rng(0)
     times = np.cumsum(0.1 + rng.random(n_samples))
-    with pytest.raises(MemoryNeedError, match="Fitting 300000 samples"):
+    with pytest.raises(InsufficientMemoryError, match="Fitting 300000 samples"):
         small(prior="rbf").fit(rng.standard_normal((n_samples, 2)), times=times)
 
 

@@ -17,7 +17,8 @@ from stradiff.assess.diagnostics.record_length import few_excursions, short_reco
 from stradiff.assess.diagnostics.unstable import unstable
 from stradiff.assess.stability import stability_index
 from stradiff.config import Settings
-from stradiff.data.simulate import gp_sources, simulate
+from stradiff.data.simulate import simulate
+from stradiff.data.sources import gp_sources
 from stradiff.train import Fit
 
 T = 1000

@@ -24,7 +24,7 @@ from stradiff.posterior.tangent import system, tangent
 IRREGULAR = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
 
 
-def whole(times=None, seen=None):
+def whole(times=None, mask=None):
     """Prior covariance, map and posterior covariance as matrices over all sources, one after the other."""
     grid = np.arange(T) if times is None else times * (T - 1)
     distance = np.abs(grid[:, None] - grid)
@@ -33,8 +33,8 @@ def whole(times=None, seen=None):
         block = slice(k * T, (k + 1) * T)
         prior[block, block] = np.exp(-0.5 * (distance / scale) ** 2) + JITTER * np.eye(T)
     mixing = np.kron(MATRIX, np.eye(T))  # channels one after the other
-    if seen is not None:
-        mixing = mixing * seen.T.reshape(-1, 1)
+    if mask is not None:
+        mixing = mixing * mask.T.reshape(-1, 1)
     precision = np.linalg.inv(prior) + mixing.T @ mixing / NU
     return prior, mixing, np.linalg.inv(precision)
 
@@ -58,10 +58,10 @@ def length(request, monkeypatch):
 
 
 def some_seen():
-    seen = np.ones((T, 3))
-    seen[20:35] = 0.0  # a gap
-    seen[::7, 1] = 0.0  # and single values
-    return seen
+    mask = np.ones((T, 3))
+    mask[20:35] = 0.0  # a gap
+    mask[::7, 1] = 0.0  # and single values
+    return mask
 
 
 CASES = {"all": (None, None), "gaps": (None, some_seen()), "irregular": (IRREGULAR, None)}
@@ -70,10 +70,10 @@ CASES = {"all": (None, None), "gaps": (None, some_seen()), "irregular": (IRREGUL
 @pytest.mark.usefixtures("length")
 @pytest.mark.parametrize("case", CASES)
 def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
-    times, seen = CASES[case]
+    times, mask = CASES[case]
     _, observed = simulated(times)
-    _, mixing, covariance = whole(times, seen)
-    there = None if seen is None else jnp.asarray(seen)
+    _, mixing, covariance = whole(times, mask)
+    there = None if mask is None else jnp.asarray(mask)
     grid = None if times is None else jnp.asarray(times)
     model = model_of()
     start = jnp.zeros((2, T))
@@ -85,11 +85,11 @@ def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
 @pytest.mark.usefixtures("length")
 @pytest.mark.parametrize("case", CASES)
 def test_draws_have_the_posterior_covariance(case):
-    times, seen = CASES[case]
-    _, _, covariance = whole(times, seen)
+    times, mask = CASES[case]
+    _, _, covariance = whole(times, mask)
     grid = None if times is None else jnp.asarray(times)
     model = model_of()
-    about = tangent(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if seen is None else jnp.asarray(seen))
+    about = tangent(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if mask is None else jnp.asarray(mask))
     here = system(about, covariance_of(model, grid), jnp.float64(NU))
     n_draws = 2000
     keys = jax.random.split(jax.random.key(0), n_draws)

@@ -42,19 +42,19 @@ def test_pieces_tile_the_record_and_are_all_as_long(n_samples, size):
 @pytest.mark.parametrize("gaps", [False, True], ids=["whole", "with gaps"])
 def test_mode_and_bands_are_those_of_the_whole_record(gaps):
     model, (_, observed) = model_of(n_samples=T), simulated_long(T)
-    seen = (np.random.default_rng(3).random(observed.shape) > 0.1).astype(float) if gaps else None
+    mask = (np.random.default_rng(3).random(observed.shape) > 0.1).astype(float) if gaps else None
     keys = jax.random.split(jax.random.key(0), 40 if gaps else 150)  # a deviation to 11, or to 6 per cent
-    whole = laplace.find_posterior(model, jnp.asarray(observed), None if seen is None else jnp.asarray(seen), None)
-    cut = pieces.find_posterior(model, jnp.asarray(observed), seen, CUT)
+    whole = laplace.find_posterior(model, jnp.asarray(observed), None if mask is None else jnp.asarray(mask), None)
+    cut = pieces.find_posterior(model, jnp.asarray(observed), mask, CUT)
     np.testing.assert_allclose(cut.nu, whole.nu, rtol=0.25)
     distance = np.sqrt(np.mean((np.asarray(cut.mode) - np.asarray(whole.mode)) ** 2))
-    there = None if seen is None else jnp.asarray(seen)
+    there = None if mask is None else jnp.asarray(mask)
     wanted = np.asarray(laplace.laplace_spread(model, whole, there, None, keys))
     assert distance < 0.1 * wanted.mean()
     assert (
         cut.cross_talk.moments[0, 1, 0, 0] >= whole.cross_talk.moments[0, 1, 0, 0]
     ).all()  # found on one piece: never surer than all
-    found = pieces.spread(model, whole, seen, CUT, keys)  # at the noise and the cross_talk of the whole record
+    found = pieces.spread(model, whole, mask, CUT, keys)  # at the noise and the cross_talk of the whole record
     for part in (slice(0, CUT.around), slice(CUT.around, -CUT.around), slice(-CUT.around, None)):
         np.testing.assert_allclose(np.mean(found[:, part] / wanted[:, part], axis=1), 1.0, atol=0.08 if gaps else 0.04)
 

@@ -12,7 +12,7 @@ from quick_compile import quick_compile
 
 from stradiff.assess import matched_correlation
 from stradiff.config import Settings
-from stradiff.data.simulate import gp_sources
+from stradiff.data.sources import gp_sources
 from stradiff.train import fit_best, restarts
 from stradiff.train import step as trainer
 from stradiff.train import threads as team

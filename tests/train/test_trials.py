@@ -127,11 +127,11 @@ def test_fits_and_restarts_start_there(observed):
 
 def test_gaps_and_several_recordings_are_tried_as_they_are_fitted(observed, made, wrong, monkeypatch):
     monkeypatch.setattr(race, "candidates", lambda *_: [wrong, made.sources])
-    seen = np.ones(observed.shape, np.float32)
-    seen[50:60, 1] = 0.0
-    assert ranked_starts(observed, None, SETTINGS, seen=seen)[0][0] is made.sources
-    parts = Concatenation((120, 80))
+    mask = np.ones(observed.shape, np.float32)
+    mask[50:60, 1] = 0.0
+    assert ranked_starts(observed, None, SETTINGS, mask=mask)[0][0] is made.sources
+    layout = Concatenation((120, 80))
     bare: list[np.ndarray] = []
     monkeypatch.setattr(race, "candidates", lambda values, *_: bare.append(values) or [wrong, made.sources])
-    assert ranked_starts(parts.padded(observed), None, SETTINGS, parts=parts)[0][0] is made.sources
+    assert ranked_starts(layout.pad(observed), None, SETTINGS, layout=layout)[0][0] is made.sources
     np.testing.assert_array_equal(bare[0], observed)

@@ -18,9 +18,9 @@ from stradiff.initialise.candidates import METHODS, linear_sources
 from stradiff.initialise.prior_selection import CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
 from stradiff.initialise.priors import priors_of
 from stradiff.model.branches import Branch
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, Dense, Network, Reach
+from stradiff.model.diffusion.networks import Convolutional, Dense, Network, ReceptiveField
 from stradiff.model.mixing import Mixing, MixingSettings, make_mixing
 from stradiff.model.model import Model
 from stradiff.model.priors import PriorSet
@@ -36,19 +36,19 @@ def initial_model(
     settings: Settings,
     key: PRNGKeyArray,
     guess: np.ndarray | None = None,
-    parts: Concatenation | None = None,
+    layout: Concatenation | None = None,
 ) -> Model:
     """The model before its first epoch (Algorithm 1, line 1), for normalised observations ``(T, m)``.
 
     ``guess (T, n)`` are the sources to start from, instead of those that ``settings.init`` finds; ``"given"`` needs
-    them. Of several recordings (``parts``) the observations are padded, and a guess is bare.
+    them. Of several recordings (``layout``) the observations are padded, and a guess is bare.
     """
     structure, start = jax.random.split(key)
-    model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
+    model = random_model(observed.shape[0], observed.shape[1], settings, structure, layout=layout)
     if settings.init == "random":
         mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
-    bare = observed if parts is None else parts.bare(observed)
+    bare = observed if layout is None else layout.unpad(observed)
     model = _start_from(model, starting_sources(bare, settings, guess), bare)
     if (
         settings.mixing != "linear" and observed.shape[1] > settings.n_sources
@@ -76,25 +76,25 @@ def random_model(
     n_channels: int,
     settings: Settings,
     key: PRNGKeyArray,
-    reach: Reach | None = None,
-    parts: Concatenation | None = None,
+    reach: ReceptiveField | None = None,
+    layout: Concatenation | None = None,
 ) -> Model:
     """Every part at its random or plain initial value, start means at zero.
 
-    ``reach`` of convolutional branches; without, that of the priors' initial length-scales. ``parts``: the recordings
+    ``reach`` of convolutional branches; without, that of the priors' initial length-scales. ``layout``: the recordings
     that share the ``n_samples``, where they are several.
     """
-    length = n_samples if parts is None else parts.length
+    length = n_samples if layout is None else layout.length
     priors = priors_of(settings, length)
     if reach is None and settings.branch != "none" and settings.convolves(length):
         reach = reach_of(priors, length)
     branches, mixing = _random_maps(n_samples, length, n_channels, settings, reach, key)
-    return Model(branches, priors, mixing, settings.standardise, parts)
+    return Model(branches, priors, mixing, settings.standardise, layout)
 
 
-def reach_of(priors: PriorSet, n_samples: int) -> Reach:
+def reach_of(priors: PriorSet, n_samples: int) -> ReceptiveField:
     """How far a convolutional branch must see for sources of these priors."""
-    return Reach.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
+    return ReceptiveField.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
 
 
 def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Settings) -> Model:
@@ -103,18 +103,18 @@ def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Setti
     if settings.prior != AUTO:
         if settings.length_scale_init is not None:
             return model
-        return eqx.tree_at(lambda m: m.priors, model, tuned_and_judged(model.priors, sources, times, model.parts)[0])
+        return eqx.tree_at(lambda m: m.priors, model, tuned_and_judged(model.priors, sources, times, model.layout)[0])
     names = CANDIDATES if times is None else ON_IRREGULAR_TIMES
     banks = [priors_of(dataclasses.replace(settings, prior=name), model.length) for name in names]
-    priors = best_of(banks, sources, times, model.parts)
+    priors = best_of(banks, sources, times, model.layout)
     if settings.length_scale_init is not None:
         priors = priors_of(dataclasses.replace(settings, prior=priors.names), model.length)
     return eqx.tree_at(lambda m: m.priors, model, priors)
 
 
-@compiled_soon
+@quick_jit
 def _random_maps(
-    n_samples: int, length: int, n_channels: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray
+    n_samples: int, length: int, n_channels: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
 ) -> tuple[Branch, Mixing]:
     branches, mixing = jax.random.split(key)
     return _branches(n_samples, length, settings, reach, branches), _mixing(n_channels, settings, mixing)
@@ -130,20 +130,20 @@ def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
     if not model.standardise:  # then the scale of a source belongs to it, and the columns of the map are of norm one
         norm = np.linalg.norm(matrix, axis=1)
         unit, matrix = unit * norm, matrix / norm[:, None]
-    if model.parts is not None:
-        unit = model.parts.padded(unit)
+    if model.layout is not None:
+        unit = model.layout.pad(unit)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, jnp.asarray(unit.T / model.branches.gain, jnp.float32))
     if getattr(model.mixing, "matrix", None) is None:  # a plain MLP has no linear path to put the fit into
         return model
     return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(matrix.T, jnp.float32))
 
 
-@compiled_soon
+@quick_jit
 def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     """The model with its map nearer to explaining the recording, bare, by the sources it starts from."""
     sources = model.at_mean()
-    if model.parts is not None:
-        sources = sources[:, np.flatnonzero(model.concatenation.inside)]
+    if model.layout is not None:
+        sources = sources[:, np.flatnonzero(model.layout.mask)]
     adam = optax.adam(MAP_RATE)
 
     def misfit(mixing: Mixing) -> Float[Array, ""]:
@@ -159,7 +159,9 @@ def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     return eqx.tree_at(lambda m: m.mixing, model, fitted)
 
 
-def _branches(n_samples: int, length: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray) -> Branch:
+def _branches(
+    n_samples: int, length: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
+) -> Branch:
     def network(key: PRNGKeyArray) -> Network:
         width, scale = settings.network_width, settings.network_output_scale
         if reach is not None:

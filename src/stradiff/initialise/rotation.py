@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from stradiff.config import SMOOTH, Settings
 from stradiff.initialise.prior_selection import STRUCTURED, likeliest_of, tuned_and_judged
 from stradiff.initialise.priors import priors_of
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.priors import PriorSet
 
 SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the variance of a smooth source
@@ -106,7 +106,7 @@ def likeliest_rotation(priors: PriorSet, sources: np.ndarray, noise: np.ndarray)
     return polar(found.x.reshape(shape))[0]
 
 
-@compiled_soon
+@quick_jit
 def _negative_log_likelihood(
     priors: PriorSet, rotation: Float[Array, "n n"], sources: Float[Array, "n T"], noise: Float[Array, "n T"]
 ) -> tuple[Float[Array, ""], Float[Array, "n n"]]:

@@ -1,4 +1,4 @@
-"""What a user may add by name, such as a prior or a map."""
+"""Registration of priors and maps by name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import Any
 from stradiff.errors import OptionError
 
 
-def check_entry(what: str, name: Any, factory: Callable[..., Any], told: str) -> None:
-    """:class:`OptionError` for a name that could not be told from a list, or a factory that cannot be called.
-
-    ``what`` is added, by a factory that is a function of what is ``told``.
-    """
+def check_entry(kind: str, name: Any, factory: Callable[..., Any], arguments: str) -> None:
+    """:class:`OptionError` for an invalid name of a ``kind`` ("prior", "map"), or a factory that is not callable."""
     if not isinstance(name, str) or not name.isidentifier() or name == "auto":
-        raise OptionError(f"The name of a {what} is made of letters, digits and underscores; {name!r} cannot be one.")
+        raise OptionError(f"The name of a {kind} is made of letters, digits and underscores; {name!r} cannot be one.")
     if not callable(factory):
-        raise OptionError(f"The factory of {what} {name!r} must be a function of {told}; it is {factory!r}.")
+        raise OptionError(f"The factory of {kind} {name!r} must be a function of {arguments}; it is {factory!r}.")

@@ -18,7 +18,7 @@ from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float, PRNGKeyArray
 from tinygp.solvers.quasisep.core import DiagQSM, SymmQSM
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
 from stradiff.model.priors import Prior
 from stradiff.train.volume import quadrature
@@ -161,7 +161,7 @@ class DenseCovariance(Covariance):
         return jnp.einsum("kts,ks->kt", self.factor, jax.random.normal(key, (self.factor.shape[0], n_samples)))
 
 
-@compiled_soon
+@quick_jit
 def covariance_of(model: Model, times: Float[Array, " T"] | None) -> Covariance:
     """K of a model's priors; inside ``numerics()``."""
 
@@ -184,7 +184,7 @@ def second_moments_of(model: Model, times: Float[Array, " T"] | None) -> Covaria
     return covariance_of(model, times) if _gaussian(model) else _by_spectra(model)
 
 
-@compiled_soon
+@quick_jit
 def _by_spectra(model: Model) -> Covariance:
     power = _spectra_of(model)
     record, nodes = _on_record(power, model.n_samples)

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen
+from stradiff.model.observation_mask import Mask
 from stradiff.posterior.covariance import Covariance, covariance_of, second_moments_of
 from stradiff.posterior.cross_talk import CrossTalk
 from stradiff.posterior.mixing_uncertainty import Evidence, remaining_cross_talk
@@ -50,12 +50,12 @@ class Posterior(eqx.Module):
         return self.mode + deviation(here, trajectory) + self.cross_talk.draw(self.mode, leak)
 
 
-def find_posterior(model: Model, observed: Array, seen: Seen, times: Array | None) -> Posterior:
+def find_posterior(model: Model, observed: Array, mask: Mask, times: Array | None) -> Posterior:
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
     start = model.at_mean()
-    nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, seen), second_moments_of(model, times))))
-    evidence = Evidence(observed, seen, times, covariance_of(model, times), nu)
+    nu = jnp.float64(likeliest_noise((tangent_at(model, start, observed, mask), second_moments_of(model, times))))
+    evidence = Evidence(observed, mask, times, covariance_of(model, times), nu)
     mode = evidence.mode(model, start)
     return Posterior(mode, nu, remaining_cross_talk(model, mode, evidence))
 
@@ -90,12 +90,12 @@ def _cost_of_noise(about: Tangent, covariance: Covariance, nu: Float[Array, ""])
     return float(_log_det(about, covariance, nu)) + float(_misfit(system_at(about, covariance, nu), about, nu))
 
 
-@compiled_soon
+@quick_jit
 def _misfit(here: System, about: Tangent, nu: Float[Array, ""]) -> Float[Array, ""]:
     return 0.5 * (here.squared(about.data / jnp.sqrt(nu)) + about.unexplained / nu)
 
 
-@compiled_soon
+@quick_jit
 def _log_det(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Float[Array, ""]:
     n_sources, _, n_samples = about.gram.shape
     n_visited = max(1, min(VISITED, BUDGET // (n_sources**2 * covariance.nodes.shape[1])))
@@ -113,12 +113,12 @@ def deviation(here: System, key: PRNGKeyArray) -> Trajectories:
     return drawn - here.mean(here.rooted(drawn) + white)
 
 
-@compiled_soon
+@quick_jit
 def _draws(posterior: Posterior, here: System, keys: Key[Array, " R"]) -> Float[Array, "R n T"]:
     return jax.lax.map(lambda key: posterior.draw(here, key), keys)
 
 
-@compiled_soon
+@quick_jit
 def variance_at_known_map(here: System, keys: Key[Array, " R"]) -> Trajectories:
     """Mean square of R draws of what deviates from the mode, one for each key."""
 
@@ -129,29 +129,29 @@ def variance_at_known_map(here: System, keys: Key[Array, " R"]) -> Trajectories:
     return total / keys.shape[0]
 
 
-def system_about(model: Model, posterior: Posterior, seen: Seen, times: Array | None) -> System:
+def system_about(model: Model, posterior: Posterior, mask: Mask, times: Array | None) -> System:
     """The system about the mode: what draws are made from; it does not depend on the recording's values."""
     model = in_double(model)
     # Tangent and covariance are factorised as well, each in a program of its own: see ``_cost_of_noise``.
-    about = _tangent_about(model, posterior.mode, seen)
+    about = _tangent_about(model, posterior.mode, mask)
     return system_at(about, covariance_of(model, times), posterior.nu)
 
 
-@compiled_soon
-def _tangent_about(model: Model, sources: Trajectories, seen: Seen) -> Tangent:
-    return tangent(model, sources, model.mix(sources), seen)
+@quick_jit
+def _tangent_about(model: Model, sources: Trajectories, mask: Mask) -> Tangent:
+    return tangent(model, sources, model.mix(sources), mask)
 
 
-def laplace_draws(model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]) -> Array:
+def laplace_draws(model: Model, posterior: Posterior, mask: Mask, times: Array | None, keys: Key[Array, " R"]) -> Array:
     """Posterior draws ``(R, n, T)``, one for each key. Inside ``numerics()``."""
-    return _draws(posterior, system_about(model, posterior, seen, times), keys)
+    return _draws(posterior, system_about(model, posterior, mask, times), keys)
 
 
 def laplace_spread(
-    model: Model, posterior: Posterior, seen: Seen, times: Array | None, keys: Key[Array, " R"]
+    model: Model, posterior: Posterior, mask: Mask, times: Array | None, keys: Key[Array, " R"]
 ) -> Array:
     """Posterior standard deviation ``(n, T)``: Monte Carlo over R draws at the known map, and the cross_talk on top."""
     return jnp.sqrt(
-        variance_at_known_map(system_about(model, posterior, seen, times), keys)
+        variance_at_known_map(system_about(model, posterior, mask, times), keys)
         + posterior.cross_talk.variance(posterior.mode)
     )

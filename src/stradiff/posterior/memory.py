@@ -6,8 +6,8 @@ import sys
 
 from stradiff.config import Settings
 from stradiff.data import available_memory, check_memory
-from stradiff.errors import MemoryNeedError
-from stradiff.model.devices import devices_here, memory_left
+from stradiff.errors import InsufficientMemoryError
+from stradiff.model.devices import available_devices, free_device_memory
 from stradiff.model.priors import state_space
 from stradiff.posterior.covariance import RING
 from stradiff.posterior.tangent import WHOLE
@@ -17,7 +17,7 @@ SURROUNDED = 1.5  # times its size is what a window or a piece is with its surro
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
 ASKING = 0.7e9  # bytes more where it also compiles what asks a recording for its priors (measured: 1.8 in all)
-PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
+PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.forward_mask): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 
@@ -25,15 +25,15 @@ WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
     """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
 
-    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`MemoryNeedError` where not even
-    one fits; ``what`` is the subject of its sentence.
+    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not
+    even one fits; ``what`` is the subject of its sentence.
     """
     check_memory(needed, what)
     on_device = max(needed - COMPILING, 0.0)
-    left = memory_left()
+    left = free_device_memory()
     if left is not None and on_device > left:
-        raise MemoryNeedError(
-            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {devices_here()[0].device_kind}, "
+        raise InsufficientMemoryError(
+            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {available_devices()[0].device_kind}, "
             f"of which {left / 2**30:.3g} GiB are left; use device='cpu', fewer samples or channels, or a larger card."
         )
     if is_shown(verbose):

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float
 
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen
+from stradiff.model.observation_mask import Mask
 from stradiff.posterior.covariance import Covariance
 from stradiff.posterior.cross_talk import KNOWABLE, CrossTalk, cross_talk_covariance
 from stradiff.posterior.mode import find_mode, log_posterior
@@ -65,7 +65,7 @@ class Evidence(NamedTuple):
     """What every M is judged by: the recording, and what is known beside the map."""
 
     observed: Float[Array, "T m"]
-    seen: Seen
+    mask: Mask
     times: Float[Array, " T"] | None
     covariance: Covariance
     nu: Float[Array, ""]
@@ -74,11 +74,11 @@ class Evidence(NamedTuple):
 
     def mode(self, model: Model, start: Trajectories) -> Trajectories:
         """The likeliest sources, from ``start`` on."""
-        return find_mode(model, start, self.observed, self.seen, self.times, self.covariance, self.nu)
+        return find_mode(model, start, self.observed, self.mask, self.times, self.covariance, self.nu)
 
     def log_posterior(self, model: Model, sources: Trajectories) -> float:
         """How likely sources are, but for a constant."""
-        return float(log_posterior(model, sources, self.observed, self.seen, self.times, self.nu))
+        return float(log_posterior(model, sources, self.observed, self.mask, self.times, self.nu))
 
 
 class Joint(NamedTuple):
@@ -155,7 +155,7 @@ def _likeliest(here: Joint, evidence: Sequence[Evidence]) -> Joint:
 
 
 def _noise_of(model: Model, sources: Trajectories, evidence: Evidence) -> np.ndarray:
-    about = tangent_at(model, sources, evidence.observed, evidence.seen)
+    about = tangent_at(model, sources, evidence.observed, evidence.mask)
     return noise_about(about, evidence.covariance, float(evidence.nu))
 
 
@@ -185,7 +185,7 @@ def noise_about(about: Tangent, covariance: Covariance, nu: float) -> np.ndarray
 def _at(model: Model, matrix: np.ndarray, start: Trajectories, evidence: Evidence) -> Mixture:
     """A model with its mode and F; ``matrix`` is what its map holds of M."""
     sources = evidence.mode(model, start)
-    about = tangent_at(model, sources, evidence.observed, evidence.seen)
+    about = tangent_at(model, sources, evidence.observed, evidence.mask)
     log_det, volume_slope = _volume(about, evidence)
     nu = float(evidence.nu)
     excess = matrix - np.eye(len(matrix))

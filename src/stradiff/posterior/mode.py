@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen, visible
+from stradiff.model.observation_mask import Mask, apply_mask
 from stradiff.posterior.covariance import Covariance
 from stradiff.posterior.tangent import System, Tangent, Trajectories, system_at, tangent_at
 
@@ -21,7 +21,7 @@ def find_mode(
     model: Model,
     start: Trajectories,
     observed: Float[Array, "T m"],
-    seen: Seen,
+    mask: Mask,
     times: Float[Array, " T"] | None,
     covariance: Covariance,
     nu: Float[Array, ""],
@@ -34,10 +34,10 @@ def find_mode(
     """
     sources = start
     for _ in range(ROUNDS):
-        about = tangent_at(model, sources, observed, seen)
+        about = tangent_at(model, sources, observed, mask)
         way = _mean(system_at(about, covariance, nu), about, nu) - sources
         del about  # larger than all else: gone before the next is made
-        density = [float(log_posterior(model, sources + step * way, observed, seen, times, nu)) for step in STEPS]
+        density = [float(log_posterior(model, sources + step * way, observed, mask, times, nu)) for step in STEPS]
         step = STEPS[np.argmax(np.where(np.isfinite(density), density, -np.inf))]
         if step == 0.0:
             break
@@ -47,20 +47,20 @@ def find_mode(
     return sources
 
 
-@compiled_soon
+@quick_jit
 def log_posterior(
     model: Model,
     sources: Trajectories,
     observed: Float[Array, "T m"],
-    seen: Seen,
+    mask: Mask,
     times: Float[Array, " T"] | None,
     nu: Float[Array, ""],
 ) -> Float[Array, ""]:
     """log p(s) - |y - g(s)|^2 / 2 nu: of the sources, but for a constant."""
-    error = visible(observed - model.mix(sources), seen)
+    error = apply_mask(observed - model.mix(sources), mask)
     return model.log_prior(sources, times) - 0.5 * jnp.sum(error**2) / nu
 
 
-@compiled_soon
+@quick_jit
 def _mean(here: System, about: Tangent, nu: Float[Array, ""]) -> Trajectories:
     return here.mean(about.data / jnp.sqrt(nu))

@@ -35,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
 from stradiff.posterior.covariance import Covariance
 from stradiff.posterior.tangent import Trajectories
@@ -169,7 +169,7 @@ def what_is_known(
     return Known(np.concatenate(information), np.concatenate(slope))
 
 
-@compiled_soon
+@quick_jit
 def _products(covariance: Covariance, noise: Float[Array, " n"], rows: Float[Array, "R T"]) -> Float[Array, "n R R"]:
     return covariance.products(noise, rows)
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from stradiff.config import Settings
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.posterior import laplace
@@ -106,13 +106,13 @@ def segments_of(n_samples: int, settings: Settings, times: np.ndarray | None) ->
 
 
 def posterior_of(
-    model: Model, observed: np.ndarray, seen: np.ndarray | None, times: np.ndarray | None, settings: Settings
+    model: Model, observed: np.ndarray, mask: np.ndarray | None, times: np.ndarray | None, settings: Settings
 ) -> Posterior:
     """The posterior of a fitted model, in pieces or in one; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     cut = segments_of(len(observed), settings, times)
     if cut is None:
-        return laplace.find_posterior(model, jnp.asarray(observed), _array(seen), _array(times))
-    return find_posterior(model, jnp.asarray(observed), seen, cut)
+        return laplace.find_posterior(model, jnp.asarray(observed), _array(mask), _array(times))
+    return find_posterior(model, jnp.asarray(observed), mask, cut)
 
 
 def negative_log_likelihood(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> float:
@@ -131,7 +131,7 @@ def negative_log_likelihood(model: Model, observed: np.ndarray, times: np.ndarra
 def spread_of(
     model: Model,
     posterior: Posterior,
-    seen: np.ndarray | None,
+    mask: np.ndarray | None,
     times: np.ndarray | None,
     settings: Settings,
     keys: Key[Array, " R"],
@@ -139,14 +139,14 @@ def spread_of(
     """Posterior standard deviation ``(n, T)`` from as many draws as keys, in pieces or in one."""
     cut = segments_of(model.n_samples, settings, times)
     if cut is None:
-        return np.asarray(laplace.laplace_spread(model, posterior, _array(seen), _array(times), keys))
-    return spread(model, posterior, seen, cut, keys)
+        return np.asarray(laplace.laplace_spread(model, posterior, _array(mask), _array(times), keys))
+    return spread(model, posterior, mask, cut, keys)
 
 
 def draws_of(
     model: Model,
     posterior: Posterior,
-    seen: np.ndarray | None,
+    mask: np.ndarray | None,
     times: np.ndarray | None,
     settings: Settings,
     keys: Key[Array, " R"],
@@ -154,20 +154,20 @@ def draws_of(
     """Posterior draws ``(R, n, T)``, one for each key, in pieces or in one."""
     cut = segments_of(model.n_samples, settings, times)
     if cut is None:
-        return np.asarray(laplace.laplace_draws(model, posterior, _array(seen), _array(times), keys))
-    return draws(model, posterior, seen, cut, keys)
+        return np.asarray(laplace.laplace_draws(model, posterior, _array(mask), _array(times), keys))
+    return draws(model, posterior, mask, cut, keys)
 
 
-def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, pieces: Segments) -> Posterior:
+def find_posterior(model: Model, observed: Array, mask: np.ndarray | None, pieces: Segments) -> Posterior:
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
     model = in_double(model)
     start = np.asarray(model.at_mean())
-    heard = [_noise(model, start, observed, seen, piece) for piece in pieces.evenly(N_NOISE_SEGMENTS)]
+    heard = [_noise(model, start, observed, mask, piece) for piece in pieces.evenly(N_NOISE_SEGMENTS)]
     nu = jnp.float64(np.median(heard))
     mode = np.empty_like(start)
     cross_talk = None
     for piece in pieces:
-        here, rows, there = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64), _seen(seen, piece)
+        here, rows, there = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64), _mask(mask, piece)
         evidence = Evidence(rows, there, None, covariance_of(here, None), nu)
         found = evidence.mode(here, piece.of(start.T).T)
         mode[:, piece.begin : piece.end] = found[:, piece.kept]
@@ -178,7 +178,7 @@ def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, piece
 
 
 def spread(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, pieces: Segments, keys: Key[Array, " R"]
+    model: Model, posterior: Posterior, mask: np.ndarray | None, pieces: Segments, keys: Key[Array, " R"]
 ) -> np.ndarray:
     """Posterior standard deviation ``(n, T)``, as ``laplace_spread`` has it.
 
@@ -187,18 +187,18 @@ def spread(
     """
     model, variance = in_double(model), np.empty(posterior.mode.shape)
     drawn = list(pieces)
-    if isinstance(model.mixing, Linear) and seen is None and pieces.n_samples > 2 * pieces.around:
+    if isinstance(model.mixing, Linear) and mask is None and pieces.n_samples > 2 * pieces.around:
         middle = pieces.middle.model(model)
         inner = _inner_variance(covariance_of(middle, None).record, model.mixing.matrix, posterior.nu, middle.n_samples)
         variance[:] = np.asarray(inner)[:, None]
         drawn = pieces.ends
     for piece in drawn:
-        variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
+        variance[:, piece.begin : piece.end] = _variance(model, posterior, mask, piece, keys)
     return np.sqrt(variance + np.asarray(posterior.cross_talk.variance(posterior.mode)))
 
 
 def draws(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, pieces: Segments, keys: Key[Array, " R"]
+    model: Model, posterior: Posterior, mask: np.ndarray | None, pieces: Segments, keys: Key[Array, " R"]
 ) -> np.ndarray:
     """Posterior draws ``(R, n, T)``, one for each key.
 
@@ -209,7 +209,7 @@ def draws(
     rise = np.sin(0.5 * np.pi * (np.arange(fade) + 0.5) / fade)
     found = np.zeros((len(keys), *posterior.mode.shape))
     for number, piece in enumerate(pieces):
-        system = system_about(*_about(model, posterior, seen, piece), None)
+        system = system_about(*_about(model, posterior, mask, piece), None)
         weight = np.ones(piece.length)
         begin, end = piece.begin - piece.first - fade // 2, piece.end - piece.first - fade // 2
         if piece.begin > 0:
@@ -224,23 +224,23 @@ def draws(
     return found
 
 
-_deviation = compiled_soon(deviation)
+_deviation = quick_jit(deviation)
 
 
-def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Segment) -> float:
+def _noise(model: Model, start: np.ndarray, observed: Array, mask: np.ndarray | None, piece: Segment) -> float:
     here, rows = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64)
-    about = tangent_at(here, piece.of(start.T).T, rows, _seen(seen, piece))
+    about = tangent_at(here, piece.of(start.T).T, rows, _mask(mask, piece))
     return likeliest_noise((about, second_moments_of(here, None)))
 
 
 def _variance(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, piece: Segment, keys: Key[Array, " R"]
+    model: Model, posterior: Posterior, mask: np.ndarray | None, piece: Segment, keys: Key[Array, " R"]
 ) -> np.ndarray:
-    here = system_about(*_about(model, posterior, seen, piece), None)
+    here = system_about(*_about(model, posterior, mask, piece), None)
     return np.asarray(variance_at_known_map(here, keys))[:, piece.kept]
 
 
-@compiled_soon
+@quick_jit
 def _inner_variance(record: Array, matrix: Array, nu: Array, n_samples: int) -> Array:
     """``(n,)``: variance under a linear map far from the ends, mean_f diag (S_f^-1 + A' A / nu)^-1."""
     root = jnp.sqrt(record.T)
@@ -251,15 +251,15 @@ def _inner_variance(record: Array, matrix: Array, nu: Array, n_samples: int) -> 
 
 
 def _about(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, piece: Segment
+    model: Model, posterior: Posterior, mask: np.ndarray | None, piece: Segment
 ) -> tuple[Model, Posterior, Array | None]:
     there = Posterior(piece.of(posterior.mode.T).T, posterior.nu, posterior.cross_talk)
-    return piece.model(model), there, _seen(seen, piece)
+    return piece.model(model), there, _mask(mask, piece)
 
 
 def _array(values: np.ndarray | None) -> Array | None:
     return None if values is None else jnp.asarray(values)
 
 
-def _seen(seen: np.ndarray | None, piece: Segment) -> Array | None:
-    return None if seen is None else piece.of(seen)
+def _mask(mask: np.ndarray | None, piece: Segment) -> Array | None:
+    return None if mask is None else piece.of(mask)

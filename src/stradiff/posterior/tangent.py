@@ -27,10 +27,10 @@ from jax.scipy.linalg import cho_solve
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen, count_visible, visible
+from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.posterior.covariance import Covariance, RingCovariance
 
 Trajectories = Float[Array, "n T"]
@@ -57,11 +57,11 @@ class Tangent(eqx.Module):
     """Whether gram changes because samples are missing, and for no other reason."""
 
 
-def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], seen: Seen) -> Tangent:
+def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], mask: Mask) -> Tangent:
     """The map about ``sources``, as far as it can be seen."""
     jacobian = jax.vmap(jax.jacfwd(model.mixing), in_axes=1)(sources)
-    jacobian = jax.vmap(lambda column: visible(column, seen), in_axes=2, out_axes=2)(jacobian)
-    residual = visible(observed - model.mix(sources), seen)
+    jacobian = jax.vmap(lambda column: apply_mask(column, mask), in_axes=2, out_axes=2)(jacobian)
+    residual = apply_mask(observed - model.mix(sources), mask)
     gram = jnp.einsum("tmi,tmj->tij", jacobian, jacobian)
     value, vector = jnp.linalg.eigh(gram)
     there = value > FLAT * jnp.max(value)
@@ -71,12 +71,12 @@ def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], 
     step = jnp.einsum("tij,tmj,tm->it", inverse, jacobian, residual)
     unexplained = jnp.sum(residual**2) - jnp.sum(step**2)
     data = jnp.einsum("tij,jt->it", root, sources) + step
-    n_seen = jnp.asarray(count_visible(seen, observed.size), data.dtype)
-    gappy = isinstance(model.mixing, Linear) and seen is not None
+    n_seen = jnp.asarray(count_observed(mask, observed.size), data.dtype)
+    gappy = isinstance(model.mixing, Linear) and mask is not None
     return Tangent(jnp.moveaxis(gram, 0, 2), root, data, jnp.maximum(unexplained, 0.0), n_seen, gappy)
 
 
-tangent_at = compiled_soon(tangent)
+tangent_at = quick_jit(tangent)
 
 
 class System(eqx.Module):
@@ -188,7 +188,7 @@ def system(about: Tangent, covariance: Covariance, nu: Float[Array, ""]) -> Syst
     return Rounds(root, covariance, jnp.linalg.inv(jnp.eye(average.shape[0])[None] + rounded))
 
 
-system_at = compiled_soon(system)
+system_at = quick_jit(system)
 
 
 def filtered(response: Float[Array, "f n n"], vectors: Trajectories) -> Trajectories:

@@ -10,7 +10,7 @@ import numpy as np
 
 from stradiff.config import Settings
 from stradiff.model.model import Model
-from stradiff.model.visibility import count_visible
+from stradiff.model.observation_mask import count_observed
 from stradiff.train import minibatch_step as window_trainer
 from stradiff.train import step as trainer
 from stradiff.train.callbacks import History, Report
@@ -30,7 +30,7 @@ class Loop:
         settings: Settings,
         model: Model,
         key: jax.Array,
-        seen: np.ndarray | None,
+        mask: np.ndarray | None,
     ) -> None:
         self._windows = minibatches_of(len(observed), settings, regular=times is None)
         devices = devices_for(settings.n_devices)
@@ -48,8 +48,8 @@ class Loop:
         self._observed = self.sharding.on_all(jnp.asarray(observed, jnp.float32))
         self._times = None if times is None else self.sharding.on_all(jnp.asarray(times))
         self._settings = settings
-        self._seen = None if seen is None else self.sharding.on_all(jnp.asarray(seen, jnp.float32))
-        self._n_values = round(float(count_visible(self._seen, observed.size)))
+        self._mask = None if mask is None else self.sharding.on_all(jnp.asarray(mask, jnp.float32))
+        self._n_values = round(float(count_observed(self._mask, observed.size)))
 
     def go_to(self, state: State, history: dict[str, np.ndarray]) -> None:
         """On from a state of the same fit."""
@@ -69,7 +69,7 @@ class Loop:
         self.state, self.epoch = state, self.epoch + n_epochs
 
     def _run(self, n_epochs: int) -> tuple[State, TrainInfo]:
-        how = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._seen)
+        how = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._mask)
         result: tuple[State, TrainInfo]
         with self.sharding.in_force():
             if self._windows is not None and isinstance(self.state, MinibatchState):
@@ -95,7 +95,7 @@ def minibatches_of(n_samples: int, settings: Settings, *, regular: bool) -> Mini
 def present_sources(model: Model) -> np.ndarray:
     """``(T, n)`` at the mean start, as the model has them; of several recordings one after the other, bare."""
     sources = np.asarray(model.at_mean()).T
-    return sources if model.parts is None else model.parts.bare(sources)
+    return sources if model.layout is None else model.layout.unpad(sources)
 
 
 def fit_keys(seed: int) -> jax.Array:

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import expm
 
 from stradiff.config import Settings
-from stradiff.interrupts import OnlyTheFirst
+from stradiff.interrupts import DeferredInterrupts
 from stradiff.model.concatenation import Concatenation
 from stradiff.train.callbacks import Callback, ProgressBar, Report
 from stradiff.train.checkpoint import Checkpoint
@@ -42,14 +42,14 @@ def fit_best(
     times: np.ndarray | None,
     settings: Settings,
     *,
-    seen: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
     at_once: int | None = None,
-    parts: Concatenation | None = None,
+    layout: Concatenation | None = None,
     **how: Any,
 ) -> Fit:
     """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
@@ -58,12 +58,12 @@ def fit_best(
     a time, but before the verdict in the threads of the fits. Its ``restarts`` tell of all fits, the chosen one first.
     Stopped by hand, it chooses among the fits so far.
     """
-    how |= {"seen": seen, "guess": guess, "parts": parts}
+    how |= {"mask": mask, "guess": guess, "layout": layout}
     if settings.n_restarts == 1:
         how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
         return fit(observed, times, settings, seed=seed, **how)
     devices_for(settings.n_devices)  # refused before the warm start, not after it
-    starts, settings = ranked_starts(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
+    starts, settings = ranked_starts(observed, times, settings, mask, guess, seed=seed, verbose=verbose, layout=layout)
     heat = min(RUNG_EPOCHS, settings.max_epochs)
     others = (settings.n_restarts - 1) * heat
 
@@ -78,7 +78,7 @@ def fit_best(
         def after_the_others(report: Report) -> None:
             bar(replace(report, epoch=others + report.epoch))
 
-        with OnlyTheFirst():
+        with DeferredInterrupts():
             team = ThreadPool(settings.n_restarts, min(at_once or settings.n_restarts, usable_cores()), bar, callbacks)
             trained = team.run(one)
             told = {number: _tell(training, restart_seed(seed, number)) for number, training in trained.items()}

@@ -13,7 +13,7 @@ import numpy as np
 from stradiff.config import Settings
 from stradiff.errors import StorageError
 from stradiff.initialise.model import initial_model
-from stradiff.interrupts import OnlyTheFirst
+from stradiff.interrupts import DeferredInterrupts
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
 from stradiff.train.callbacks import Callback, EarlyStopping, ProgressBar
@@ -57,26 +57,26 @@ def fit(
     times: np.ndarray | None,
     settings: Settings,
     *,
-    seen: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     seed: int = 0,
     record: tuple[int, ...] | str = "auto",
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
-    parts: Concatenation | None = None,
+    layout: Concatenation | None = None,
 ) -> Fit:
     """Algorithm 1 on normalised observations ``(T, m)``, ``times`` normalised to [0, 1] or None.
 
-    ``seen`` (``stradiff.model.visibility``) leaves missing samples out of the reconstruction; what stands in their place
-    among the observations serves the warm start alone.
+    ``mask`` (``stradiff.model.observation_mask``) leaves missing samples out of the reconstruction; what stands in
+    their place among the observations serves the warm start alone.
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C after the first epochs.
     Where ``checkpoint`` has a file of the same fit, training goes on from there.
-    ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
+    ``layout``: the observations are those of several recordings, on regular grids, and trained with window="whole".
     """
     devices_for(settings.n_devices)  # refused before the warm start, not after it
-    starts, settings = ranked_starts(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
-    how: dict[str, Any] = {"seen": seen, "guess": guess, "record": record, "checkpoint": checkpoint, "parts": parts}
+    starts, settings = ranked_starts(observed, times, settings, mask, guess, seed=seed, verbose=verbose, layout=layout)
+    how: dict[str, Any] = {"mask": mask, "guess": guess, "record": record, "checkpoint": checkpoint, "layout": layout}
     training = Training(observed, times, settings, starts[0] if starts else None, seed=seed, **how)
     with ProgressBar(verbose, settings.max_epochs) as bar:
         training.go_on(settings.max_epochs, [bar, *callbacks])
@@ -99,16 +99,16 @@ class Training:
         settings: Settings,
         start: np.ndarray | None,
         *,
-        seen: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
         guess: np.ndarray | None = None,
         seed: int = 0,
         record: tuple[int, ...] | str = "auto",
         checkpoint: Checkpoint | None = None,
-        parts: Concatenation | None = None,
+        layout: Concatenation | None = None,
     ) -> None:
         model_key, train_key, path_key = fit_keys(seed)
-        model = initial_model(observed, times, settings, model_key, start, parts)
-        self._loop = Loop(observed, times, settings, model, train_key, seen)
+        model = initial_model(observed, times, settings, model_key, start, layout)
+        self._loop = Loop(observed, times, settings, model, train_key, mask)
         noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
         if isinstance(self._loop.state, MinibatchState) and record == "auto":
             record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
@@ -117,7 +117,7 @@ class Training:
         self._n_devices = self._loop.sharding.n_devices  # the last bits of a fit depend on these
         task = ""
         if checkpoint:
-            task = task_of(observed, times, settings, seen, guess, seed, record, self._n_devices, parts)
+            task = task_of(observed, times, settings, mask, guess, seed, record, self._n_devices, layout)
         self._keeper = _Keeper(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
         self.over = self._keeper.restore() and self._stopping(self._loop.report())
@@ -140,7 +140,7 @@ class Training:
 
     def go_on(self, stop: int, callbacks: Sequence[Callback]) -> None:
         """Up to epoch ``stop``, unless it is ``over`` before: settled, stopped by somebody, or no longer finite."""
-        with OnlyTheFirst() as ctrl_c:
+        with DeferredInterrupts() as interrupts:
             try:
                 while self.epoch < stop and not self.over:
                     self._loop.advance(self._recorder.next_stop(self.epoch, stop))
@@ -155,7 +155,7 @@ class Training:
                 self.interrupted = True
             except FloatingPointError:
                 self.diverged = True
-            ctrl_c.wait()  # a second one must not take what the first has left
+            interrupts.defer()  # a second one must not take what the first has left
             self.over |= self.interrupted or self.diverged
             self._keeper.look(last=True)
 

@@ -31,12 +31,12 @@ def ranked_starts(
     observed: np.ndarray,
     times: np.ndarray | None,
     settings: Settings,
-    seen: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     *,
     seed: int = 0,
     verbose: bool | str = False,
-    parts: Concatenation | None = None,
+    layout: Concatenation | None = None,
 ) -> tuple[list[np.ndarray], Settings]:
     """Sources ``(T, n)`` to start from, bare of padding, the one to take first; none where training starts at random.
 
@@ -45,8 +45,8 @@ def ranked_starts(
     """
     if settings.init == "random":
         return [], settings
-    bare = observed if parts is None else parts.bare(observed)
-    if settings.turns_start(len(observed)) and times is None and parts is None:
+    bare = observed if layout is None else layout.unpad(observed)
+    if settings.turns_start(len(observed)) and times is None and layout is None:
         methods = ("sobi", "fastica") if settings.init == "sobi" else (settings.init,)  # they see different things
         answers = [starting_sources(bare, dataclasses.replace(settings, init=name), guess) for name in methods]
         start, names = initialise_by_rotation(answers, settings)
@@ -56,7 +56,7 @@ def ranked_starts(
     starts = candidates(bare, settings.init, settings.n_sources)
     if len(starts) == 1:
         return starts, settings
-    objectives = trials(starts, observed, times, settings, seen=seen, seed=seed, verbose=verbose, parts=parts)
+    objectives = trials(starts, observed, times, settings, mask=mask, seed=seed, verbose=verbose, layout=layout)
     return [starts[number] for number in np.argsort(objectives, kind="stable")], settings
 
 
@@ -66,10 +66,10 @@ def trials(
     times: np.ndarray | None,
     settings: Settings,
     *,
-    seen: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     seed: int = 0,
     verbose: bool | str = False,
-    parts: Concatenation | None = None,
+    layout: Concatenation | None = None,
 ) -> list[float]:
     """The objective a hundred epochs from each start, in nats; infinite where training diverges.
 
@@ -79,8 +79,8 @@ def trials(
     objectives: list[float] = []
     with ProgressBar(verbose, CHUNK * len(starts), "trying where to start") as bar:
         for start in starts:
-            model = initial_model(observed, times, settings, model_key, start, parts)
-            loop = Loop(observed, times, settings, model, train_key, seen)
+            model = initial_model(observed, times, settings, model_key, start, layout)
+            loop = Loop(observed, times, settings, model, train_key, mask)
             try:
                 loop.advance(CHUNK)
             except FloatingPointError:
