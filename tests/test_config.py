@@ -76,7 +76,7 @@ def test_max_epochs_is_whole(value):
         ({"prior": ("rbf", "ar")}, "prior has 2 names.* 3 sources"),
         ({"prior": ("rbf", "ar", "fractal")}, "prior='fractal'"),
         ({"prior": ["rbf"]}, "prior="),
-        ({"prior": "rbf+fractal"}, "is no sum"),
+        ({"prior": "rbf+fractal"}, "or a sum of 2 to 3"),
         ({"prior": "auto"}, "init='random' has none"),
     ],
 )

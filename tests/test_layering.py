@@ -11,7 +11,7 @@ import stradiff
 
 PACKAGE = Path(__file__).parents[1] / "src" / "stradiff"
 LAYERS = ("data", "linear", "model", "config", "initialise", "train", "posterior", "assess", "report")
-LEAVES = ("errors", "interrupts", "types")  # everybody may use them, they use nobody
+LEAVES = ("errors", "interrupts", "parameters", "types")  # all modules may use them, they use no other
 SHELLS = (
     "__init__",
     "__main__",

@@ -75,10 +75,10 @@ def test_a_loaded_fit_saves_to_the_same_bytes(saved, tmp_path):
 def test_a_prior_nobody_registered_is_refused_by_name(saved):
     def rename(header, arrays):
         header["settings"]["prior"] = "fractal"
-        header["priors"] = ["fractal", "fractal"]
+        header["priors"] = [{"name": "fractal"}] * 2
 
     rewritten(saved, rename)
-    with pytest.raises(StorageError, match=r"register_prior\('fractal'"):
+    with pytest.raises(StorageError, match=r"prior='fractal'.*register_prior"):
         StrADiff.load(saved)
 
 

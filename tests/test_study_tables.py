@@ -1,4 +1,4 @@
-"""The numbers in the documents are those that the benchmark printed."""
+"""The numbers in the pages of research/ are those that the benchmarks printed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pages import filled
 from stradiff.train.restarts import RUNG_EPOCHS
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "research" / "results"
 
 
 @pytest.fixture(scope="module")
 def tables() -> str:
-    spec = importlib.util.spec_from_file_location("study", ROOT / "benchmarks" / "study.py")
+    spec = importlib.util.spec_from_file_location("study", ROOT / "research" / "study.py")
     study = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(study)
     return study.tables(json.loads((RESULTS / "study.json").read_text()))
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/study.md", "benchmarks/results/study.md"])
+@pytest.mark.parametrize("document", ["research/study.md", "research/results/study.md"])
 def test_document_quotes_the_tables_as_they_came_out(tables, document):
     text = (ROOT / document).read_text()
     for table in tables.split("\n\n"):
@@ -33,7 +33,7 @@ def test_document_quotes_the_tables_as_they_came_out(tables, document):
 
 def test_epoch_cost_is_quoted(tables):
     printed = (RESULTS / "epoch.md").read_text().strip()
-    assert printed.splitlines()[-1] in (ROOT / "docs" / "study.md").read_text()
+    assert printed.splitlines()[-1] in (ROOT / "research" / "study.md").read_text()
 
 
 def test_default_preset_meets_the_study():
@@ -53,7 +53,7 @@ def test_default_preset_meets_the_study():
     ("script", "page", "kind"),
     [
         ("group", "group.md", "table"),
-        ("bending", "accuracy.md", "bending"),
+        ("nonlinearity", "accuracy.md", "nonlinearity"),
         ("batch", "speed.md", "batch"),
         ("ranking", "accuracy.md", "ranking"),
         ("coverage", "uncertainty.md", "coverage"),
@@ -63,7 +63,7 @@ def test_default_preset_meets_the_study():
 )
 def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
     rows = json.loads((RESULTS / f"{script}.json").read_text())
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / "research" / page).read_text()
     table = importlib.import_module(script).table(rows)
     assert filled(text, kind, lambda _: table) == text and table in text
 

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from stradiff.data.checks import shortened
-from stradiff.errors import OptionError
+from stradiff.errors import OptionError, shortened
 from stradiff.model.diffusion.schedule import Schedule
-from stradiff.model.mixing import MAPS
-from stradiff.model.priors import check_known
+from stradiff.model.mixing import MAPS, MixingSpec, mixing_spec
+from stradiff.model.priors import PriorSpec, prior_spec
 
 AUTO = "auto"
 SMOOTH = "rbf"  # the prior that a source has until another is picked
@@ -34,7 +33,6 @@ CHOICES: dict[str, Collection[str]] = {
 # What ``StrADiff`` takes in addition, and what is for those only who call ``fit`` themselves.
 CHOICES_BEYOND, CHOICES_WITHIN = {"mixing": ("auto",)}, {"init": ("given",)}
 PER_SOURCE = ("start_sigma", "length_scale_init")
-WITH_ORDER = ("ar", "ar_laplace", "ar_student", "gmm_ar")  # priors of an order, which is counted in samples
 POSITIVE = ("nu_y", "learning_rate", "prior_rate", "sigma_f", "jitter", "start_sigma")
 NOT_NEGATIVE = ("lambda_prior", "lambda_diff", "lambda_kl", "lambda_volume", "tol", "start_spread", "halving")
 FLAGS = (
@@ -171,10 +169,10 @@ class Settings:
             raise OptionError(f"n_devices={self.n_devices!r} must be a whole number of at least 1, or 'all'.")
         self._check_prior()
         self._check_window()
-        if self.mixing == "post_nonlinear" and self.normalise == "whiten":
+        if self.mixing_spec.is_channelwise and self.normalise == "whiten":
             raise OptionError(
-                "mixing='post_nonlinear' bends every channel by itself, and normalise='whiten' would mix them before; "
-                "use normalise='standardise' or 'auto'."
+                f"mixing={self.mixing!r} has a nonlinearity in every channel, and normalise='whiten' would mix them "
+                "before; use normalise='standardise' or 'auto'."
             )
         if self.length_scale_init is not None:
             self._check_number("length_scale_init", may_be_zero=False)
@@ -218,10 +216,10 @@ class Settings:
 
     def check_length(self, n_samples: int) -> None:
         """Refuse what a record of this length cannot hold: half of it tells nothing of a higher order."""
-        asked = {AUTO} if self.prior == AUTO else set(self.prior_names)
-        if asked & {AUTO, *WITH_ORDER} and 2 * self.ar_order >= n_samples:
+        order = self.ar_order if self.prior == AUTO else max(prior.order for prior in self.prior_specs)
+        if 2 * order >= n_samples:
             raise OptionError(
-                f"ar_order={self.ar_order} is too high for {n_samples} samples; choose one below {n_samples / 2:g}, or "
+                f"ar_order={order} is too high for {n_samples} samples; choose one below {n_samples / 2:g}, or "
                 "another prior."
             )
 
@@ -232,9 +230,29 @@ class Settings:
             return (SMOOTH,) * self.n_sources
         return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
 
+    @property
+    def mixing_spec(self) -> MixingSpec:
+        """The map: ``mixing_width`` is its ``width``, and so on."""
+        spec, own = mixing_spec(self.mixing), vars(self)
+        return spec.replace(**{name: own[f"mixing_{name}"] for name, _ in spec.items() if f"mixing_{name}" in own})
+
+    @property
+    def prior_specs(self) -> tuple[PriorSpec, ...]:
+        """The prior of every source; with ``"auto"``, the one there is before any is picked."""
+        scales = self.length_scale_init
+        scales = scales if isinstance(scales, tuple) else (scales,) * self.n_sources
+        return tuple(self._prior_spec(name, scale) for name, scale in zip(self.prior_names, scales, strict=True))
+
+    def _prior_spec(self, name: str, length_scale: float | None) -> PriorSpec:
+        spec = prior_spec(name)
+        levels = ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
+        values = {level: getattr(self, level) for level in levels} | {"length_scale": length_scale}
+        values["order"] = self.ar_order if spec.order else 0  # one of order 0 is another prior
+        return spec.replace(**{name: values[name] for name, _ in spec.items() if name in values})
+
     def turns_start(self, n_samples: int) -> bool:
         """Whether the start of a recording on a regular grid is made likelier (``initialise.rotation``)."""
-        return self.prior == AUTO and self.mixing == "linear" and self.window_size(n_samples) is None
+        return self.prior == AUTO and self.mixing_spec.is_linear and self.window_size(n_samples) is None
 
     def convolves(self, n_samples: int) -> bool:
         """Whether the branches of a recording of this length are convolutional."""
@@ -289,7 +307,7 @@ def _check_prior_name(name: Any) -> None:
     """What one source can follow."""
     if isinstance(name, str) and name == AUTO:
         raise OptionError("prior='auto' picks for all sources and stands alone; name a prior for each source instead.")
-    check_known(name, AUTO)
+    prior_spec(name, AUTO)
 
 
 def _is_count(value: object) -> bool:

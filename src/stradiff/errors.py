@@ -40,3 +40,9 @@ class SeparationWarning(UserWarning):
 
 class InsufficientMemoryError(StrADiffError, MemoryError):
     """An operation that needs more memory than is available; raised before anything is allocated."""
+
+
+def shortened(value: object) -> str:
+    """The representation of a value in a message, at most 40 characters long."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -10,6 +10,7 @@ import numpy as np
 from stradiff.config import AUTO, Settings
 from stradiff.data import count_sources
 from stradiff.errors import OptionError
+from stradiff.model.mixing import mixing_spec
 from stradiff.posterior.separation import check_guess
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -34,17 +35,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# What other maps ask for, in preset "default": measured in docs/accuracy.md.
-FOR_MAPS: dict[str, dict[str, Any]] = {
-    "post_nonlinear": {
-        # A curve per channel bends amplitudes alone, and only a prior that knows amplitudes sees it: a Gaussian one
-        # takes a skewed or heavy-tailed source for a bend (worst source .94 instead of .98 on real sources).
-        "prior": "ar_laplace",
-        "nu_y": 1e-3,  # curves cannot follow noise as a network can, and need not be held back from it
-        "learning_rate": 1e-2,  # few parameters and no network: it trains three times as quickly
-    },
-}
-
 # What names the prior, or means the smooth one: where any is given, the recording is not asked for its priors.
 OF_SMOOTH_PRIOR = ("prior", "length_scale_init", "sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
 LEAST_JUDGED = 1000  # samples: of fewer, smooth sources are not told surely (initialise.rotation.DECISIVE)
@@ -55,8 +45,7 @@ def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
     if not isinstance(preset, str) or preset not in PRESETS:
         raise OptionError(f"preset={preset!r} does not exist; choose one of {', '.join(PRESETS)}.")
     given = {name: _plain(value) for name, value in overrides.items() if value is not None}
-    mixing = given.get("mixing", Settings.mixing)
-    for_map = FOR_MAPS.get(mixing, {}) if preset == "default" and isinstance(mixing, str) else {}
+    for_map = mixing_spec(given.get("mixing", Settings.mixing), AUTO).defaults if preset == "default" else {}
     return Settings(**{**PRESETS[preset], **for_map, **given, "n_sources": n_sources})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ from stradiff.data.times import normalised_times
 from stradiff.errors import OptionError, StorageError
 from stradiff.initialise.model import random_model
 from stradiff.model import Model, numerics
-from stradiff.model.diffusion.networks import Convolutional, ReceptiveField
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
+from stradiff.model.mixing import mixing_spec
 from stradiff.model.model import Moments
-from stradiff.model.priors import check_known
+from stradiff.model.priors import prior_spec
 from stradiff.posterior import Readout, Separation
 from stradiff.posterior.cross_talk import CrossTalk
 from stradiff.posterior.laplace import Posterior
@@ -37,7 +39,7 @@ from stradiff.train.callbacks import History
 if TYPE_CHECKING:
     from stradiff.estimator import StrADiff
 
-FORMAT, VERSION = "stradiff fit", 1
+FORMAT, VERSION = "stradiff fit", 2
 RESULTS = ("sources_", "sources_std_", "reconstruction_", "length_scales_")
 FACTS: dict[str, type] = {
     "n_epochs_": int,
@@ -79,9 +81,9 @@ def save(estimator: StrADiff, path: Path) -> None:
     header = {"format": FORMAT, "version": VERSION, "seed": separation.seed}
     header |= {"settings": dataclasses.asdict(separation.settings), "parameters": _parameters(estimator)}
     header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
-    header["priors"] = list(separation.model.priors.names)
+    header |= _specifications(separation.settings, separation.model.priors.names)
     network = separation.model.branches.network
-    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, Convolutional) else None
+    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, ConvolutionalNetwork) else None
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     if wrong := _no_numbers(contiguous):
@@ -111,10 +113,10 @@ def load(path: Path) -> StrADiff:
         raise StorageError(f"{path} has format version {header.get('version')}; this StrADiff reads {VERSION}.")
     if header.pop("digest", None) != digest(header, arrays):
         raise StorageError(f"{path} is damaged: its content is not what was saved; save the fit again.")
-    if unknown := _unknown_prior(header):
+    for parameter, name in _unregistered(header):
         raise StorageError(
-            f"{path} was fitted with the prior {unknown!r}, which is not registered here; "
-            f"call stradiff.register_prior({unknown!r}, ...) with its factory, then load again."
+            f"{path} was fitted with {parameter}={name!r}, which is not registered here; "
+            f"call stradiff.register_{parameter} with what that name stands for, then load again."
         )
     try:
         return _restored(header, arrays)
@@ -123,15 +125,24 @@ def load(path: Path) -> StrADiff:
         raise StorageError(f"{path} holds what this version does not know ({reason}); save the fit again.") from error
 
 
-def _unknown_prior(header: dict[str, Any]) -> str | None:
-    """A prior that the file names and nobody registered."""
-    named = header.get("priors")
-    for name in named if isinstance(named, list) else []:
+def _specifications(settings: Settings, priors: tuple[str, ...]) -> dict[str, Any]:
+    """Map and priors of a fit, by name and fields; those of ``prior="auto"`` stand in no setting."""
+    fitted = dataclasses.replace(settings, prior=priors)
+    return {"mixing": fitted.mixing_spec.as_dict(), "priors": [prior.as_dict() for prior in fitted.prior_specs]}
+
+
+def _unregistered(header: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Parameter and name of maps and priors that the file names and that are unknown here."""
+    priors = header.get("priors")
+    entries = [(mixing_spec, "mixing", header.get("mixing"))]
+    entries += [(prior_spec, "prior", prior) for prior in (priors if isinstance(priors, list) else [])]
+    for specification, parameter, entry in entries:
+        name = entry.get("name") if isinstance(entry, dict) else None
         try:
-            check_known(name)
+            specification(name)
         except OptionError:
-            return name if isinstance(name, str) else None  # what is no name at all is refused with the rest
-    return None
+            if isinstance(name, str):  # what is no name at all is refused with the rest
+                yield parameter, name
 
 
 def digest(header: dict[str, Any], arrays: Arrays) -> str:
@@ -156,7 +167,9 @@ def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
     settings = Settings(**{name: _tuple(value) for name, value in header["settings"].items()})
     _check_arrays(arrays, settings, facts["n_epochs_"])
     model = StrADiff(**{name: _tuple(value) for name, value in header["parameters"].items()})
-    priors = tuple(header["priors"])  # those of "auto" stand in no setting
+    priors = tuple(prior["name"] for prior in header["priors"])
+    if _specifications(settings, priors) != {name: header[name] for name in ("mixing", "priors")}:
+        raise StorageError("its map or a prior has other fields than the one registered here")
     reach = None if header.get("reach") is None else ReceptiveField(*map(int, header["reach"]))
     model._separation = _separation(settings, priors, reach, int(header["seed"]), arrays)
     model.priors_ = model._separation.priors()
@@ -217,7 +230,7 @@ def _check_arrays(arrays: Arrays, settings: Settings, n_epochs: int) -> None:
 
 
 def _kind_of_cross_talk(settings: Settings) -> type[CrossTalk | NonlinearCrossTalk]:
-    return CrossTalk if settings.mixing == "linear" else NonlinearCrossTalk
+    return CrossTalk if settings.mixing_spec.is_linear else NonlinearCrossTalk
 
 
 def _cross_talk_shapes(arrays: Arrays, n_sources: int, settings: Settings) -> dict[str, tuple[int, ...]]:

@@ -136,11 +136,11 @@ def test_short_records():
 
 
 def test_misfit():
-    (found,) = misfit(0.05, 0.01, 2, 4, "linear")
+    (found,) = misfit(0.05, 0.01, 2, 4, linear=True)
     assert all(word in found.sentence for word in ("n_components", "mixing='mlp'", "nu_y=0.05"))
-    (found,) = misfit(0.05, 0.01, 4, 4, "mlp")
+    (found,) = misfit(0.05, 0.01, 4, 4, linear=False)
     assert "n_components" not in found.sentence and "mixing=" not in found.sentence
-    assert misfit(0.012, 0.01, 2, 4, "linear") == []
+    assert misfit(0.012, 0.01, 2, 4, linear=True) == []
 
 
 @pytest.mark.parametrize(("kind", "fires"), [("linear", True), ("leaky_relu", False), ("tanh", False)])

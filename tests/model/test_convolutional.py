@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.diffusion.networks import Convolutional, ReceptiveField
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
 
 LEVEL = jnp.asarray(0.4)
 
 
 def network(stride=8, n_layers=2, output_scale=1.0):
-    return Convolutional(ReceptiveField(stride, n_layers), 5, output_scale=output_scale, key=jax.random.key(1))
+    return ConvolutionalNetwork(ReceptiveField(stride, n_layers), 5, output_scale=output_scale, key=jax.random.key(1))
 
 
 def trajectory(n_samples, seed=0):

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_prior import made_prior
 from scipy.linalg import toeplitz
 from scipy.stats import kstest, multivariate_normal
 
 from stradiff.errors import OptionError
 from stradiff.model import numerics
-from stradiff.model.priors import PRIORS, PriorSettings, make_prior
+from stradiff.model.priors import PRIORS
 from stradiff.model.priors import partial_autocorrelation as pacf
 from stradiff.model.priors.innovations import SmoothLaplace, Student
 
@@ -25,7 +26,7 @@ every_innovation = pytest.mark.parametrize("innovation", INNOVATIONS.values(), i
 
 def prior_of(name):
     """Of order two where it has one, with every parameter away from where it was made."""
-    prior = make_prior(name, PriorSettings(n_samples=T, ar_order=2))
+    prior = made_prior(name, T, order=2)
     if prior.free.shape[0]:
         prior = eqx.tree_at(lambda p: p.free, prior, jnp.asarray([0.9, -0.4], jnp.float32))
     if name.startswith("gmm"):
@@ -170,7 +171,7 @@ def test_gaussianising_and_back():
 @every_prior
 def test_tuning_finds_what_made_the_source(name):
     """From where it was made, the prior comes within a tenth of a nat per sample of the true one."""
-    prior, start = prior_of(name), make_prior(name, PriorSettings(n_samples=T, ar_order=2))
+    prior, start = prior_of(name), made_prior(name, T, order=2)
     source = draw(prior, jax.random.split(jax.random.key(4), 1), 1500)
     found = tuned(start, source[0])
     before, after, true = (float(densities(p, source)[0]) for p in (start, found, prior))

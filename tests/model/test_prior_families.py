@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from as_users_call import as_users_call
+from made_prior import made_prior
+from own_models import WhiteNoise, WhiteNoiseSpec
 from quick_compile import quick_compile
 
 from stradiff.errors import OptionError
 from stradiff.initialise.prior_selection import best_of
-from stradiff.model.priors import Prior, PriorSet, PriorSettings, make_prior, register_prior, registry
-from stradiff.model.priors.autoregression import Autoregression
-from stradiff.model.priors.stationary import StationaryProcess
+from stradiff.model.priors import PRIORS, Prior, PriorSet, prior_spec, register_prior, registry
+from stradiff.model.priors.autoregression import AutoregressivePrior
+from stradiff.model.priors.stationary import StationaryPrior
 
 T = 40
-SETTINGS = PriorSettings(T, length_scale=0.1, sigma_f=1.3, jitter=0.02)
+OPTIONS = {"length_scale": 0.1, "sigma_f": 1.3, "jitter": 0.02}
 GAUSSIAN = ("rbf", "matern12", "matern32", "periodic", "locally_periodic", "spectral_mixture", "rbf+matern12", "ar")
 every_gaussian = pytest.mark.parametrize("name", GAUSSIAN)
 
@@ -31,7 +35,7 @@ def _compiled_quickly():
 def moved(name, n_samples=T, seed=0):
     """A prior away from where it was made, so that no parameter hides at a special place."""
     rng = np.random.default_rng(seed)
-    prior = make_prior(name, PriorSettings(n_samples, length_scale=0.1, sigma_f=1.3, jitter=0.02))
+    prior = made_prior(name, n_samples, **OPTIONS)
     return jax.tree.map(lambda leaf: leaf + jnp.asarray(0.3 * rng.standard_normal(leaf.shape), leaf.dtype), prior)
 
 
@@ -98,7 +102,7 @@ def test_a_draw_is_the_cholesky_factor_times_white_noise(name):
 
 @every_gaussian
 def test_tuning_makes_a_source_likelier_and_gradients_are_finite(name):
-    prior = make_prior(name, PriorSettings(T))
+    prior = made_prior(name, T)
     wave = jnp.asarray(np.sin(0.9 * np.arange(T)) + 0.3 * source())
 
     @eqx.filter_jit
@@ -125,7 +129,7 @@ PLACES = {
 
 def placed(name, solver, reach=0.0):
     """Away from the optimum, in double precision throughout; ``reach`` lengthens what it remembers."""
-    prior = make_prior(name, PriorSettings(LONG, solver=solver, learn_sigma_f=True, learn_jitter=True))
+    prior = made_prior(name, LONG, solver=solver, learn_sigma_f=True, learn_jitter=True)
     prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), prior)
     for path, value in PLACES[name].items():
         longer = reach if path.endswith("length_scale") else 0.0
@@ -173,7 +177,9 @@ def test_irregular_times_are_factorised_or_refused():
 
 @pytest.mark.parametrize("level", [-50.0, 0.0, 50.0])
 def test_an_autoregression_is_stationary_wherever_its_parameters_go(level):
-    prior = eqx.tree_at(lambda p: p.free, make_prior("ar", SETTINGS), jnp.full(4, level) * jnp.asarray([1, -1, 1, 1.0]))
+    prior = eqx.tree_at(
+        lambda p: p.free, made_prior("ar", T, **OPTIONS), jnp.full(4, level) * jnp.asarray([1, -1, 1, 1.0])
+    )
     assert np.isfinite(prior.log_prob(jnp.asarray(source()), None))
     assert 0 < prior.length_scale < np.inf
 
@@ -181,23 +187,22 @@ def test_an_autoregression_is_stationary_wherever_its_parameters_go(level):
 def test_an_autoregression_finds_the_one_that_was_drawn():
     """An estimate of T samples is off by about 1 / sqrt(T)."""
     n_samples = 4000
-    drawn = Autoregression(2, n_samples, jitter=1e-6)
+    drawn = AutoregressivePrior(2, n_samples, jitter=1e-6)
     drawn = eqx.tree_at(lambda p: p.free, drawn, jnp.arctanh(jnp.asarray([0.8, -0.7])))
     trajectory = drawn.sample(jax.random.key(1), n_samples, None)
-    found = eqx.filter_jit(lambda p, s: p.tuned(s, None))(Autoregression(2, n_samples, jitter=1e-6), trajectory)
+    found = eqx.filter_jit(lambda p, s: p.tuned(s, None))(AutoregressivePrior(2, n_samples, jitter=1e-6), trajectory)
     np.testing.assert_allclose(found.partial, [0.8, -0.7], atol=5 / np.sqrt(n_samples))
 
 
 def bank(names):
-    settings = [PriorSettings(T, length_scale=0.02 * (k + 1)) for k in range(len(names))]
-    return PriorSet.of([make_prior(name, one) for name, one in zip(names, settings, strict=True)], names)
+    return PriorSet.of([made_prior(name, T, length_scale=0.02 * (k + 1)) for k, name in enumerate(names)], names)
 
 
 def test_a_bank_groups_families_and_keeps_the_order_of_sources():
     names = ("ar", "rbf", "matern32", "rbf", "ar")
     priors, sources = bank(names), jnp.asarray(np.stack([source(k) for k in range(5)]))
     assert priors.places == ((0, 4), (1, 3), (2,)) and priors.n_sources == 5
-    alone = [make_prior(name, PriorSettings(T, length_scale=0.02 * (k + 1))) for k, name in enumerate(names)]
+    alone = [made_prior(name, T, length_scale=0.02 * (k + 1)) for k, name in enumerate(names)]
     omega = jnp.asarray([0.1, 1.0])
 
     @eqx.filter_jit
@@ -216,58 +221,52 @@ def test_a_bank_groups_families_and_keeps_the_order_of_sources():
 
 def test_the_best_prior_of_every_source_is_the_one_it_was_drawn_from():
     n_samples, names = 400, ("rbf", "matern12", "ar")
-    smooth = make_prior("rbf", PriorSettings(n_samples, length_scale=0.02)).sample(jax.random.key(0), n_samples, None)
-    rough = make_prior("matern12", PriorSettings(n_samples, length_scale=0.05)).sample(
-        jax.random.key(1), n_samples, None
+    smooth = made_prior("rbf", n_samples, length_scale=0.02).sample(jax.random.key(0), n_samples, None)
+    rough = made_prior("matern12", n_samples, length_scale=0.05).sample(jax.random.key(1), n_samples, None)
+    resonant = eqx.tree_at(lambda p: p.free, made_prior("ar", n_samples), jnp.asarray([0.5, -1.5, 0.0, 0.0])).sample(
+        jax.random.key(2), n_samples, None
     )
-    resonant = eqx.tree_at(
-        lambda p: p.free, make_prior("ar", PriorSettings(n_samples)), jnp.asarray([0.5, -1.5, 0.0, 0.0])
-    ).sample(jax.random.key(2), n_samples, None)
     sources = jnp.stack([resonant, smooth, rough])
-    banks = [PriorSet.of([make_prior(name, PriorSettings(n_samples))] * 3, (name,) * 3) for name in names]
+    banks = [PriorSet.of([made_prior(name, n_samples)] * 3, (name,) * 3) for name in names]
     assert best_of(banks, sources, None).names == ("ar", "rbf", "matern12")
 
 
-class Shifted(Prior):
-    """Independent Gaussians about a learned level: the least a prior can be."""
-
-    level: jax.Array
-
-    def log_prob(self, source, times):
-        return -0.5 * jnp.sum((source - self.level) ** 2 + jnp.log(2 * jnp.pi))
-
-    def sample(self, key, n_samples, times):
-        return self.level + jax.random.normal(key, (n_samples,))
-
-    def spectrum(self, omega, n_samples):
-        return jnp.ones_like(omega)
-
-    @property
-    def length_scale(self):
-        return jnp.ones(()) / 100
-
-
 def test_a_prior_can_be_added_from_outside(monkeypatch):
-    monkeypatch.setattr(registry, "PRIORS", dict(registry.PRIORS))
-    register_prior("shifted", lambda settings: Shifted(jnp.zeros(())))
-    priors, sources = bank(("rbf", "shifted")), jnp.asarray(np.stack([source(0), source(1)]))
-    assert isinstance(priors.prior(1), Shifted)
+    monkeypatch.setattr(registry, "PRIORS", copy.copy(PRIORS))
+    register_prior(WhiteNoiseSpec())
+    priors, sources = bank(("rbf", "white_noise")), jnp.asarray(np.stack([source(0), source(1)]))
+    assert isinstance(priors.prior(1), WhiteNoise)
     wanted = -0.5 * np.sum(source(1) ** 2 + np.log(2 * np.pi))
     np.testing.assert_allclose(priors.log_prob(sources, None)[1], wanted, rtol=1e-6)
-    for name, factory in (("a+b", Shifted), ("auto", Shifted), ("", Shifted), ("fine", None)):
-        with as_users_call(), pytest.raises(OptionError, match=r"name of a prior|factory"):
-            register_prior(name, factory)
+
+
+@pytest.mark.parametrize("name", ["a+b", "auto", "", "a b"])
+def test_names_that_are_none_are_refused(name):
+    with pytest.raises(OptionError, match="name of a prior"):
+        register_prior(type("Odd", (WhiteNoiseSpec,), {"name": name})())
+
+
+def test_only_specifications_are_registered():
+    with as_users_call(), pytest.raises(OptionError, match="no PriorSpec"):
+        register_prior(lambda n_samples: WhiteNoise(jnp.zeros(())))
+
+
+@pytest.mark.parametrize("name", [*PRIORS, "rbf+matern12"])
+def test_specifications_come_back_from_what_is_saved(name):
+    spec = prior_spec(name)
+    assert prior_spec(spec.as_dict()) == spec and spec.name == name
+    assert spec.order == 0 or name in ("ar", "ar_laplace", "ar_student", "gmm_ar")
 
 
 @pytest.mark.parametrize("name", ["fractal", "", "rbf+", "rbf+ar", "rbf+rbf+rbf+rbf", "auto"])
 def test_unknown_names_are_refused(name):
     with pytest.raises(OptionError, match=r"prior=.*rbf"):
-        make_prior(name, SETTINGS)
+        prior_spec(name)
 
 
 def test_sums_are_made_of_their_parts():
-    prior = make_prior("rbf+periodic", SETTINGS)
-    assert isinstance(prior, StationaryProcess) and len(prior.correlation.parts) == 2
+    prior = made_prior("rbf+periodic", T, **OPTIONS)
+    assert isinstance(prior, StationaryPrior) and len(prior.correlation.parts) == 2
 
 
 FAMILIES = (*GAUSSIAN, "matern52", "ar_laplace", "ar_student", "gmm", "gmm_ar")
@@ -296,7 +295,7 @@ def test_a_period_counts_in_parts_as_it_does_in_records():
 def test_what_is_given_the_past_adds_up_to_the_whole(name):
     """log p(record) = log p(past) + log p(rest | past), for sources that remember no further."""
     n_samples, n_part = 400, 250  # two parts, and the hundred samples that they share
-    prior = make_prior(name, PriorSettings(n_samples, 0.01, jitter=0.01))
+    prior = made_prior(name, n_samples, length_scale=0.01, jitter=0.01)
     values = jnp.asarray(source(3, n_samples))
 
     def density(first, last):
@@ -336,8 +335,8 @@ def test_the_harmonics_of_a_periodic_prior_say_what_its_whole_covariance_says(fr
     place, values = (jnp.float64(frequency), jnp.float64(log_shape)), jnp.asarray(source(1, 200))
 
     def both(solver):
-        told = PriorSettings(200, 0.1, jitter=1e-3, learn_sigma_f=True, learn_jitter=True, solver=solver)
-        prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), make_prior("periodic", told))
+        options = {"length_scale": 0.1, "learn_sigma_f": True, "learn_jitter": True, "solver": solver}
+        prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), made_prior("periodic", 200, **options))
         prior = eqx.tree_at(lambda one: (one.correlation.frequency, one.correlation.log_shape), prior, place)
         return jax.value_and_grad(lambda prior, values: prior.log_prob(values, None), argnums=(0, 1))(prior, values)
 

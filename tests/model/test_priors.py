@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process.kernels import RBF, Matern
 
 from stradiff.errors import NumericsError, OptionError
-from stradiff.model.priors import GaussianProcess, dense
+from stradiff.model.priors import GaussianProcessPrior, dense
 from stradiff.model.priors.kernels import KERNELS, SPECTRA
 
 T = 150
@@ -43,7 +43,7 @@ def covariance_of_sklearn(kernel, times):
 
 
 def prior_of(kernel, solver="auto", **options):
-    return GaussianProcess(LENGTH_SCALE, kernel=kernel, sigma_f=SIGMA_F, jitter=JITTER, solver=solver, **options)
+    return GaussianProcessPrior(LENGTH_SCALE, kernel=kernel, sigma_f=SIGMA_F, jitter=JITTER, solver=solver, **options)
 
 
 def in_float64(prior):
@@ -76,7 +76,7 @@ def test_density_is_that_of_scipy(kernel, times, solver):
 @every_kernel
 def test_density_is_that_of_tinygp(kernel, times):
     grid = jnp.asarray(REGULAR if times is None else times)
-    process = tinygp.GaussianProcess(SIGMA_F**2 * TINYGP[kernel](LENGTH_SCALE), grid, diag=jnp.full(T, JITTER))
+    process = tinygp.GaussianProcessPrior(SIGMA_F**2 * TINYGP[kernel](LENGTH_SCALE), grid, diag=jnp.full(T, JITTER))
     expected = float(process.log_probability(jnp.asarray(source())))
     np.testing.assert_allclose(log_density(in_float64(prior_of(kernel)), source(), times), expected, rtol=1e-6)
 
@@ -139,7 +139,7 @@ def test_the_fast_rbf_path_is_refused_where_it_does_not_hold(n_samples, irregula
 @pytest.mark.parametrize("options", [{"kernel": "periodic"}, {"solver": "quick"}])
 def test_unknown_names_are_refused(options):
     with pytest.raises(OptionError, match="There is no"):
-        GaussianProcess(0.1, **options)
+        GaussianProcessPrior(0.1, **options)
 
 
 def test_single_precision_is_refused_with_the_remedy():
@@ -234,7 +234,7 @@ def test_covariance_is_symmetric_with_the_jitter_on_its_diagonal():
 @every_kernel
 def test_priors_stack_as_the_model_holds_them(kernel):
     scales = jnp.asarray([0.02, 0.3])
-    stacked = eqx.filter_vmap(lambda scale: GaussianProcess(scale, kernel=kernel))(scales)
+    stacked = eqx.filter_vmap(lambda scale: GaussianProcessPrior(scale, kernel=kernel))(scales)
     trajectories = jnp.asarray(np.stack([source(1, 20), source(2, 20)]))
     omega = jnp.asarray([0.1, 1.0, 3.0])
 
@@ -246,7 +246,7 @@ def test_priors_stack_as_the_model_holds_them(kernel):
 
     densities, spectra, length_scales = of_all(stacked)
     for k, scale in enumerate(scales):
-        alone = GaussianProcess(scale, kernel=kernel)
+        alone = GaussianProcessPrior(scale, kernel=kernel)
         np.testing.assert_allclose(densities[k], log_prob(alone, trajectories[k], None), rtol=1e-8)
         np.testing.assert_allclose(spectra[k], alone.spectrum(omega, 20), rtol=1e-10)
     assert (np.asarray(spectra) > 0).all()

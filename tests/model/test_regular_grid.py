@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stradiff.model.priors import regular_grid
-from stradiff.model.priors.gaussian_process import GaussianProcess
+from stradiff.model.priors.gaussian_process import GaussianProcessPrior
 
 TOLERANCE = 1e-8  # of the dense factorisation, which is no nearer to the truth itself where xi is small
 LOOSE = 1e-6
@@ -55,7 +55,7 @@ def value_and_gradients(solver, source, parameters):
     """log N(s; 0, K) with its derivatives in the source and in the logarithms of the hyperparameters."""
 
     def log_density(source, parameters):
-        prior = GaussianProcess(1.0, solver=solver, learn_sigma_f=True, learn_jitter=True)
+        prior = GaussianProcessPrior(1.0, solver=solver, learn_sigma_f=True, learn_jitter=True)
         places = [lambda p, name=name: getattr(p, name) for name in NAMES]
         for place, value in zip(places, parameters, strict=True):
             prior = eqx.tree_at(place, prior, value)

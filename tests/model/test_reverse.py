@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stradiff.model import Schedule
-from stradiff.model.diffusion.networks import Convolutional, Dense, Network, ReceptiveField
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
 from stradiff.model.diffusion.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
 
 T = 40
@@ -19,7 +19,7 @@ every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: f"
 
 def random_network(depth=2, width=7, seed=0):
     rng = np.random.default_rng(seed)
-    skeleton = eqx.filter_eval_shape(lambda key: Dense(T, width, depth, key=key), jax.random.key(0))
+    skeleton = eqx.filter_eval_shape(lambda key: DenseNetwork(T, width, depth, key=key), jax.random.key(0))
     return jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape)), skeleton)
 
 
@@ -37,7 +37,9 @@ START = np.random.default_rng(1).standard_normal(T)  # a NumPy array: at import,
 
 def random_convolutions(seed=0):
     rng = np.random.default_rng(seed)
-    skeleton = eqx.filter_eval_shape(lambda key: Convolutional(ReceptiveField(8, 2), 3, key=key), jax.random.key(0))
+    skeleton = eqx.filter_eval_shape(
+        lambda key: ConvolutionalNetwork(ReceptiveField(8, 2), 3, key=key), jax.random.key(0)
+    )
     return jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape)), skeleton)
 
 

@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 from scipy.stats import norm
 
 from stradiff.model.priors import PriorSet
-from stradiff.model.priors.driven_autoregression import DrivenAutoregression
+from stradiff.model.priors.driven_autoregression import DrivenAutoregressivePrior
 from stradiff.model.priors.innovations import Student
 from stradiff.posterior import laplace
 from stradiff.posterior import tangent as tangents
@@ -113,7 +113,7 @@ def test_the_noise_is_found():
 def test_the_noise_beside_bursts_is_found_by_second_moments():
     """By what holds such sources, they would be weaker than they are, and the rest of their power noise."""
     n_samples, decay, burst = 2000, 0.9, Student(0.3, freedom=2.6)
-    priors = [DrivenAutoregression(burst, 1, n_samples) for _ in range(2)]
+    priors = [DrivenAutoregressivePrior(burst, 1, n_samples) for _ in range(2)]
     priors = [eqx.tree_at(lambda one: one.free, one, jnp.arctanh(jnp.full(1, decay, jnp.float32))) for one in priors]
     model = eqx.tree_at(lambda m: m.priors, model_of(n_samples=n_samples), PriorSet.of(priors, ("ar_student",) * 2))
     found = []

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.mixing import MLP, Invertible, Linear, PostNonlinear
+from stradiff.model.mixing import InvertibleMap, LinearMap, MLPMap, PostNonlinearMap
 from stradiff.posterior import unmix
 
 N = 2
@@ -23,7 +23,7 @@ def doubled(mixing):
 
 def bent(n_channels):
     """A map that bends by about a fifth of its linear part, so that it has one inverse."""
-    mixing = MLP(N, n_channels, 8, 2, linear_path=True, output_scale=0.5, key=KEY)
+    mixing = MLPMap(N, n_channels, 8, 2, linear_path=True, output_scale=0.5, key=KEY)
     matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((n_channels, N)))[0]
     return doubled(eqx.tree_at(lambda m: m.matrix, mixing, jnp.asarray(matrix)))
 
@@ -36,7 +36,7 @@ def regression(mixing, sources):
 
 @pytest.mark.parametrize("n_channels", [2, 5])
 def test_a_linear_map_is_undone_by_least_squares(n_channels):
-    mixing = doubled(Linear(N, n_channels, key=KEY))
+    mixing = doubled(LinearMap(N, n_channels, key=KEY))
     start, observed = regression(mixing, sources_of())
     np.testing.assert_allclose(unmix(mixing, observed, start), sources_of(), rtol=1e-8)
     noisy = observed + np.random.default_rng(1).standard_normal(observed.shape)
@@ -54,9 +54,9 @@ def test_a_bent_map_is_undone_where_it_can_be(n_channels):
 
 
 @pytest.mark.parametrize("n_channels", [2, 5])
-@pytest.mark.parametrize("make", [PostNonlinear, Invertible])
+@pytest.mark.parametrize("make", [PostNonlinearMap, InvertibleMap])
 def test_maps_with_an_inverse_are_undone_exactly_and_with_more_channels_by_search(make, n_channels):
-    options = (4,) if make is PostNonlinear else (8, 1)
+    options = (4,) if make is PostNonlinearMap else (8, 1)
     rng = np.random.default_rng(4)
     mixing = doubled(make(N, n_channels, *options, key=KEY))
     mixing = jax.tree.map(lambda leaf: 1.3 * leaf + 0.8 * jnp.asarray(rng.standard_normal(leaf.shape)), mixing)
@@ -90,7 +90,7 @@ def test_the_answer_is_never_worse_than_where_the_search_began():
     assert (cost(found) <= cost(far @ start.T)).all()
 
 
-@pytest.mark.parametrize("mixing", [Linear(N, 3, key=KEY), MLP(N, 3, 8, 2, linear_path=True, key=KEY)])
+@pytest.mark.parametrize("mixing", [LinearMap(N, 3, key=KEY), MLPMap(N, 3, 8, 2, linear_path=True, key=KEY)])
 def test_rows_far_outside_stay_finite(mixing):
     rows = jnp.asarray([[1e100, -1e100, 0.0], [0.0, 0.0, 1e30]])
     assert np.isfinite(unmix(mixing, rows, jnp.eye(N, 3))).all()

@@ -165,7 +165,7 @@ ENDED = {"kind": "ending", "severity": "warning", "sources": [], "sentence": "Th
         ({"interrupted_": True}, {}, "interrupted after 120 epochs (12.5 s): what is shown is its state"),
         ({"converged_": True}, {}, "Training converged after 120 epochs (12.5 s)."),
         ({}, {}, "used all of its 120 epochs (12.5 s) and had not yet met its criterion of convergence."),
-        ({}, {"tol": 0.0}, "used all of its 120 epochs (12.5 s), as it was told: it had no criterion of convergence."),
+        ({}, {"tol": 0.0}, "used all of its 120 epochs (12.5 s), as asked: it had no criterion of convergence."),
         ({"diagnostics_": [ENDED]}, {"max_epochs": 500}, "diverged after 120 epochs (12.5 s): what is shown is the la"),
         ({}, {"max_epochs": 500}, "Training was ended after 120 epochs (12.5 s) by what watched it, a callback."),
     ],

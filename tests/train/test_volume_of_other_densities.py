@@ -6,23 +6,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.priors import PriorSettings, make_prior
-from stradiff.model.priors.driven_autoregression import DrivenAutoregression
+from stradiff.model.priors import GaussianMixture
+from stradiff.model.priors.driven_autoregression import DrivenAutoregressivePrior
 from stradiff.model.priors.innovations import SmoothLaplace, Student
 
 SOURCE = np.linspace(-12.0, 12.0, 2401)
 
 
 def bimodal():
-    prior = make_prior("gmm", PriorSettings(n_samples=100))
+    prior = GaussianMixture().build(100)
     values = 0.9 * np.random.default_rng(0).choice([-1, 1], 500) + 0.43 * np.random.default_rng(1).standard_normal(500)
     return prior.tuned(jnp.asarray(values), None)
 
 
 CASES = {
-    "laplace": lambda: DrivenAutoregression(SmoothLaplace(1.0), 0, 100),
-    "student": lambda: DrivenAutoregression(Student(1.0, 3.0), 0, 100),
-    "nearly without variance": lambda: DrivenAutoregression(Student(1.0, 2.2), 0, 100),
+    "laplace": lambda: DrivenAutoregressivePrior(SmoothLaplace(1.0), 0, 100),
+    "student": lambda: DrivenAutoregressivePrior(Student(1.0, 3.0), 0, 100),
+    "nearly without variance": lambda: DrivenAutoregressivePrior(Student(1.0, 2.2), 0, 100),
     "two modes": bimodal,
 }
 

@@ -35,7 +35,7 @@ OPTIONS = {
 UNMISTAKABLE = ("max_epochs", "n_components", "n_jobs", "n_restarts", "nu_y", "random_state", "tol")
 # What is said of Python alone, and what to say instead.
 PHRASES = {
-    r", or add it with stradiff\.register_prior": "",
+    r", or add it with stradiff\.register_(prior|mixing)": "",
     r"time_column=False": "--time-column none",
     r"Lower learning_rate \(now ([^)]+)\)": r"Fit it from Python with a learning_rate below \1",
     r"without a scheduler": "without --scheduler",

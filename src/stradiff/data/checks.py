@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from stradiff.data.missing import check_enough_values, check_missing, observed_mask
-from stradiff.errors import InputError, NotANumberError, OptionError, SeparationWarning
+from stradiff.errors import InputError, NotANumberError, OptionError, SeparationWarning, shortened
 
 # Largest magnitude of a value, and inverse of the smallest range of a channel: squares, and their sums over any
 # recording that fits in memory, neither overflow nor underflow.
@@ -230,12 +230,6 @@ def _floats_of_objects(array: np.ndarray, row_label: RowLabel, allow_missing: bo
                 ) from error
             raise InputError(f"{sentence}.") from error
     return floats
-
-
-def shortened(cell: object) -> str:
-    """The representation of a cell, at most 40 characters long."""
-    text = repr(cell)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _check_finite(array: np.ndarray, names: Sequence[str], row_label: RowLabel, missing: str | None) -> None:

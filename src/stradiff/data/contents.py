@@ -18,12 +18,11 @@ from stradiff.data.checks import (
     check_observations,
     check_sampling_rate,
     check_times,
-    shortened,
 )
 from stradiff.data.missing import check_missing
 from stradiff.data.recording import Recording
 from stradiff.data.times import regular_rate, seconds_per_unit, to_seconds
-from stradiff.errors import InputError, OptionError, ReadError
+from stradiff.errors import InputError, OptionError, ReadError, shortened
 
 TimeColumn = str | int | Literal[False] | None
 Columns = Sequence[str | int] | str | int | None

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stradiff.data.checks import check_channel_names, shortened
-from stradiff.errors import InputError, OptionError
+from stradiff.data.checks import check_channel_names
+from stradiff.errors import InputError, OptionError, shortened
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from stradiff.initialise.priors import priors_of
 from stradiff.model.branches import Branch
 from stradiff.model.compiled import quick_jit
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, Dense, Network, ReceptiveField
-from stradiff.model.mixing import Mixing, MixingSettings, make_mixing
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
+from stradiff.model.mixing import Mixing
 from stradiff.model.model import Model
 from stradiff.model.priors import PriorSet
 from stradiff.model.start import Start
@@ -50,9 +50,7 @@ def initial_model(
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
     bare = observed if layout is None else layout.unpad(observed)
     model = _start_from(model, starting_sources(bare, settings, guess), bare)
-    if (
-        settings.mixing != "linear" and observed.shape[1] > settings.n_sources
-    ):  # else the linear fit leaves nothing over
+    if not model.mixing.is_linear and observed.shape[1] > settings.n_sources:  # else the linear fit leaves nothing over
         model = _fit_map(model, jnp.asarray(bare))
     model = _with_priors(model, None if times is None else jnp.asarray(times), settings)
     if settings.branch == "none" or not settings.convolves(model.length):
@@ -116,8 +114,10 @@ def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Setti
 def _random_maps(
     n_samples: int, length: int, n_channels: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
 ) -> tuple[Branch, Mixing]:
-    branches, mixing = jax.random.split(key)
-    return _branches(n_samples, length, settings, reach, branches), _mixing(n_channels, settings, mixing)
+    of_branches, of_map = jax.random.split(key)
+    spec, unit_columns = settings.mixing_spec, not settings.standardise
+    mixing = spec.build(settings.n_sources, n_channels, unit_columns=unit_columns, key=of_map)
+    return _branches(n_samples, length, settings, reach, of_branches), mixing
 
 
 def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
@@ -133,7 +133,7 @@ def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
     if model.layout is not None:
         unit = model.layout.pad(unit)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, jnp.asarray(unit.T / model.branches.gain, jnp.float32))
-    if getattr(model.mixing, "matrix", None) is None:  # a plain MLP has no linear path to put the fit into
+    if model.mixing.matrix is None:  # a plain MLP has no linear path to put the fit into
         return model
     return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(matrix.T, jnp.float32))
 
@@ -165,8 +165,8 @@ def _branches(
     def network(key: PRNGKeyArray) -> Network:
         width, scale = settings.network_width, settings.network_output_scale
         if reach is not None:
-            return Convolutional(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
-        return Dense(length, width, settings.network_depth, output_scale=scale, key=key)
+            return ConvolutionalNetwork(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
+        return DenseNetwork(length, width, settings.network_depth, output_scale=scale, key=key)
 
     zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))
@@ -177,20 +177,6 @@ def _branches(
         return Branch(start, network(key), settings.schedule, shared=True)
     networks = eqx.filter_vmap(network)(jax.random.split(key, settings.n_sources))
     return Branch(start, networks, settings.schedule)
-
-
-def _mixing(n_channels: int, settings: Settings, key: PRNGKeyArray) -> Mixing:
-    told = MixingSettings(
-        settings.n_sources,
-        n_channels,
-        settings.mixing_width,
-        settings.mixing_depth,
-        settings.mixing_knots,
-        settings.mixing_linear_path,
-        settings.mixing_output_scale,
-        unit_columns=not settings.standardise,
-    )
-    return make_mixing(settings.mixing, told, key)
 
 
 def _per_source(values: float | tuple[float, ...], n_sources: int) -> Float[Array, " n"]:

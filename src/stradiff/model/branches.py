@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, MaskedConvolutional, Network
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, MaskedConvolutionalNetwork, Network
 from stradiff.model.diffusion.reverse import generate, reverse_path
 from stradiff.model.diffusion.schedule import Schedule
 from stradiff.model.source_sharding import shard_by_source
@@ -93,8 +93,8 @@ def over_recordings(function: Callable[..., Array], branches: Branch, layout: Co
 
         def of_recording(start: Start, mask: Array | None, *arrays: Array) -> Array:
             network = branch.network
-            if mask is not None and isinstance(network, Convolutional):
-                network = MaskedConvolutional(network, mask)
+            if mask is not None and isinstance(network, ConvolutionalNetwork):
+                network = MaskedConvolutionalNetwork(network, mask)
             return function(Branch(start, network, branch.schedule), *arrays)
 
         result: Array = eqx.filter_vmap(of_recording)(starts, masks, *arrays)

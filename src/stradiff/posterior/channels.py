@@ -18,7 +18,6 @@ import numpy as np
 
 from stradiff.config import Settings
 from stradiff.data import Normaliser
-from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.posterior.segments import negative_log_likelihood
 
@@ -28,7 +27,7 @@ def in_channels(normaliser: Normaliser, model: Model, *, as_trained: bool = Fals
 
     Both are as they are where the map is bent, and where noise is equally strong ``as_trained``.
     """
-    if as_trained or not isinstance(model.mixing, Linear):
+    if as_trained or not model.mixing.is_linear:
         return normaliser, model
     scale = np.linalg.norm(normaliser.inverse_matrix, axis=0)
     channels = Normaliser(normaliser.mean, np.diag(1.0 / scale), np.diag(scale))
@@ -43,7 +42,7 @@ def noise_as_trained(
     mixed = normaliser.matrix.shape[0] == normaliser.matrix.shape[1] and np.any(
         normaliser.matrix != np.diag(np.diag(normaliser.matrix))
     )
-    if not mixed or not isinstance(model.mixing, Linear):
+    if not mixed or not model.mixing.is_linear:
         return False
     cost = {}
     for as_trained in (False, True):

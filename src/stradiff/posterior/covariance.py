@@ -20,7 +20,6 @@ from tinygp.solvers.quasisep.core import DiagQSM, SymmQSM
 
 from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.model.priors import Prior
 from stradiff.train.volume import quadrature
 
 TOLERANCE, ITERATIONS = 1e-5, 500  # of a solve under white noise
@@ -192,7 +191,7 @@ def _by_spectra(model: Model) -> Covariance:
 
 
 def _gaussian(model: Model) -> bool:
-    return all(type(group).precision_spectrum is Prior.precision_spectrum for group in model.priors.groups)
+    return all(group.is_gaussian for group in model.priors.groups)
 
 
 def _spectra_of(model: Model) -> Callable[[np.ndarray], Array]:

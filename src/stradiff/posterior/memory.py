@@ -8,7 +8,6 @@ from stradiff.config import Settings
 from stradiff.data import available_memory, check_memory
 from stradiff.errors import InsufficientMemoryError
 from stradiff.model.devices import available_devices, free_device_memory
-from stradiff.model.priors import state_space
 from stradiff.posterior.covariance import RING
 from stradiff.posterior.tangent import WHOLE
 from stradiff.train.callbacks import is_shown
@@ -25,8 +24,8 @@ WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
     """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
 
-    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not
-    even one fits; ``what`` is the subject of its sentence.
+    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not even
+    one fits; ``what`` is the subject of its sentence.
     """
     check_memory(needed, what)
     on_device = max(needed - COMPILING, 0.0)
@@ -56,18 +55,17 @@ def memory_estimate(
     ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples. ``gaps``:
     samples are missing, of which whitened channels each hold a part.
     """
-    length = n_samples if longest is None else longest
+    length, mixing = n_samples if longest is None else longest, settings.mixing_spec
     window = settings.window_size(n_samples) if regular else None
     n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
-    linear = regular or (settings.solver != "dense" and set(settings.prior_names) <= set(state_space.KERNELS))
-    whole_covariance = settings.solver == "dense" or not linear
+    whole_covariance = any(prior.takes_matrices(regular=regular) for prior in settings.prior_specs)
+    linear = regular or not whole_covariance
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
     starts = settings.n_sources * COPIES * 2.0 * n_samples
     waiting = 4.0 * (settings.n_restarts - 1) * WAITING / COPIES * (starts + _network_memory(length, settings))
-    training = (
-        4.0 * (_branch_memory(n_seen, length, settings) + _nonlinear_memory(n_seen, n_channels, settings)) + dense
-    )
-    gappy = (gaps or longest is not None) and settings.mixing in ("linear", "auto")
+    nonlinear = COPIES * mixing.n_parameters(n_channels) + 2.0 * n_seen * mixing.n_hidden(n_channels)
+    training = 4.0 * (_branch_memory(n_seen, length, settings) + nonlinear) + dense
+    gappy = (gaps or longest is not None) and mixing.is_linear
     posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, linear=linear, gappy=gappy)
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
@@ -91,18 +89,6 @@ def _network_memory(length: int, settings: Settings) -> float:
         return 0.0
     width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
     return COPIES * n_networks[settings.branch] * (2.0 * length * (width + 1) + settings.network_depth * width**2)
-
-
-def _nonlinear_memory(n_samples: float, n_channels: int, settings: Settings) -> float:
-    """Numbers held for a map beyond its matrix: copies of its parameters, and its hidden values at every sample."""
-    width, depth = float(settings.mixing_width), settings.mixing_depth
-    if settings.mixing == "linear":
-        return 0.0
-    if settings.mixing == "post_nonlinear":
-        return n_channels * settings.mixing_knots * (COPIES * 3.0 + 2.0 * n_samples)
-    if settings.mixing == "invertible":
-        return 2.0 * depth * width * (COPIES * 3.0 * n_channels + 2.0 * n_samples)
-    return depth * width * (COPIES * width + 2.0 * n_samples)
 
 
 def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, linear: bool, gappy: bool) -> float:

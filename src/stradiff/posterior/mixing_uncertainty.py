@@ -13,7 +13,7 @@ counts in the slope, and the inverse of the expected information, pair by pair, 
 
 The estimate does not move there. Of sources that the prior describes it would gain; of others (a chirp, a square wave)
 it would lose what the warm start and the early end of training spare it, and the evidence cannot tell the two apart:
-docs/uncertainty.md has the figures. So the distance counts as not known, on top of what the record leaves open of M.
+see research/uncertainty.md. So the distance counts as not known, on top of what the record leaves open of M.
 
 Several recordings with one map share one M, and what they say of it adds up.
 """
@@ -28,7 +28,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.observation_mask import Mask
 from stradiff.posterior.covariance import Covariance
@@ -112,7 +111,7 @@ def cross_talk_of_group(
     """The same of recordings with one map, each with a model, sources and evidence of its own."""
     every = list(zip(models, sources, evidence, strict=True))
     unmoved = np.eye(models[0].n_sources)
-    if not isinstance(models[0].mixing, Linear):
+    if not models[0].mixing.is_linear:
         covariances = [known.covariance for known in evidence]
         there = [some[:, : known.n_samples] for _, some, known in every]
         return nonlinear_cross_talk(models, there, covariances, [_noise_of(*one) for one in every])

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from stradiff.model.compiled import quick_jit
-from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.observation_mask import Mask, apply_mask
 from stradiff.posterior.covariance import Covariance
@@ -42,7 +41,7 @@ def find_mode(
         if step == 0.0:
             break
         sources = sources + step * way
-        if step == 1.0 and isinstance(model.mixing, Linear):
+        if step == 1.0 and model.mixing.is_linear:
             break
     return sources
 

@@ -41,7 +41,7 @@ from stradiff.posterior.covariance import Covariance
 from stradiff.posterior.tangent import Trajectories
 from stradiff.train.volume import quadrature
 
-DEGREE = 3  # of the functions, at most; a fourth changes coverage by one per cent (docs/uncertainty.md)
+DEGREE = 3  # of the functions, at most; a fourth changes coverage by one per cent (research/uncertainty.md)
 COEFFICIENTS = 1000  # more are not told apart: the degree is lower where sources are many
 LEAST = 1e-12  # variance of a coefficient whose degree the found map does not have
 

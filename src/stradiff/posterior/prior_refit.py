@@ -17,7 +17,6 @@ import numpy as np
 
 from stradiff.config import Settings
 from stradiff.initialise.prior_selection import tuned_and_judged
-from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.posterior.segments import negative_log_likelihood, segments_of
 
@@ -29,7 +28,7 @@ def with_refitted_priors(model: Model, observed: np.ndarray, times: np.ndarray |
     """
     by_windows = segments_of(len(observed), settings, times) is not None
     told = all(group.identified_by_spectrum for group in model.priors.groups)
-    if not isinstance(model.mixing, Linear) or by_windows or not told or not settings.lambda_prior:
+    if not model.mixing.is_linear or by_windows or not told or not settings.lambda_prior:
         return model
     unmixed = np.linalg.pinv(np.asarray(model.mixing.matrix, np.float64)) @ observed.T
     there = None if times is None else jnp.asarray(times)

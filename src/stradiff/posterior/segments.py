@@ -17,7 +17,6 @@ from jaxtyping import Array, Key
 
 from stradiff.config import Settings
 from stradiff.model.compiled import quick_jit
-from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.posterior import laplace
 from stradiff.posterior.covariance import covariance_of, second_moments_of
@@ -187,7 +186,7 @@ def spread(
     """
     model, variance = in_double(model), np.empty(posterior.mode.shape)
     drawn = list(pieces)
-    if isinstance(model.mixing, Linear) and mask is None and pieces.n_samples > 2 * pieces.around:
+    if model.mixing.is_linear and mask is None and pieces.n_samples > 2 * pieces.around:
         middle = pieces.middle.model(model)
         inner = _inner_variance(covariance_of(middle, None).record, model.mixing.matrix, posterior.nu, middle.n_samples)
         variance[:] = np.asarray(inner)[:, None]

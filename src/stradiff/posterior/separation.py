@@ -17,7 +17,6 @@ from stradiff.data.checks import as_float_array
 from stradiff.data.noise_floor import noise_floor
 from stradiff.errors import InputError, NumericsError
 from stradiff.initialise.priors import priors_of
-from stradiff.model.mixing import Linear, PostNonlinear
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
 from stradiff.posterior.channels import in_channels, noise_as_trained
@@ -122,7 +121,7 @@ class Separation:
 
     def mixing_matrix(self) -> np.ndarray:
         """``(m, n)`` in the recording's units; linear maps only."""
-        if not isinstance(self.model.mixing, Linear):
+        if not self.model.mixing.is_linear:
             raise AttributeError("A nonlinear map has no mixing matrix; use inverse_transform to apply the map.")
         raw = self.normaliser.inverse_matrix.T @ np.asarray(self.model.mixing.matrix, np.float64)
         return raw[:, self.readout.order] / self.readout.gain
@@ -132,8 +131,8 @@ class Separation:
         ``(G, m)`` that the curves of a post-nonlinear map make of them, in the recording's units.
         """
         mixing = self.model.mixing
-        if not isinstance(mixing, PostNonlinear):
-            raise AttributeError("Only a map of mixing='post_nonlinear' has a curve for each channel.")
+        if not mixing.is_channelwise:
+            raise AttributeError("Only a map such as mixing='post_nonlinear' has a curve for each channel.")
         levels = np.linspace(-reach, reach, n_levels)
         with numerics():
             linear = mixing.matrix @ self.model.at_mean()
@@ -284,7 +283,7 @@ def normaliser_for(
     """
     if settings.normalise != "auto":
         return fit_normaliser(gappy, settings.normalise)
-    if settings.mixing == "post_nonlinear" or filled.shape[1] > settings.n_sources:
+    if settings.mixing_spec.is_channelwise or filled.shape[1] > settings.n_sources:
         return fit_normaliser(gappy, "standardise")
     if lengths is None:
         floor = noise_floor(filled)

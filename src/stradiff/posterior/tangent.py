@@ -28,7 +28,6 @@ from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
 from stradiff.model.compiled import quick_jit
-from stradiff.model.mixing import Linear
 from stradiff.model.model import Model
 from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.posterior.covariance import Covariance, RingCovariance
@@ -72,7 +71,7 @@ def tangent(model: Model, sources: Trajectories, observed: Float[Array, "T m"], 
     unexplained = jnp.sum(residual**2) - jnp.sum(step**2)
     data = jnp.einsum("tij,jt->it", root, sources) + step
     n_seen = jnp.asarray(count_observed(mask, observed.size), data.dtype)
-    gappy = isinstance(model.mixing, Linear) and mask is not None
+    gappy = model.mixing.is_linear and mask is not None
     return Tangent(jnp.moveaxis(gram, 0, 2), root, data, jnp.maximum(unexplained, 0.0), n_seen, gappy)
 
 

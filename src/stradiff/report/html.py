@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 
 from stradiff.data.recording import Recording
 from stradiff.data.writers import atomic_path
+from stradiff.model.mixing import mixing_spec
 from stradiff.report import plots
 from stradiff.report.summary import (
     Fit,
@@ -108,7 +109,7 @@ def draw_pictures(fit: Fit, recording: Recording, truth: np.ndarray | None = Non
         "sources": _sources(fit, recording, truth),
         "mixing": _mixing(fit, recording),
     }
-    if fit.map_ == "post_nonlinear":
+    if mixing_spec(fit.map_).is_channelwise:
         pictures["curves"] = _curves(fit, recording)
     if fit.n_epochs_:  # a fit stopped before its first epoch has no history
         pictures |= {"losses": _losses(fit), "error": _error(fit)}
@@ -220,7 +221,7 @@ def _path(fit: Fit, recording: Recording, epoch: int) -> Picture:
 
 def _mixing(fit: Fit, recording: Recording) -> Picture:
     names, channels = source_labels(fit.sources_.shape[1]), recording.channel_names
-    if fit.map_ == "linear":
+    if mixing_spec(fit.map_).is_linear:
         axes = plots.plot_mixing(getattr(fit, "mixing_"), channels, names, units=recording.units)  # noqa: B009
         caption = "What one standard deviation of a source (column) adds to a channel (row)."
         return _picture(axes, "Mixing matrix: weight of every source in every channel", caption)
@@ -236,7 +237,7 @@ def _mixing(fit: Fit, recording: Recording) -> Picture:
 
 
 def _curves(fit: Fit, recording: Recording) -> Picture:
-    levels, channels = getattr(fit, "curves_")  # noqa: B009 (post-nonlinear maps only)
+    levels, channels = getattr(fit, "curves_")  # noqa: B009 (channelwise maps only)
     return _picture(
         plots.plot_curves(levels, channels, recording.channel_names, units=recording.units),
         "Curve of every channel over the weighted sum of sources that it sees",

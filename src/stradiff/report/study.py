@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stradiff.data.recording import Recording
+from stradiff.model.mixing import mixing_spec
 from stradiff.report import plots
 from stradiff.report.summary import Fit, correlation_history, like_estimates, stages
 
@@ -51,7 +52,7 @@ def draw_study(fit: Fit, recording: Recording, truth: np.ndarray) -> dict[str, F
         Figure by file name without suffix: "figure2_sources" ... for a linear map,
         "figure7_sources" ... for another.
     """
-    names = LINEAR if fit.map_ == "linear" else NONLINEAR
+    names = LINEAR if mixing_spec(fit.map_).is_linear else NONLINEAR
     times, unit = recording.time_axis, recording.time_unit
     truth = like_estimates(truth, fit.sources_)
     sources = plots.plot_sources(fit.sources_, fit.sources_std_, times, truth, time_unit=unit)

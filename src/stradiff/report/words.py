@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-PRIORS = {
-    "rbf": "RBF Gaussian-process",
-    "matern12": "Matérn-1/2 Gaussian-process",
-    "matern32": "Matérn-3/2 Gaussian-process",
-    "matern52": "Matérn-5/2 Gaussian-process",
-    "periodic": "periodic",
-    "locally_periodic": "locally periodic",
-    "spectral_mixture": "spectral-mixture",
-    "ar": "autoregressive",
-}
-
-MAPS = {
-    "linear": "a linear map",
-    "post_nonlinear": "a linear map and one increasing curve per channel",
-    "residual": "a nonlinear map (a small neural network beside a linear one)",
-    "mlp": "a nonlinear map (a small neural network)",
-    "invertible": "a nonlinear map that can be undone (invertible couplings)",
-}
+from stradiff.model.mixing import mixing_spec
+from stradiff.model.priors import prior_spec
 
 BANDS = {
     "laplace": "mean plus and minus 1.96 standard deviations of its posterior about its likeliest course, given prior, "
@@ -46,20 +30,19 @@ def sentence(facts: dict[str, Any]) -> str:
         The dictionary of :func:`stradiff.report.summary.summarise`.
     """
     recording, model = facts["recording"], facts["model"]
-    kind = MAPS.get(model["mixing"], f"the map {model['mixing']}")
+    through = mixing_spec(model["mixing"]).label
     return (
         f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
-        f"explained by {_count(model['n_components'], 'source')} that reach the channels through {kind}. "
-        f"Each source is a trajectory with {_priors(facts['sources'])} structure in time; "
-        f"together they account for "
-        f"{percent(facts['explained_variance'])} of the channels' variance. "
+        f"explained by {_count(model['n_components'], 'source')} that reach the channels through {through}. "
+        f"Each source follows {_priors(facts['sources'])}; "
+        f"together they account for {percent(facts['explained_variance'])} of the channels' variance. "
         f"{_missing(recording['missing_share'])}{_ending(facts)}"
     )
 
 
 def _priors(sources: list[dict[str, Any]]) -> str:
     """The priors there are, each once, in the order of the sources."""
-    return " or ".join(dict.fromkeys(PRIORS.get(source["prior"], source["prior"]) for source in sources))
+    return " or ".join(dict.fromkeys(prior_spec(source["prior"]).label for source in sources))
 
 
 def percent(share: float) -> str:
@@ -105,4 +88,4 @@ def _ending(facts: dict[str, Any]) -> str:
     ending = f"Training used all of its {epochs}{took}"
     if settings.get("tol", 0) > 0:
         return f"{ending} and had not yet met its criterion of convergence."
-    return f"{ending}, as it was told: it had no criterion of convergence."
+    return f"{ending}, as asked: it had no criterion of convergence."

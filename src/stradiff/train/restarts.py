@@ -3,13 +3,13 @@
 The first start is the one a single fit has. The others are what was tried beside it (``stradiff.train.trials``), the
 next best first, and where there is nothing more of that, its sources turned towards each other by random angles. All
 draw every network anew. They share one compilation, and run beside each other, one on each core: an epoch keeps little
-more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits it would
+more than one core busy. (Mapped into one program they cost more, see research/batch.py.) Each has the bits it would
 have alone.
 
 After as many epochs of each the objective gives its verdict, and the best one alone goes on. There it finds the start
 that ends nearest to the truth, or one nearly as good; at the ends of the fits it often does not, since a fit that began
 further off trains on for longer, and follows the recording more closely without coming nearer to its sources
-(benchmarks/ranking.py). ``stability`` shows what is not settled.
+(research/ranking.py). ``stability`` shows what is not settled.
 """
 
 from __future__ import annotations

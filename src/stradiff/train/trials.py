@@ -5,7 +5,7 @@ than sources each candidate is trained a little, and the objective chooses.
 
 How many principal components a linear method should separate before n of them are taken (``linear_start``) depends on
 how bent, how noisy and how smooth the recording is. A start in the wrong valley shows within a hundred epochs: its
-objective then lies hundreds of nats above that of a good one (``benchmarks/starts.py``), and training does not mend it.
+objective then lies hundreds of nats above that of a good one (``research/starts.py``), and training does not mend it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def ranked_starts(
         answers = [starting_sources(bare, dataclasses.replace(settings, init=name), guess) for name in methods]
         start, names = initialise_by_rotation(answers, settings)
         return [start], dataclasses.replace(settings, prior=names)
-    if settings.init not in METHODS or settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
+    if settings.init not in METHODS or settings.mixing_spec.is_linear or observed.shape[1] == settings.n_sources:
         return [starting_sources(bare, settings, guess)], settings
     starts = candidates(bare, settings.init, settings.n_sources)
     if len(starts) == 1:

@@ -45,6 +45,7 @@ def examine(
     are what sources are told apart by.
     """
     settings, (n_samples, n_channels) = separation.settings, values.shape
+    linear = separation.model.mixing.is_linear
     values, sources = values.astype(np.float64), sources.astype(np.float64)
     n_together = n_together or n_samples
     omega, weights = record_frequencies(n_together)
@@ -59,8 +60,8 @@ def examine(
         found += unstable(np.asarray(stability), settings.n_restarts)
     if fit.n_epochs:
         error = float(fit.history["reconstruction_mse"][-LAST:].mean())
-        found += misfit(error, settings.nu_y, settings.n_sources, n_channels, settings.mixing)
-    if settings.mixing != "linear":
+        found += misfit(error, settings.nu_y, settings.n_sources, n_channels, linear=linear)
+    if not linear:
         found += linear_suffices(values, sources, fitted, settings.nu_y)
     return found
 

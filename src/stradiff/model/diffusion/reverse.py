@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.model.diffusion.networks import Dense, Network
+from stradiff.model.diffusion.networks import DenseNetwork, Network
 from stradiff.model.diffusion.schedule import Schedule
 
 STABILISER = 1e-8  # the epsilon of Eq. 13, negligible unless alpha-bar is
@@ -48,7 +48,7 @@ def generate(network: Network | None, start: Float[Array, " T"], schedule: Sched
     """s = x_0 alone (Eq. 15), the last state of ``reverse_path``, by the fastest algorithm for the network."""
     if network is None:
         return start
-    if isinstance(network, Dense):
+    if isinstance(network, DenseNetwork):
         return _generate_in_code(network, start, schedule)
 
     @jax.checkpoint  # keeps only the states x_tau for the gradient
@@ -73,7 +73,7 @@ def step_coefficients(schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
     return a, np.sqrt(1.0 - following) - a * np.sqrt(1.0 - current)
 
 
-def _generate_in_code(network: Dense, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
+def _generate_in_code(network: DenseNetwork, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
     """The reverse path in terms of the first layer of the network: exact, with arrays of length T only at its two ends.
 
     A step is linear in x and in the noise, the noise is affine in the last hidden layer h, and the network depends on x

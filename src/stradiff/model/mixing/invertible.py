@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.mixing.base import Mixing
+from stradiff.model.mixing.mlp import NetworkSpec
 
 STRETCH = 1.5  # largest |log-scale| of one coupling: a channel is stretched by a factor of 4.5 at most
 
@@ -54,10 +55,10 @@ class Coupling(eqx.Module):
         return jnp.where(moved, STRETCH * jnp.tanh(raw), 0.0), jnp.where(moved, shift, 0.0)
 
 
-class Invertible(Mixing):
+class InvertibleMap(Mixing):
     """g(s) = (c_D o .. o c_1)(A s), c_d couplings that move the even and the odd channels in turn.
 
-    With m = n the map is one to one, so no two sources can hide behind one observation; with m > n the sources are
+    With m = n the map is one to one, so no two source vectors share an observation; with m > n the sources are
     embedded by A and every observation on that surface has one origin.
 
     Parameters
@@ -99,3 +100,23 @@ class Invertible(Mixing):
         for coupling in reversed(self.couplings):
             observed = coupling.inverse(observed)
         return jnp.linalg.pinv(self.matrix) @ observed
+
+
+class Invertible(NetworkSpec):
+    """y = (c_D o .. o c_1)(A s), affine couplings c_d of hidden ``width``, in ``depth`` pairs."""
+
+    name = "invertible"
+    label = "a nonlinear map that can be undone (invertible couplings)"
+    module = InvertibleMap
+
+    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> InvertibleMap:
+        """Random couplings after a matrix whose columns are free."""
+        return InvertibleMap(n_sources, n_channels, **self.given(), key=key)
+
+    def n_parameters(self, n_channels: int) -> int:
+        """Three weights of every hidden unit and channel, in both couplings of a pair."""
+        return 6 * self.depth * self.width * n_channels
+
+    def n_hidden(self, n_channels: int) -> int:
+        """The units of all couplings."""
+        return 2 * self.depth * self.width

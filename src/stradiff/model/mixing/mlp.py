@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.model.mixing.base import Mixing
+from stradiff.model.mixing.base import Mixing, MixingSpec
+from stradiff.parameters import FLAG, NON_NEGATIVE, count, parameter
 
 
-class MLP(Mixing):
+class MLPMap(Mixing):
     """g(s) = [A s +] W_d act(.. act(W_1 s + b_1) ..) + b_d.
 
     Parameters
@@ -48,8 +49,56 @@ class MLP(Mixing):
         hidden = sources
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = jax.nn.silu(weight @ hidden + bias)
-        bent = self.weights[-1] @ hidden + self.biases[-1]
-        return bent if self.matrix is None else self.matrix @ sources + bent
+        output = self.weights[-1] @ hidden + self.biases[-1]
+        return output if self.matrix is None else self.matrix @ sources + output
+
+
+class NetworkSpec(MixingSpec):
+    """A map with networks in it; the counts are those of a multilayer perceptron.
+
+    Parameters
+    ----------
+    width, depth : hidden units of a layer, and layers.
+    output_scale : factor on the initial last layer: at 0 a network starts silent.
+    """
+
+    width: int = parameter(32, count(1), "ten units per channel of a small array")
+    depth: int = parameter(2, count(1), "the study's mixings have two layers")
+    output_scale: float | None = parameter(None, NON_NEGATIVE, "the preset's; 1, the usual start of a layer, without")
+
+    def n_parameters(self, n_channels: int) -> int:
+        """The weights between hidden layers."""
+        return self.depth * self.width**2
+
+    def n_hidden(self, n_channels: int) -> int:
+        """The units of all hidden layers."""
+        return self.depth * self.width
+
+
+class MLP(NetworkSpec):
+    """y = a multilayer perceptron of s, with ``linear_path`` y = A s + a multilayer perceptron of s."""
+
+    name = "mlp"
+    label = "a nonlinear map (a small neural network)"
+    module = MLPMap
+
+    linear_path: bool | None = parameter(None, FLAG, "the preset's; without a preset, and in the paper, none")
+
+    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
+        """Layers, and A where it is there, by Glorot's rule; columns of A are free."""
+        return MLPMap(n_sources, n_channels, **self.given(), key=key)
+
+
+class Residual(NetworkSpec):
+    """y = A s + a multilayer perceptron of s."""
+
+    name = "residual"
+    label = "a nonlinear map (a small neural network beside a linear one)"
+    module = MLPMap
+
+    def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
+        """Layers and A by Glorot's rule; columns of A are free."""
+        return MLPMap(n_sources, n_channels, **self.given(), linear_path=True, key=key)
 
 
 def _glorot(key: PRNGKeyArray, n_out: int, n_in: int) -> Float[Array, "to from"]:

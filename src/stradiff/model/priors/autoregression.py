@@ -16,7 +16,7 @@ from stradiff.model.priors.base import Prior
 Scalar = Float[Array, ""]
 
 
-class Autoregression(Prior):
+class AutoregressivePrior(Prior):
     """s_t = sum_j a_j s_{t-j} + e_t, e_t ~ N(0, sigma_f^2 prod_j (1 - kappa_j^2) + xi), stationary and normalised.
 
     kappa_1 .. kappa_p are the partial autocorrelations, free numbers through tanh, so that every value they take in
@@ -85,19 +85,19 @@ class Autoregression(Prior):
         errors = jnp.sqrt(self._variances(n_samples)) * jax.random.normal(key, (n_samples,), jnp.float64)
         return pacf.from_prediction_errors(errors, self.partial)
 
-    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Autoregression:
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> AutoregressivePrior:
         """Burg's estimate, moved up the likelihood."""
         pacf.refuse_irregular(times, "ar")
         source = source.astype(jnp.float64)
         free = pacf.free_from(pacf.burg(source, self.free.shape[0])).astype(self.free.dtype)
         start = eqx.tree_at(lambda prior: prior.free, self, free)
 
-        def log_prob(prior: Autoregression) -> Scalar:
+        def log_prob(prior: AutoregressivePrior) -> Scalar:
             return prior.log_prob(source, None)
 
         return likeliest([self, ascended(start, log_prob)], log_prob)
 
-    def of_segment(self, share: float) -> Autoregression:
+    def of_segment(self, share: float) -> AutoregressivePrior:
         """The same: all parameters count in samples, and the length-scale in those of the part."""
         return pacf.in_part(self, share)
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tinygp.solvers.quasisep.core import SymmQSM
 
 from stradiff.errors import OptionError
+from stradiff.model.specification import Specification
 
 
 class Prior(eqx.Module):
@@ -24,6 +25,11 @@ class Prior(eqx.Module):
     """Whether the spectrum says most of what it knows of a source: then another of its kind can be weighed against it
     by second moments alone, after training (``posterior.prior_refit``). Not so where modes matter, as of mixtures.
     """
+
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether the density is that of a Gaussian process: then ``precision_spectrum`` is as here."""
+        return type(self).precision_spectrum is Prior.precision_spectrum
 
     @abc.abstractmethod
     def log_prob(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
@@ -78,3 +84,28 @@ class Prior(eqx.Module):
     @abc.abstractmethod
     def length_scale(self) -> Float[Array, ""]:
         """How far the source remembers itself, in units of the record."""
+
+
+class PriorSpec(Specification):
+    """A prior before it is built; a subclass adds its options as fields, with defaults.
+
+    ``name`` and ``label`` ("an RBF Gaussian process") are class attributes or properties of a subclass.
+    """
+
+    @property
+    def order(self) -> int:
+        """How many samples before it a sample depends on, where that is a number; 0 elsewhere."""
+        return 0
+
+    @property
+    def is_gaussian(self) -> bool:
+        """See ``Prior.is_gaussian``."""
+        return self.build(1).is_gaussian
+
+    def takes_matrices(self, *, regular: bool) -> bool:
+        """Whether its density holds T x T numbers: on a regular grid, or on irregular times."""
+        return not regular
+
+    @abc.abstractmethod
+    def build(self, n_samples: int) -> Prior:
+        """The prior of one source of ``n_samples``, at its initial parameters."""

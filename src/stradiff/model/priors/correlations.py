@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -22,6 +22,7 @@ from stradiff.model.priors.periodogram import mixture_of_peaks, strongest_freque
 
 Scalar = Float[Array, ""]
 
+PEAKS = 3  # of a spectral mixture: more are seldom told apart in a record
 HARMONICS = 20  # of a periodic correlation: what LEAST_SHAPE leaves of the next one is below double rounding
 SCALES = 16  # length-scales to start from, one sample to the whole record: a factor of 1.6 apart at T = 1000
 LEAST_SHAPE = 0.5  # of the exp-sine-squared kernel; below, its period holds more than HARMONICS can draw
@@ -261,6 +262,43 @@ class Sum(Correlation):
     def length_scale(self) -> Scalar:
         """The mean over the parts, by their share of the variance, of the logarithm."""
         return jnp.exp(self.weight @ jnp.log(jnp.stack([part.length_scale for part in self.parts])))
+
+
+def correlation_of(kernel: str, length_scale: float) -> Correlation:
+    """The correlation that a kernel names, at its initial parameters; "+" between names makes a sum."""
+    names = kernel.split("+")
+    parts = tuple(PARTS[name](length_scale) for name in names)
+    return parts[0] if len(parts) == 1 else Sum(parts, jnp.zeros(len(parts), jnp.float32))
+
+
+def _plain(kernel: str) -> Callable[[float], Correlation]:
+    return lambda length_scale: Plain(_logarithm(length_scale), kernel)
+
+
+def _periodic(length_scale: float) -> Periodic:
+    return Periodic(jnp.asarray(1.0 / length_scale, jnp.float32), jnp.zeros((), jnp.float32))
+
+
+def _locally_periodic(length_scale: float) -> LocallyPeriodic:
+    return LocallyPeriodic(_periodic(length_scale), Plain(_logarithm(5.0 * length_scale), "rbf"))
+
+
+def _spectral_mixture(length_scale: float) -> SpectralMixture:
+    frequency = jnp.arange(PEAKS, dtype=jnp.float32) / (PEAKS * length_scale)
+    return SpectralMixture(jnp.zeros(PEAKS, jnp.float32), frequency, jnp.full(PEAKS, _logarithm(length_scale)))
+
+
+def _logarithm(value: float) -> Array:
+    return jnp.log(jnp.asarray(value, jnp.float32))
+
+
+PARTS: dict[str, Callable[[float], Correlation]] = {
+    **{kernel: _plain(kernel) for kernel in KERNELS},
+    "periodic": _periodic,
+    "locally_periodic": _locally_periodic,
+    "spectral_mixture": _spectral_mixture,
+}
+"""What a kernel can be, or a sum such as "rbf+matern12" be made of, by an initial length-scale."""
 
 
 def shorter_way(angle: Float[Array, "..."]) -> Float[Array, "..."]:

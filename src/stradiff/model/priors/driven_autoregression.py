@@ -16,7 +16,7 @@ from stradiff.model.priors.innovations import Innovation
 Scalar = Float[Array, ""]
 
 
-class DrivenAutoregression(Prior):
+class DrivenAutoregressivePrior(Prior):
     """s_t = sum_j a_j s_{t-j} + e_t, the e_t independent with density q (ICA's densities on SOBI's dynamics).
 
     log p(s) = log N(s_1 .. s_p; 0, Gamma_p) + sum_{t > p} log q(s_t - sum_j a_j s_{t-j}).
@@ -63,7 +63,7 @@ class DrivenAutoregression(Prior):
         errors = jnp.concatenate([begin, self.innovation.sample(later, n_samples - order)])
         return pacf.from_prediction_errors(errors, self.partial)
 
-    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> DrivenAutoregression:
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> DrivenAutoregressivePrior:
         """Burg's autoregression, and the likeliest innovations of what it leaves over."""
         pacf.refuse_irregular(times, f"with {type(self.innovation).__name__} innovations")
         order, source = self.free.shape[0], source.astype(jnp.float64)
@@ -72,7 +72,7 @@ class DrivenAutoregression(Prior):
         errors = pacf.prediction_errors(source, moved.partial)[order:]
         return eqx.tree_at(lambda prior: prior.innovation, moved, self.innovation.tuned(errors))
 
-    def of_segment(self, share: float) -> DrivenAutoregression:
+    def of_segment(self, share: float) -> DrivenAutoregressivePrior:
         """The same: all parameters count in samples, and the length-scale in those of the part."""
         return pacf.in_part(self, share)
 

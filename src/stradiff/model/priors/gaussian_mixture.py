@@ -19,7 +19,7 @@ LEAST_LOG = -690.0  # of a probability in double precision, nearly
 NODES = 32  # of Gauss-Hermite quadrature in each component
 
 
-class GaussianMixture(eqx.Module):
+class MixtureDensity(eqx.Module):
     """f(s) = sum_k w_k N(s; mu_k, sigma_k^2) with sum_k w_k mu_k = 0: weights, means and variances are learned.
 
     The mean is held at zero since a source's is: a recording is centred, and no map has an offset for it.
@@ -99,7 +99,7 @@ class GaussianMixture(eqx.Module):
         weights = jnp.exp(self.log_weights)[:, None] * jnp.asarray(weight / weight.sum())[None, :]
         return values.ravel(), weights.ravel()
 
-    def tuned(self, values: Float[Array, " T"]) -> GaussianMixture:
+    def tuned(self, values: Float[Array, " T"]) -> MixtureDensity:
         """Expectation maximisation (Dempster, Laird & Rubin 1977), the likelier end of two starts.
 
         Components side by side at the values' quantiles lead to modes, one inside another to heavy tails.
@@ -111,14 +111,14 @@ class GaussianMixture(eqx.Module):
         beside = _with(self, even, quantiles, jnp.broadcast_to((spread / n_components) ** 2, even.shape))
         inside = _with(self, even, jnp.broadcast_to(jnp.mean(values), even.shape), widths**2)
 
-        def end(start: GaussianMixture) -> tuple[GaussianMixture, Scalar]:
+        def end(start: MixtureDensity) -> tuple[MixtureDensity, Scalar]:
             mixture = jax.lax.fori_loop(0, ROUNDS, lambda _, m: m._closer(values), start)
             return mixture, jnp.sum(mixture.log_density(values))
 
         ends, likelihoods = jax.lax.map(end, jax.tree.map(lambda *two: jnp.stack(two), beside, inside))
         return jax.tree.map(lambda both: both[jnp.argmax(likelihoods)], ends)
 
-    def _closer(self, values: Float[Array, " T"]) -> GaussianMixture:
+    def _closer(self, values: Float[Array, " T"]) -> MixtureDensity:
         """One round of expectation maximisation."""
         share = jax.nn.softmax(self._log_parts(values), axis=0)
         count = jnp.sum(share, axis=1) + 1e-3  # a component nobody belongs to keeps a place
@@ -153,7 +153,7 @@ def _normal_quantile(log_probability: Array) -> Array:
     return z - (log_reached - log_probability) * jnp.exp(log_reached - log_normal(z))
 
 
-def _with(mixture: GaussianMixture, weights: Array, means: Array, variances: Array) -> GaussianMixture:
+def _with(mixture: MixtureDensity, weights: Array, means: Array, variances: Array) -> MixtureDensity:
     free = 0.5 * jnp.log(jnp.maximum(variances - LEAST_VARIANCE, 1e-2 * LEAST_VARIANCE))
     parts = (jnp.log(weights), means, jnp.broadcast_to(free, weights.shape))
     where = (mixture.logits, mixture.free_means, mixture.log_scales)

@@ -22,7 +22,7 @@ LENGTH_SCALES = 40  # candidates from one sample to the whole record: a factor o
 SMALLEST_REGULAR = 100  # samples; below, a dense factorisation is as quick and the modes of regular_grid are too few
 
 
-class GaussianProcess(Prior):
+class GaussianProcessPrior(Prior):
     """log N(s; 0, K), K_ij = sigma_f^2 k(|t_i - t_j| / l) + xi delta_ij (Eqs. 17, 18), t normalised to [0, 1].
 
     Parameters
@@ -115,7 +115,7 @@ class GaussianProcess(Prior):
             )
         return "dense"
 
-    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> GaussianProcess:
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> GaussianProcessPrior:
         """The likeliest of LENGTH_SCALES length-scales.
 
         One far too long makes a source infinitely unlikely at first, and training bends the source to the prior before
@@ -123,13 +123,13 @@ class GaussianProcess(Prior):
         """
         candidates = jnp.asarray(np.geomspace(1.0 / (source.shape[0] - 1), 1.0, LENGTH_SCALES), jnp.float32)
 
-        def at(candidate: Scalar) -> GaussianProcess:
+        def at(candidate: Scalar) -> GaussianProcessPrior:
             return eqx.tree_at(lambda prior: prior.log_length_scale, self, jnp.log(candidate))
 
         log_likelihood = jax.lax.map(lambda candidate: at(candidate).log_prob(source, times), candidates)
         return at(candidates[jnp.argmax(log_likelihood)])
 
-    def of_segment(self, share: float) -> GaussianProcess:
+    def of_segment(self, share: float) -> GaussianProcessPrior:
         """The length-scale in units of the part."""
         return eqx.tree_at(lambda prior: prior.log_length_scale, self, self.log_length_scale - math.log(share))
 

@@ -21,14 +21,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.priors import partial_autocorrelation as pacf
 from stradiff.model.priors.base import Prior
-from stradiff.model.priors.gaussian_mixture import GaussianMixture, log_normal
+from stradiff.model.priors.gaussian_mixture import MixtureDensity, log_normal
 
 Scalar = Float[Array, ""]
 
 DEGREES = 24  # of Hermite polynomials; what lies beyond is counted as if of the last degree
 
 
-class Mixture(Prior):
+class MixturePrior(Prior):
     """A source with a Gaussian mixture as the distribution of its values.
 
     Parameters
@@ -40,12 +40,12 @@ class Mixture(Prior):
 
     identified_by_spectrum = False
 
-    marginal: GaussianMixture
+    marginal: MixtureDensity
     free: Float[Array, " p"]
     n_samples: int = eqx.field(static=True)
 
     def __init__(self, n_components: int, order: int, n_samples: int, deviation: float = 1.0) -> None:
-        self.marginal = GaussianMixture(n_components, deviation)
+        self.marginal = MixtureDensity(n_components, deviation)
         self.free = jnp.zeros(order, jnp.float32)
         self.n_samples = n_samples
 
@@ -69,7 +69,7 @@ class Mixture(Prior):
         errors = jnp.sqrt(self._variances(n_samples)) * jax.random.normal(key, (n_samples,), jnp.float64)
         return self.marginal.quantile(pacf.from_prediction_errors(errors, self.partial))
 
-    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> Mixture:
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> MixturePrior:
         """The mixture by expectation maximisation, then Burg's autoregression of what it makes Gaussian."""
         source = source.astype(jnp.float64)
         moved = eqx.tree_at(lambda prior: prior.marginal, self, self.marginal.tuned(source))
@@ -78,7 +78,7 @@ class Mixture(Prior):
         partial = pacf.burg(moved.marginal.gaussianised(source), self.free.shape[0])
         return eqx.tree_at(lambda prior: prior.free, moved, pacf.free_from(partial).astype(self.free.dtype))
 
-    def of_segment(self, share: float) -> Mixture:
+    def of_segment(self, share: float) -> MixturePrior:
         """The same: all parameters count in samples, and the length-scale in those of the part."""
         return pacf.in_part(self, share)
 

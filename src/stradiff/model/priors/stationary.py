@@ -32,7 +32,7 @@ class Level(NamedTuple):
     jitter: Scalar
 
 
-class StationaryProcess(Prior):
+class StationaryPrior(Prior):
     """log N(s; 0, K), K_ij = sigma_f^2 rho(t_i - t_j) + xi delta_ij (Eqs. 17, 18).
 
     Parameters
@@ -97,7 +97,7 @@ class StationaryProcess(Prior):
             log_det, quadratic = toeplitz.log_det_and_quadratic(source, self._autocovariance(n_samples))
         return -0.5 * (n_samples * math.log(2.0 * math.pi) + log_det + quadratic)
 
-    def of_segment(self, share: float) -> StationaryProcess:
+    def of_segment(self, share: float) -> StationaryPrior:
         """The correlation in units of the part."""
         return eqx.tree_at(lambda prior: prior.correlation, self, self.correlation.of_segment(share))
 
@@ -114,7 +114,7 @@ class StationaryProcess(Prior):
             return levinson.coloured(white, self._autocovariance(n_samples))
         return jnp.linalg.cholesky(self.covariance(times)) @ white
 
-    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> StationaryProcess:
+    def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> StationaryPrior:
         """The best of the correlation's starts, moved up Whittle's likelihood; the likeliest on the way is kept.
 
         Irregular times are evened out by linear interpolation to find the place, not to judge it.
@@ -123,10 +123,10 @@ class StationaryProcess(Prior):
         source = source.astype(jnp.float64)
         even = source if times is None else jnp.interp(jnp.linspace(0.0, 1.0, source.shape[0]), times, source)
 
-        def approximate(prior: StationaryProcess) -> Scalar:
+        def approximate(prior: StationaryPrior) -> Scalar:
             return whittle(even, lambda omega: prior.spectrum(omega, source.shape[0]))
 
-        def at(correlation: Correlation) -> StationaryProcess:
+        def at(correlation: Correlation) -> StationaryPrior:
             return eqx.tree_at(lambda prior: prior.correlation, self, correlation)
 
         start = at(best_row(self.correlation.starts(even), lambda correlation: approximate(at(correlation))))

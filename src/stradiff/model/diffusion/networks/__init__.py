@@ -1,7 +1,22 @@
-"""Noise-prediction networks (Eq. 12)."""
+"""Noise-prediction networks (Eq. 12) and their specifications."""
 
 from stradiff.model.diffusion.networks.base import Network
-from stradiff.model.diffusion.networks.convolutional import Convolutional, MaskedConvolutional, ReceptiveField
-from stradiff.model.diffusion.networks.dense import Dense
+from stradiff.model.diffusion.networks.convolutional import (
+    ConvolutionalNetwork,
+    MaskedConvolutionalNetwork,
+    ReceptiveField,
+)
+from stradiff.model.diffusion.networks.dense import DenseNetwork
+from stradiff.model.diffusion.networks.specifications import NETWORKS, Convolutional, Dense, NetworkSpec
 
-__all__ = ["Convolutional", "Dense", "MaskedConvolutional", "Network", "ReceptiveField"]
+__all__ = [
+    "NETWORKS",
+    "Convolutional",
+    "ConvolutionalNetwork",
+    "Dense",
+    "DenseNetwork",
+    "MaskedConvolutionalNetwork",
+    "Network",
+    "NetworkSpec",
+    "ReceptiveField",
+]

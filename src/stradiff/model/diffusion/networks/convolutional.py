@@ -39,7 +39,7 @@ class ReceptiveField(NamedTuple):
         return self.stride * (2**self.n_layers + 1)
 
 
-class Convolutional(Network):
+class ConvolutionalNetwork(Network):
     """Frames of ``stride`` samples -> channels per frame -> residual dilated convolutions -> samples.
 
     Every frame is encoded together with the next one, and decoded together with the previous one, so that frames join
@@ -104,10 +104,10 @@ class Convolutional(Network):
         return (self.weight_out.T @ pairs).T.reshape(-1) + self.bias_out
 
 
-class MaskedConvolutional(Network):
+class MaskedConvolutionalNetwork(Network):
     """A convolutional network on trajectories truncated to a leading ``mask``, in arrays of full length."""
 
-    network: Convolutional
+    network: ConvolutionalNetwork
     mask: Bool[Array, " T"]
 
     def __call__(self, trajectory: Float[Array, " T"], level: Float[Array, ""]) -> Float[Array, " T"]:

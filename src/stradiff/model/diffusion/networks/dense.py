@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.diffusion.networks.base import Network
 
 
-class Dense(Network):
+class DenseNetwork(Network):
     """T (+ 1 for the level) -> width -> ... -> width -> T, SiLU in between.
 
     ``network(x, level) == decode(core(encode(x), level))`` with affine ``encode`` and ``decode``, so that a reverse
