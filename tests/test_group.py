@@ -22,7 +22,7 @@ from stradiff.model.concatenation import Concatenation
 from stradiff.model.diffusion.networks import ReceptiveField
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.cross_talk import cross_talk_covariance
-from stradiff.posterior.group import group_settings, posteriors_of, mask_of_all
+from stradiff.posterior.group import group_settings, mask_of_all, posteriors_of
 from stradiff.posterior.mixing_uncertainty import joint_covariance
 from stradiff.posterior.mode import Observations, find_mode
 from stradiff.train.objective import Noise, terms
@@ -82,7 +82,9 @@ def test_terms_are_the_sums_of_those_of_every_recording(layout):
             own = Noise(noise.start[:, where], noise.tau, noise.diffusion[:, where], noise.times)
             found, _ = terms(alone, observed[where], None, own, WEIGHTS)
             sums = {name: sums[name] + value for name, value in found._asdict().items()}
-    names = every._fields if layout.equal_lengths else ("reconstruction", "diffusion")  # the others have terms of the padding
+    names = (
+        every._fields if layout.equal_lengths else ("reconstruction", "diffusion")
+    )  # the others have terms of the padding
     for name in names:
         np.testing.assert_allclose(getattr(every, name), sums[name], rtol=1e-6, err_msg=name)
 
@@ -93,7 +95,10 @@ def test_padding_takes_from_the_volume_what_it_adds_to_the_prior():
     with numerics():
         volumes = []
         for layout in (Concatenation((400, 400)), Concatenation((400, 2))):
-            model, noise = random_double_model(settings, 800, M, reach=ReceptiveField(8, 1), layout=layout), jax.random.key(0)
+            model, noise = (
+                random_double_model(settings, 800, M, reach=ReceptiveField(8, 1), layout=layout),
+                jax.random.key(0),
+            )
             volumes.append(float(volume(model, jnp.zeros((2, 800)), 0.01, noise)))
         of_prior = -float(model.log_prior(jnp.zeros((2, 800)), None)) / 2.0 - 400 * np.log(2.0 * np.pi)
     seen = volumes[0] / 800

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stradiff.data.mixings import LinearMixing, Mixing, random_linear, random_network, random_post_nonlinear
+from stradiff.data.mixings import SimulatedMixing, random_linear, random_network, random_post_nonlinear
 from stradiff.data.sources import (
     ar_sources,
     artificial_sources,
@@ -84,7 +84,7 @@ def draw(problem: Problem, seed: int, real: Path | None = None) -> Example:
     mixing = draw_mixing(problem, mixing_rng).calibrated(S)
     noise_free = mixing(S)
     noise = problem.noise * noise_free.std(axis=0) * noise_rng.standard_normal(noise_free.shape)
-    return Example(noise_free + noise, S, noise_free, mixing.matrix if isinstance(mixing, LinearMixing) else None)
+    return Example(noise_free + noise, S, noise_free, mixing.matrix if problem.mixing == "linear" else None)
 
 
 def draw_sources(problem: Problem, rng: np.random.Generator, real: Path | None = None) -> np.ndarray:
@@ -141,7 +141,7 @@ class SensorMixing:
         return SensorMixing(self.matrix, (S @ self.matrix.T).std(axis=0))
 
 
-def draw_mixing(problem: Problem, rng: np.random.Generator) -> Mixing:
+def draw_mixing(problem: Problem, rng: np.random.Generator) -> SimulatedMixing | SensorMixing:
     """The map from sources to channels, its nonlinearities still to be calibrated."""
     n, m = problem.n_sources, problem.n_channels
     match problem.mixing:

@@ -18,13 +18,14 @@ import numpy as np
 from scaling.memory import Peak
 from scaling.one_process import Row
 from stradiff.config import Settings
-from stradiff.train import step as trainer, minibatch_step as window_trainer
+from stradiff.initialise.model import random_model
+from stradiff.model import numerics
+from stradiff.posterior.memory import memory_estimate
+from stradiff.presets import resolve
+from stradiff.train import minibatch_step as window_trainer
+from stradiff.train import step as trainer
 from stradiff.train.loop import minibatches_of
 from stradiff.train.step import CHUNK
-from stradiff.initialise.model import random_model
-from stradiff.posterior.memory import memory_estimate
-from stradiff.model import numerics
-from stradiff.presets import resolve
 
 LIMIT = 900.0
 MEMORY = 20  # samples, the length-scale of every source

@@ -15,10 +15,10 @@ import numpy as np
 from scaling.memory import Peak, total
 from scaling.one_process import Row
 from stradiff import StrADiff, matched_correlation, simulate
-from stradiff.linear import SOBI
 from stradiff.assess import best_linear_unmixing
-from stradiff.posterior.memory import memory_estimate
 from stradiff.data.sources import ar_sources
+from stradiff.linear import SOBI
+from stradiff.posterior.memory import memory_estimate
 from stradiff.presets import resolve
 
 LIMIT = 7200.0

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.train import objective, step as trainer
 from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
+from stradiff.train import objective
+from stradiff.train import step as trainer
 from timing.problem import SEED, normalised, paper_settings
 
 TURNS, RUNS = 100, 7  # of a part in one program; programs of each part, in turn

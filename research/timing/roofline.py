@@ -29,9 +29,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from stradiff.config import Settings
-from stradiff.train import step as trainer
 from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
+from stradiff.train import step as trainer
 from timing import machine
 from timing.problem import SEED, normalised, paper_settings
 

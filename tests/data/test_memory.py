@@ -1,4 +1,4 @@
-"""Too large is said before it is tried."""
+"""Memory is checked before it is allocated."""
 
 from __future__ import annotations
 

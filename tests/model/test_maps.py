@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, MaskedConvolutionalNetwork, Network, ReceptiveField
+from stradiff.model.diffusion.networks import (
+    ConvolutionalNetwork,
+    DenseNetwork,
+    MaskedConvolutionalNetwork,
+    Network,
+    ReceptiveField,
+)
 from stradiff.model.mixing import InvertibleMap, LinearMap, Mixing, MLPMap, PostNonlinearMap
 
 T, N, M = 30, 3, 5
@@ -44,7 +50,7 @@ def subclasses(interface):
 def test_no_implementation_is_left_out_of_these_tests():
     for interface, table in ((Network, NETWORKS), (Mixing, MIXINGS)):
         own = {cls for cls in subclasses(interface) if cls.__module__.startswith("stradiff.")}
-        own -= {MaskedConvolutionalNetwork}  # no network of its own: another one, cut where a recording of a group ends (test_group)
+        own -= {MaskedConvolutionalNetwork}  # wraps another network; tested in test_group
         assert own == {type(make(KEY)) for make in table.values()}
 
 

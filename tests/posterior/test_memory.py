@@ -31,7 +31,9 @@ def of_machine(monkeypatch, available):
 
 def test_a_card_has_memory_of_its_own(card):
     assert devices.free_device_memory() == 5 * GIBI
-    with pytest.raises(InsufficientMemoryError, match=r"Fitting needs about 6 GiB .* of Card, of which 5 GiB .* device='cpu'"):
+    with pytest.raises(
+        InsufficientMemoryError, match=r"Fitting needs about 6 GiB .* of Card, of which 5 GiB .* device='cpu'"
+    ):
         needs.require_memory(6 * GIBI + needs.COMPILING, "Fitting", False)
     assert needs.require_memory(2 * GIBI + needs.COMPILING, "Fitting", False) == 2  # fits at once
     assert needs.require_memory(needs.COMPILING / 2, "Fitting", False) == int(100 * GIBI / (needs.COMPILING / 2))

@@ -1,4 +1,4 @@
-"""What comes in: recordings from files or simulation, checked and normalised; and tables that go out."""
+"""Recordings: reading, simulation, validation and normalisation; writers of tables."""
 
 from stradiff.data.checks import check_observations, check_times
 from stradiff.data.examples import load_gait
@@ -9,7 +9,8 @@ from stradiff.data.normalise import Normaliser, fit_normaliser
 from stradiff.data.rank import check_rank
 from stradiff.data.readers import READERS, read_recording
 from stradiff.data.recording import Recording
-from stradiff.data.simulate import Simulation, artificial_sources, simulate
+from stradiff.data.simulate import Simulation, simulate
+from stradiff.data.sources import artificial_sources
 from stradiff.data.times import regular_rate
 from stradiff.data.writers import atomic_path, check_writable_folder, write_json, write_table
 
@@ -30,9 +31,9 @@ __all__ = [
     "fit_normaliser",
     "interpolated",
     "load_gait",
+    "observed_mask",
     "read_recording",
     "regular_rate",
-    "observed_mask",
     "simulate",
     "with_gaps",
     "write_json",

@@ -159,7 +159,9 @@ def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     return eqx.tree_at(lambda m: m.mixing, model, fitted)
 
 
-def _branches(n_samples: int, length: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray) -> Branch:
+def _branches(
+    n_samples: int, length: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
+) -> Branch:
     def network(key: PRNGKeyArray) -> Network:
         width, scale = settings.network_width, settings.network_output_scale
         if reach is not None:

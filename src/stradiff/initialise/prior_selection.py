@@ -21,7 +21,10 @@ STRUCTURED = ("ar_student", "gmm_ar")  # of any spectrum: bursts, or none at man
 
 @quick_jit
 def tuned_and_judged(
-    priors: PriorSet, sources: Float[Array, "n T"], times: Float[Array, " T"] | None, layout: Concatenation | None = None
+    priors: PriorSet,
+    sources: Float[Array, "n T"],
+    times: Float[Array, " T"] | None,
+    layout: Concatenation | None = None,
 ) -> tuple[PriorSet, Float[Array, " n"]]:
     """Every prior where its source is likeliest, and Schwarz's (1978) criterion there: k log T - 2 log p(s).
 

@@ -20,8 +20,7 @@ from stradiff.config import check_count, check_seed
 from stradiff.data.checks import check_channel_names
 from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
-from stradiff.data.times import normalised_times
-from stradiff.data.times import regular_rate
+from stradiff.data.times import normalised_times, regular_rate
 from stradiff.errors import InputError, OptionError, SeparationWarning
 from stradiff.estimator import OWN, StrADiff
 from stradiff.jobs.recordings import by_name

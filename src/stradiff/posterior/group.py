@@ -57,7 +57,9 @@ def separate_group(
     ``fit_best`` takes; a guess has the sources of all recordings one after the other.
     """
     layout = Concatenation(tuple(map(len, recordings)))
-    needed = memory_estimate(layout.n_recordings * layout.length, recordings[0].shape[1], settings, longest=layout.length)
+    needed = memory_estimate(
+        layout.n_recordings * layout.length, recordings[0].shape[1], settings, longest=layout.length
+    )
     what = f"Fitting {layout.n_recordings} recordings of up to {layout.length} samples"
     how["at_once"] = require_memory(needed, what, how.get("verbose", False))
     gappy = np.concatenate(recordings)

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 
 from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.model.observation_mask import Mask, count_observed, apply_mask
+from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.posterior.covariance import CirculantCovariance, Covariance
 
 Trajectories = Float[Array, "n T"]

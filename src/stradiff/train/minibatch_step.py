@@ -32,8 +32,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from stradiff.config import TrainSettings
 from stradiff.model.branches import Branch, over_sources
 from stradiff.model.model import MIN_SCALE, Model, Moments
-from stradiff.model.start import Start
 from stradiff.model.observation_mask import Mask
+from stradiff.model.start import Start
 from stradiff.train.minibatches import Minibatches, Place, minibatch_terms
 from stradiff.train.objective import Terms, draw_noise, total
 from stradiff.train.step import CHUNK, TrainInfo, TrainState, moved

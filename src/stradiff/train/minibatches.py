@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.config import Weights
 from stradiff.model.branches import Branch, over_sources
 from stradiff.model.model import MIN_SCALE, Model, Moments
-from stradiff.model.observation_mask import Mask, count_observed, apply_mask
+from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.train.objective import Noise, Terms, reconstruction
 from stradiff.train.volume import affordable_times, log_det_at
 

@@ -13,7 +13,7 @@ from stradiff.config import Weights
 from stradiff.model.branches import Branch, over_recordings, over_sources
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
-from stradiff.model.observation_mask import Mask, count_observed, apply_mask
+from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.train.volume import volume
 
 Scalar = Float[Array, ""]

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.config import TrainSettings
 from stradiff.model.model import Model
-from stradiff.model.source_sharding import n_source_shards
 from stradiff.model.observation_mask import Mask
+from stradiff.model.source_sharding import n_source_shards
 from stradiff.train.objective import Terms, draw_noise, terms, total
 
 CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it

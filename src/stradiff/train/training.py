@@ -68,8 +68,8 @@ def fit(
 ) -> Fit:
     """Algorithm 1 on normalised observations ``(T, m)``, ``times`` normalised to [0, 1] or None.
 
-    ``mask`` (``stradiff.model.observation_mask``) leaves missing samples out of the reconstruction; what stands in their place
-    among the observations serves the warm start alone.
+    ``mask`` (``stradiff.model.observation_mask``) leaves missing samples out of the reconstruction; what stands in
+    their place among the observations serves the warm start alone.
     An objective that stops being finite ends the fit with the state before it; so does Ctrl-C after the first epochs.
     Where ``checkpoint`` has a file of the same fit, training goes on from there.
     ``layout``: the observations are those of several recordings, on regular grids, and trained with window="whole".

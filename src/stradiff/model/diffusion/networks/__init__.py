@@ -1,9 +1,12 @@
-"""The networks that predict noise (Eq. 12), and how they are asked for."""
+"""Noise-prediction networks (Eq. 12) and their specifications."""
 
 from stradiff.model.diffusion.networks.base import Network
-from stradiff.model.diffusion.networks.convolutional import ConvolutionalNetwork, ReceptiveField
+from stradiff.model.diffusion.networks.convolutional import (
+    ConvolutionalNetwork,
+    MaskedConvolutionalNetwork,
+    ReceptiveField,
+)
 from stradiff.model.diffusion.networks.dense import DenseNetwork
-from stradiff.model.diffusion.networks.ending import MaskedConvolutionalNetwork
 from stradiff.model.diffusion.networks.specifications import NETWORKS, Convolutional, Dense, NetworkSpec
 
 __all__ = [
@@ -12,8 +15,8 @@ __all__ = [
     "ConvolutionalNetwork",
     "Dense",
     "DenseNetwork",
-    "Ending",
+    "MaskedConvolutionalNetwork",
     "Network",
     "NetworkSpec",
-    "Reach",
+    "ReceptiveField",
 ]

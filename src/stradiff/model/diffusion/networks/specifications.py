@@ -76,7 +76,9 @@ class Convolutional(NetworkSpec):
 
     channels: int = parameter(16, count(1), "a quarter of a dense layer: a convolution has its channels at every frame")
 
-    def build(self, n_samples: int, reach: ReceptiveField, output_scale: float, key: PRNGKeyArray) -> ConvolutionalNetwork:
+    def build(
+        self, n_samples: int, reach: ReceptiveField, output_scale: float, key: PRNGKeyArray
+    ) -> ConvolutionalNetwork:
         """As many layers as its reach asks for."""
         return ConvolutionalNetwork(reach, self.channels, output_scale=output_scale, key=key)
 
