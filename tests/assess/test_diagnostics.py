@@ -18,7 +18,6 @@ from stradiff.assess.diagnostics.unstable import unstable
 from stradiff.assess.stability import stability_index
 from stradiff.config import Settings
 from stradiff.data.simulate import gp_sources, simulate
-from stradiff.train import Fit
 
 T = 1000
 OMEGA, WEIGHTS = record_frequencies(T)

@@ -224,8 +224,9 @@ def test_the_best_prior_of_every_source_is_the_one_it_was_drawn_from():
         lambda p: p.free, make_prior("ar", PriorSettings(n_samples)), jnp.asarray([0.5, -1.5, 0.0, 0.0])
     ).sample(jax.random.key(2), n_samples, None)
     sources = jnp.stack([resonant, smooth, rough])
-    banks = [PriorSet.of([make_prior(name, PriorSettings(n_samples))] * 3, (name,) * 3) for name in names]
-    assert best_of(banks, sources, None).names == ("ar", "rbf", "matern12")
+    prior_sets = [PriorSet.of([make_prior(name, PriorSettings(n_samples))] * 3, (name,) * 3) for name in names]
+    priors, criteria = best_of(prior_sets, sources)
+    assert priors.names == ("ar", "rbf", "matern12") and np.isfinite(criteria).all()
 
 
 class Shifted(Prior):

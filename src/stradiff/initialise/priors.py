@@ -9,7 +9,7 @@ import numpy as np
 from stradiff.config import Settings
 from stradiff.model.priors import PriorSet, PriorSettings, make_prior
 
-LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
+LENGTH_SCALE = 0.05  # of the record, until the prior is tuned
 
 
 def priors_of(settings: Settings, n_samples: int) -> PriorSet:
