@@ -97,28 +97,29 @@ def recording(epochs: int):
 
 def whole(way: str) -> list[dict[str, Any]]:
     """Whole fits, as ``n_restarts`` has them: a verdict among them if they are long enough."""
+    from stradiff.initialise import initialise
     from stradiff.model.numerics import numerics
-    from stradiff.train import fit_best
-    from stradiff.train import training as fit
+    from stradiff.train import train
 
     observed, settings = recording(EPOCHS[way])
 
     def several(size: int) -> Callable[[], Any]:
-        return lambda: fit_best(observed, None, dataclasses.replace(settings, n_restarts=size))
+        return lambda: train(initialise(observed, None, dataclasses.replace(settings, n_restarts=size)))
 
     with numerics():
-        return in_turn(way, lambda: fit(observed, None, settings), {size: several(size) for size in SIZES})
+        return in_turn(way, several(1), {size: several(size) for size in SIZES})
 
 
 def alone() -> list[dict[str, Any]]:
     """One fit in a process that has a single core; what it is in single fits is known once those are there."""
+    from stradiff.initialise import initialise
     from stradiff.model.numerics import numerics
-    from stradiff.train import training as fit
+    from stradiff.train import train
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
     observed, settings = recording(EPOCHS[ALONE])
     with numerics():
-        return in_turn(ALONE, lambda: fit(observed, None, settings), {})
+        return in_turn(ALONE, lambda: train(initialise(observed, None, settings)), {})
 
 
 def mapped() -> list[dict[str, Any]]:
@@ -127,7 +128,7 @@ def mapped() -> list[dict[str, Any]]:
     import jax
     import jax.numpy as jnp
 
-    from stradiff.initialise.model import initial_model
+    from stradiff.initialise import initialise
     from stradiff.model.numerics import numerics
     from stradiff.train import step as trainer
 
@@ -136,7 +137,8 @@ def mapped() -> list[dict[str, Any]]:
 
     def start(seed: int) -> trainer.TrainState:
         model_key, train_key = jax.random.split(jax.random.key(seed))
-        return trainer.init(initial_model(observed, None, settings, model_key), train_key)
+        initialisation = initialise(observed, None, settings)
+        return trainer.init(initialisation.model(initialisation.start(0), model_key), train_key)
 
     with numerics():
         numbers, rest = zip(*(eqx.partition(start(seed), eqx.is_array) for seed in range(max(SIZES))), strict=True)

@@ -12,7 +12,6 @@ where ``StrADiff`` stops at what passes for noise. Rows are kept in ``research/r
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,12 @@ from scipy.stats import spearmanr
 
 from stradiff import mean_correlation
 from stradiff.data import fit_normaliser
+from stradiff.initialise import initialise
+from stradiff.initialise.seeds import restart_seed
 from stradiff.model.numerics import numerics
 from stradiff.presets import resolve
-from stradiff.train import training as fit
-from stradiff.train.restarts import LAST, restart_seed, start_of
-from stradiff.train.trials import ranked_starts
+from stradiff.train.restarts import RESTART_RUNG, candidate_objectives
+from stradiff.train.training import Training
 
 PROBLEMS = {
     problem.name: problem
@@ -52,15 +52,18 @@ def measure(case: str, seed: int) -> dict[str, Any]:
     observed = normaliser.forward(example.observed).astype(np.float32)
     row: dict[str, Any] = {"case": case, "seed": seed, "mcc": [], "objective": {str(e): [] for e in (*EPOCHS, END)}}
     with numerics():
-        starts, settings = ranked_starts(observed, None, settings, seed=seed)
+        starts = initialise(observed, None, settings, seed=seed)
+        if len(starts.candidates) > 1:
+            starts = starts.ranked(np.argsort(candidate_objectives(starts), kind="stable").tolist())
         for number in range(STARTS):
-            own = restart_seed(seed, number)
-            found = fit(observed, None, replace(settings, init="given"), guess=start_of(starts, number, own), seed=own)
-            total = found.history["total"]
+            training = Training(starts, starts.start(number), restart_seed(seed, number))
+            training.go_on(settings.max_epochs, ())
+            result = training.result()
+            total = result.history["total"]
             for epoch in (*EPOCHS, END):
                 last = total[:epoch] if epoch != END else total
-                row["objective"][str(epoch)].append(round(float(last[-LAST:].mean()), 1))
-            row["mcc"].append(round(mean_correlation(np.asarray(found.model.at_mean()).T, example.sources), 5))
+                row["objective"][str(epoch)].append(round(float(last[-RESTART_RUNG.averaged :].mean()), 1))
+            row["mcc"].append(round(mean_correlation(np.asarray(result.model.at_mean()).T, example.sources), 5))
     return row
 
 

@@ -4,7 +4,7 @@
     python research/starts.py --print --publish   # the table of the results, and into research/accuracy.md
 
 The candidates of ``stradiff/initialise/candidates.py`` and the objective of a hundred epochs from each
-(``stradiff/train/trials.py``). The first candidate is SOBI of the n strongest principal components, which is what a
+(``stradiff/train/restarts.py``). The first candidate is SOBI of the n strongest principal components, which is what a
 user gets who asks for n sources. Seeds are development seeds; the tables of ``accuracy.py`` use others. Rows are kept
 in ``research/results/starts.json`` as they come.
 """
@@ -22,10 +22,10 @@ from scipy.stats import spearmanr
 
 from stradiff import mean_correlation
 from stradiff.data import fit_normaliser
-from stradiff.initialise.candidates import candidates
+from stradiff.initialise import initialise
 from stradiff.model.numerics import numerics
 from stradiff.presets import resolve
-from stradiff.train.trials import trials
+from stradiff.train.restarts import candidate_objectives
 
 LEAKY = Problem("leaky-ReLU, 2 layers, m = 6", "leaky_relu", n_channels=6)
 PROBLEMS = {
@@ -49,10 +49,10 @@ def measure(case: str, seed: int) -> dict[str, Any]:
     problem = PROBLEMS[case]
     example, n = draw(problem, seed), problem.n_sources
     observed = fit_normaliser(example.observed, "standardise").forward(example.observed).astype(np.float32)
-    starts = candidates(observed, "sobi", n)
     with numerics():
-        objectives = trials(starts, observed, None, resolve("default", n, {"mixing": problem.map}), seed=seed)
-    each = [round(float(mean_correlation(start, example.sources)), 5) for start in starts]
+        starts = initialise(observed, None, resolve("default", n, {"mixing": problem.map}), seed=seed)
+        objectives = candidate_objectives(starts)
+    each = [round(float(mean_correlation(start.sources, example.sources)), 5) for start in starts.candidates]
     return {"case": case, "seed": seed, "correlation": each, "objective": [round(value, 1) for value in objectives]}
 
 

@@ -229,12 +229,12 @@ def test_a_progress_bar_where_it_is_wanted(Y, capfd):
     assert out == "" and "5/5" in err
 
 
-def test_the_memory_it_needs_is_told_before_it_is_taken(Y, capfd, monkeypatch):
-    told = []
-    monkeypatch.setattr(separation, "fit_best", lambda *args, **kwargs: told.append(capfd.readouterr().err) or 1 / 0)
+def test_the_memory_it_needs_is_shown_before_it_is_taken(Y, capfd, monkeypatch):
+    shown = []
+    monkeypatch.setattr(separation, "initialise", lambda *_, **__: shown.append(capfd.readouterr().err) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small(verbose=True).fit(Y)
-    assert re.fullmatch(r"Needs about [\d.]+ GiB of memory.\n", told[0])
+    assert re.fullmatch(r"Needs about [\d.]+ GiB of memory.\n", shown[0])
 
 
 # --- bad input: one sentence each ----------------------------------------------------------------------------

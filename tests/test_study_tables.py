@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pages import filled
 
-from stradiff.train.restarts import RUNG_EPOCHS
+from stradiff.train.restarts import RESTART_RUNG
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "research" / "results"
@@ -78,4 +78,4 @@ def test_a_restart_chosen_at_the_verdict_ends_nearer_to_the_truth_than_one_chose
         return np.mean([max(row["mcc"]) - row["mcc"][int(np.argmin(row["objective"][str(epoch)]))] for row in rows])
 
     at_random = np.mean([max(row["mcc"]) - np.mean(row["mcc"]) for row in rows])
-    assert missed(RUNG_EPOCHS) < missed(ranking.END) and missed(RUNG_EPOCHS) < 0.5 * at_random
+    assert missed(RESTART_RUNG.epochs) < missed(ranking.END) and missed(RESTART_RUNG.epochs) < 0.5 * at_random

@@ -26,7 +26,7 @@ from stradiff.model.devices import computing_on
 from stradiff.posterior import Separation, separate
 from stradiff.presets import resolve_for
 from stradiff.provenance import describe
-from stradiff.train import Callback, Fit
+from stradiff.train import Callback, TrainingResult
 from stradiff.train.callbacks import check_callbacks
 from stradiff.train.checkpoint import Checkpoint, check_checkpoint
 from stradiff.train.path_recorder import check_epochs
@@ -135,7 +135,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing_ : ndarray (m, n)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)
-        In units of the record, ``* span_`` in its own time unit; a matrix may ask for others after ``history_`` ends.
+        In units of the record, ``* span_`` in its own time unit.
     priors_ : tuple of str
         The prior of every source: what was asked for, or what ``"auto"`` picked.
     reconstruction_ : ndarray (T, m)
@@ -315,8 +315,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         irregular, given_times, span = normalised_times(times, len(values))
         params, mask = self.get_params(deep=False) | {"mixing": mixing}, observed_mask(values)
         overrides = {name: value for name, value in params.items() if name not in OWN}
-        even = irregular is None and mask is None
-        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides, even=even)
+        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides)
         settings.check_length(len(values))
         separation, result = separate(
             values,
@@ -338,7 +337,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.fit_info_ |= stability_of(result, separation.readout)
         return examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
 
-    def _store(self, separation: Separation, result: Fit, values: np.ndarray, mean: Any, spread: Any) -> None:
+    def _store(
+        self, separation: Separation, result: TrainingResult, values: np.ndarray, mean: Any, spread: Any
+    ) -> None:
         self._separation = separation
         self._paths = result.paths
         self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)

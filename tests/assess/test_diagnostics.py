@@ -19,7 +19,6 @@ from stradiff.assess.stability import stability_index
 from stradiff.config import Settings
 from stradiff.data.simulate import simulate
 from stradiff.data.sources import gp_sources
-from stradiff.train import Fit
 
 T = 1000
 OMEGA, WEIGHTS = record_frequencies(T)

@@ -19,6 +19,7 @@ from jaxtyping import Array, Key
 from stradiff.config import Settings
 from stradiff.data import Normaliser, fit_normaliser, interpolated, observed_mask
 from stradiff.errors import OptionError
+from stradiff.initialise import initialise
 from stradiff.initialise.priors import priors_of
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
@@ -34,14 +35,15 @@ from stradiff.posterior.monte_carlo import moments
 from stradiff.posterior.readout import choose_readout
 from stradiff.posterior.segments import Segments, posterior_deviation
 from stradiff.posterior.separation import Separation, check_finite_sources, moment_key, normaliser_for
-from stradiff.train import Fit, fit_best
+from stradiff.train import TrainingResult, train
+from stradiff.train.sharding import devices_for
 
 
 class Found(NamedTuple):
     """What one recording of a group leaves behind."""
 
     separation: Separation
-    fit: Fit
+    fit: TrainingResult
     """That of the group, with the model, the paths and the length-scales of this recording."""
     mean: np.ndarray
     """(T_r, n), as shown"""
@@ -49,12 +51,18 @@ class Found(NamedTuple):
 
 
 def separate_group(
-    recordings: Sequence[np.ndarray], settings: Settings, *, seed: int = 0, n_draws: int = 100, **how: Any
+    recordings: Sequence[np.ndarray],
+    settings: Settings,
+    *,
+    guess: np.ndarray | None = None,
+    seed: int = 0,
+    n_draws: int = 100,
+    **how: Any,
 ) -> list[Found]:
     """Every recording separated, in order; ``settings`` are those of ``group_settings``.
 
     ``recordings`` are checked values ``(T_r, m)`` on regular grids, NaN where nothing was seen. ``how`` holds what
-    ``fit_best`` takes; a guess has the sources of all recordings one after the other.
+    ``train`` takes; a guess has the sources of all recordings one after the other.
     """
     layout = Concatenation(tuple(map(len, recordings)))
     needed = memory_estimate(
@@ -67,7 +75,9 @@ def separate_group(
     normaliser = normaliser_for(gappy, filled, settings, layout.lengths)
     observed, mask = padded(layout, gappy, filled, normaliser)
     with numerics():
-        result = fit_best(observed, None, settings, mask=mask, seed=seed, layout=layout, **how)
+        devices_for(settings.n_devices)  # refused before the initialisation, not after it
+        start = initialise(observed, None, settings, mask=mask, guess=guess, seed=seed, layout=layout)
+        settings, result = start.settings, train(start, **how)
         models, key = result.model.per_recording(), moment_key(seed)
         posteriors: Sequence[Posterior | None] = [None] * layout.n_recordings
         if settings.uncertainty == "laplace":
@@ -175,7 +185,7 @@ def posteriors_of(
     return cut, mean, deviation
 
 
-def fits_of(result: Fit, models: Sequence[Model], layout: Concatenation) -> list[Fit]:
+def fits_of(result: TrainingResult, models: Sequence[Model], layout: Concatenation) -> list[TrainingResult]:
     """The fit as every recording has it: its own model, paths, and length-scales in units of its own span."""
     fits = []
     for number, (model, share) in enumerate(zip(models, layout.relative_spans().tolist(), strict=True)):

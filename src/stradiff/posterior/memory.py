@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 from stradiff.config import Settings
 from stradiff.data import available_memory, check_memory
 from stradiff.errors import InsufficientMemoryError
+from stradiff.initialise.prior_selection import prior_choice, rotates
 from stradiff.model.devices import available_devices, free_device_memory
 from stradiff.posterior.covariance import EMBEDDING
 from stradiff.posterior.linearisation import LARGEST_FACTOR
@@ -15,7 +17,7 @@ from stradiff.train.callbacks import is_shown
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
-ASKING = 0.7e9  # bytes more where it also compiles what asks a recording for its priors (measured: 1.8 in all)
+SELECTING = 0.7e9  # bytes more where it also compiles the selection of priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.forward_mask): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 WAITING = 3  # of these while other restarts are trained: value, and two of Adam
@@ -70,7 +72,8 @@ def memory_estimate(
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
-    compiling = COMPILING + (ASKING if regular and longest is None and settings.turns_start(n_samples) else 0.0)
+    decided = dataclasses.replace(settings, prior=prior_choice(settings, n_samples, even=regular and not gaps))
+    compiling = COMPILING + (SELECTING if regular and longest is None and rotates(decided, n_samples) else 0.0)
     whole = max(training + waiting, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
     return projections + compiling + whole
 

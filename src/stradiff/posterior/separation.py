@@ -16,6 +16,7 @@ from stradiff.data import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.data.checks import as_float_array
 from stradiff.data.noise_floor import noise_floor
 from stradiff.errors import InputError, NumericsError
+from stradiff.initialise import initialise
 from stradiff.initialise.priors import priors_of
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
@@ -23,7 +24,6 @@ from stradiff.posterior.channels import in_recording_channels, noise_as_trained
 from stradiff.posterior.laplace import Posterior
 from stradiff.posterior.memory import memory_estimate, require_memory
 from stradiff.posterior.monte_carlo import draws, moments, reconstruct
-from stradiff.posterior.prior_refit import with_refitted_priors
 from stradiff.posterior.readout import Readout, choose_readout
 from stradiff.posterior.segments import (
     Segments,
@@ -33,8 +33,9 @@ from stradiff.posterior.segments import (
     segments_of,
 )
 from stradiff.posterior.unmix import unmix
-from stradiff.train import Callback, Fit, fit_best
+from stradiff.train import Callback, TrainingResult, train
 from stradiff.train.checkpoint import Checkpoint
+from stradiff.train.sharding import devices_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +184,7 @@ def separate(
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
-) -> tuple[Separation, Fit]:
+) -> tuple[Separation, TrainingResult]:
     """Normalise, fit, and fix how the answer is read: order, sign and scale.
 
     ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid. What stands among the values
@@ -200,22 +201,15 @@ def separate(
         if settings.uncertainty == "laplace" and times is not None and settings.prior != AUTO:
             # Refused before the fit, not after it.
             eqx.filter_eval_shape(priors_of(settings, len(values)).covariances, jnp.asarray(times))
-        result = fit_best(
-            observed,
-            times,
-            settings,
-            mask=channel_mask,
-            guess=guess,
-            seed=seed,
-            record=record,
-            callbacks=callbacks,
-            verbose=verbose,
-            checkpoint=checkpoint,
-            at_once=at_once,
+        devices_for(settings.n_devices)  # refused before the initialisation, not after it
+        start = initialise(observed, times, settings, mask=channel_mask, guess=guess, seed=seed)
+        settings = start.settings
+        result = train(
+            start, record=record, callbacks=callbacks, verbose=verbose, checkpoint=checkpoint, at_once=at_once
         )
         posterior, as_trained = None, False
         if settings.uncertainty == "laplace":
-            posterior, as_trained = _posterior(result, normaliser, filled, mask, times, settings)
+            posterior, as_trained = _posterior(result.model, normaliser, filled, mask, times, settings)
             mean = np.asarray(posterior.mode).T
         else:
             mean = np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T
@@ -228,20 +222,17 @@ def separate(
 
 
 def _posterior(
-    result: Fit,
+    model: Model,
     normaliser: Normaliser,
     filled: np.ndarray,
     mask: np.ndarray | None,
     times: np.ndarray | None,
     settings: Settings,
 ) -> tuple[Posterior, bool]:
-    """Laplace's posterior, and whether its noise is as trained; the fit takes over the priors that it is found with."""
-    as_trained = mask is None and noise_as_trained(normaliser, result.model, filled, times, settings)
-    channels, model = in_recording_channels(normaliser, result.model, as_trained=as_trained)
+    """Laplace's posterior, and whether its noise is as trained."""
+    as_trained = mask is None and noise_as_trained(normaliser, model, filled, times, settings)
+    channels, model = in_recording_channels(normaliser, model, as_trained=as_trained)
     rows, there = channels.forward(filled).astype(np.float32), None if mask is None else channels.forward_mask(mask)
-    if mask is None:
-        model = with_refitted_priors(model, rows, times, settings)
-        result.model = eqx.tree_at(lambda fitted: fitted.priors, result.model, model.priors)
     return find_posterior(model, rows, there, times, segments_of(len(rows), settings, times)), as_trained
 
 
