@@ -16,7 +16,7 @@ from stradiff.assess.diagnostics.misfit import misfit
 from stradiff.assess.diagnostics.record_length import few_excursions, short_record
 from stradiff.assess.diagnostics.unstable import unstable
 from stradiff.assess.stability import stability_index
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.data.simulate import simulate
 from stradiff.data.sources import gp_sources
 

@@ -11,7 +11,7 @@ from quick_compile import quick_compile
 from scipy.spatial.transform import Rotation
 
 from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.errors import OptionError
 from stradiff.initialise import rotation
 from stradiff.initialise.prior_selection import prior_choice

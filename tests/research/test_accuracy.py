@@ -44,7 +44,7 @@ def test_a_problem_is_what_it_promises(problem, real):
     noise = (example.observed - example.noise_free).std(axis=0) / example.noise_free.std(axis=0)
     # The standard deviation of T normal numbers is known to 1 / sqrt(2 T) of itself.
     np.testing.assert_allclose(noise, problem.noise, atol=5 * problem.noise / math.sqrt(2 * problem.n_samples))
-    if problem.mixing == "linear":
+    if problem.mixing.is_linear:
         assert np.linalg.cond(example.matrix) == pytest.approx(problem.condition)
         np.testing.assert_allclose(example.noise_free, example.sources @ example.matrix.T, atol=1e-12)
     else:

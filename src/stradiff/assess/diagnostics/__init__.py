@@ -60,9 +60,9 @@ def examine(
         found += unstable(np.asarray(stability), settings.n_restarts)
     if fit.n_epochs:
         error = float(fit.history["reconstruction_mse"][-LAST:].mean())
-        found += misfit(error, settings.nu_y, settings.n_sources, n_channels, linear=linear)
+        found += misfit(error, settings.objective.nu_y, settings.n_sources, n_channels, linear=linear)
     if not linear:
-        found += linear_suffices(values, sources, fitted, settings.nu_y)
+        found += linear_suffices(values, sources, fitted, settings.objective.nu_y)
     return found
 
 
