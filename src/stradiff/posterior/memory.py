@@ -24,8 +24,8 @@ WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
     """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
 
-    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not even
-    one fits; ``what`` is the subject of its sentence.
+    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not
+    even one fits; ``what`` is the subject of its sentence.
     """
     check_memory(needed, what)
     on_device = max(needed - COMPILING, 0.0)
