@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stradiff.assess.diagnostics import Finding, examine, warn_of
+from stradiff.assess.diagnostics import Finding, diagnose, emit_warnings
 from stradiff.assess.stability import stability_of
 from stradiff.auto_mixing import fit_with_mixing_selection, is_auto
 from stradiff.config import check_count, check_seed
@@ -270,7 +270,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             self.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
         if checkpoint and not self.interrupted_:
             checkpoint.remove()
-        warn_of(found)
+        emit_warnings(found)
         return self
 
     def fit_transform(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> np.ndarray:
@@ -336,7 +336,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": self.n_draws}
         self.fit_info_ = describe(separation, preset=self.preset, **shape, n_devices=result.n_devices, seconds=0.0)
         self.fit_info_ |= stability_of(result, separation.readout)
-        return examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
+        return diagnose(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
 
     def _store(self, separation: Separation, result: Fit, values: np.ndarray, mean: Any, spread: Any) -> None:
         self._separation = separation

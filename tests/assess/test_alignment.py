@@ -117,7 +117,7 @@ def test_surplus_estimates_are_left_out():
     np.testing.assert_array_equal(match_sources(surplus, S).order, [2, 3, 4])
 
 
-def test_ranks_are_blind_to_increasing_bends():
+def test_ranks_are_invariant_to_increasing_functions():
     S = truth(2)
     bent = np.column_stack([np.exp(S[:, 1]), -(S[:, 0] ** 3)])
     matching = match_sources(bent, S, rank=True)

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from stradiff.assess.diagnostics import examine
+from stradiff.assess.diagnostics import diagnose
 from stradiff.assess.stability import stability_of
 from stradiff.auto_mixing import is_auto
 from stradiff.config import check_count, check_seed
@@ -196,7 +196,7 @@ def _keep(member: Member, found: Found, n_together: int, names: list[str]) -> No
     model.fit_info_ |= stability_of(fit, separation.readout)
     model.fit_info_["group"] = {"recording": member.name, "recordings": names}
     known = (model.sources_, model.sources_std_, model.fit_info_.get("stability"))
-    findings = examine(separation, fit, values, *known, n_together=n_together)
+    findings = diagnose(separation, fit, values, *known, n_together=n_together)
     model.warnings_, model.diagnostics_ = [one.sentence for one in findings], [one.plain() for one in findings]
 
 
