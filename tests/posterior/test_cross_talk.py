@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stradiff.posterior.cross_talk import expected_cross_talk
+from stradiff.posterior.cross_talk import cross_talk_covariance
 
 T, DRAWS = 512, 600
 OMEGA = 2 * np.pi * np.arange(T) / T
 FLAT = np.full(T, 1 / T)
+
+
+def expected_cross_talk(*arguments, **options):
+    """Variance of the coefficient of source j (column) in source k (row)."""
+    return cross_talk_covariance(*arguments, **options)[:, :, 0, 0]
 
 
 def autoregressive(*poles):

@@ -1,4 +1,4 @@
-"""The volume term: for a linear map the log-determinant it stands for can be written down."""
+"""The volume term against the exact log-determinant, which a linear map has in closed form."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def approximate(n_samples, prior="rbf"):
 @pytest.mark.parametrize(
     ("prior", "kernel"), [("rbf", RBF), ("matern32", lambda scale: Matern(scale, nu=1.5))], ids=["rbf", "matern32"]
 )
-def test_a_linear_map_has_the_exact_determinant_up_to_the_ends_of_the_record(prior, kernel):
-    """Every end counts a correlation time differently, whatever T: per sample the error falls as 1 / T."""
+def test_the_determinant_of_a_linear_map_is_exact_but_for_the_ends(prior, kernel):
+    """The error at the ends, a correlation time each, does not depend on T: per sample it falls as 1 / T."""
     lengths = [80, 160]
     error = np.array([approximate(n, prior) - exact(n, kernel) for n in lengths])
     per_sample = np.abs(error / lengths)
@@ -62,26 +62,26 @@ def test_a_linear_map_has_the_exact_determinant_up_to_the_ends_of_the_record(pri
     assert (per_sample[1:] < 0.6 * per_sample[:-1]).all()
 
 
-def bent_model_and_sources(n_samples):
+def nonlinear_model_and_sources(n_samples):
     settings = Settings(n_sources=2, mixing="mlp", mixing_width=4, network_width=2, n_diffusion_steps=1)
     sources = np.random.default_rng(0).standard_normal((2, n_samples))
     return random_double_model(settings, n_samples, 3), jnp.asarray(sources)
 
 
-def test_a_part_of_the_times_stands_for_all(monkeypatch):
+def test_a_subset_of_the_times_is_unbiased(monkeypatch):
     """The mean over keys is the whole sum, to five standard errors."""
-    model, sources = bent_model_and_sources(40)
+    model, sources = nonlinear_model_and_sources(40)
     whole = float(volume(model, sources, NU_Y, jax.random.key(0)))
     monkeypatch.setattr(volume_module, "BUDGET", 10 * 4 * volume_module.FREQUENCIES)  # ten times of two sources
-    of_keys = jax.jit(jax.vmap(lambda key: volume(model, sources, NU_Y, key)))
-    parts = np.asarray(of_keys(jax.random.split(jax.random.key(1), 400)))
-    assert parts.std() > 0
-    assert abs(parts.mean() - whole) < 5 * parts.std() / np.sqrt(len(parts))
+    volumes = jax.jit(jax.vmap(lambda key: volume(model, sources, NU_Y, key)))
+    estimates = np.asarray(volumes(jax.random.split(jax.random.key(1), 400)))
+    assert estimates.std() > 0
+    assert abs(estimates.mean() - whole) < 5 * estimates.std() / np.sqrt(len(estimates))
 
 
 def test_without_noise_it_is_the_change_of_variables():
     """nu -> 0: sum_t 1/2 log det J_t' J_t, and T n / 2 log 1 / nu beside it."""
-    model, sources = bent_model_and_sources(40)
+    model, sources = nonlinear_model_and_sources(40)
     nu_y = 1e-12
     jacobian = np.asarray(jax.vmap(jax.jacfwd(model.mixing), in_axes=1)(sources))
     log_volume = 0.5 * np.linalg.slogdet(np.einsum("tmi,tmj->tij", jacobian, jacobian))[1].sum()
@@ -89,8 +89,8 @@ def test_without_noise_it_is_the_change_of_variables():
     np.testing.assert_allclose(got, log_volume - 40 * np.log(nu_y), rtol=1e-5)
 
 
-def test_a_source_without_power_has_no_volume_to_lose():
-    """Where the prior leaves no freedom the map does not count: only log det K^-1 is left."""
+def test_a_source_without_power_has_no_volume():
+    """Where the prior has no variance the map has no effect: only log det K^-1 is left."""
     settings = dataclasses.replace(Settings(), n_sources=2, network_width=2, n_diffusion_steps=1)
     model = random_double_model(settings, 40, 3)
     levels = lambda m: (m.priors.groups[0].log_sigma_f, m.priors.groups[0].log_jitter)  # noqa: E731
@@ -103,13 +103,13 @@ def test_a_source_without_power_has_no_volume_to_lose():
 
 @pytest.mark.parametrize("n_sources", [1, UNROLLED, UNROLLED + 1, 24])
 def test_many_determinants_at_once_and_their_slopes(n_sources):
-    """Written out or as a loop: value and derivative are those of NumPy, one matrix at a time."""
+    """Unrolled or in a loop: value and derivative are those of NumPy, one matrix at a time."""
     wide = np.random.default_rng(2).standard_normal((n_sources, 3 * n_sources, 3, 4))
     matrices = np.einsum("iatf,jatf->ijtf", wide, wide)
     ours = jnp.asarray(matrices, jnp.float32)
-    found, slope = jax.value_and_grad(lambda every: jnp.sum(_log_det(every) @ jnp.arange(1.0, 5.0)))(ours)
+    value, slope = jax.value_and_grad(lambda stack: jnp.sum(_log_det(stack) @ jnp.arange(1.0, 5.0)))(ours)
     stacked = np.moveaxis(matrices, (0, 1), (2, 3))
-    assert found == pytest.approx((np.linalg.slogdet(stacked)[1] @ np.arange(1.0, 5.0)).sum(), rel=1e-5)
+    assert value == pytest.approx((np.linalg.slogdet(stacked)[1] @ np.arange(1.0, 5.0)).sum(), rel=1e-5)
     inverse = np.arange(1.0, 5.0)[None, :, None, None] * np.linalg.inv(stacked)
-    symmetric = 0.5 * np.asarray(slope + jnp.swapaxes(slope, 0, 1))  # one half may carry what belongs to both
+    symmetric = 0.5 * np.asarray(slope + jnp.swapaxes(slope, 0, 1))  # the derivative may be in one triangle alone
     np.testing.assert_allclose(np.moveaxis(symmetric, (0, 1), (2, 3)), inverse, rtol=2e-3, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Laplace's approximation of a likelihood needs the Fisher information of a prior, not one over its spectrum."""
+"""Laplace's approximation of a likelihood needs the Fisher information of a prior, not its inverse spectrum."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CASES = {
 
 @pytest.mark.parametrize("nu", [0.1, 0.5])
 @pytest.mark.parametrize("case", CASES)
-def test_the_fisher_information_comes_nearer_to_the_exact_likelihood(case, nu):
+def test_the_fisher_information_is_closer_to_the_exact_likelihood(case, nu):
     """E log p(y), y = s + noise of variance nu: exactly by quadrature, and by max_s with half a log-determinant."""
     prior = CASES[case]()
     density = prior.marginal.log_density if hasattr(prior, "marginal") else prior.innovation.log_density

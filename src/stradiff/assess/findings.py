@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from stradiff.config import Settings
 from stradiff.data.missing import interpolated, seen_values
 from stradiff.data.noise_floor import noise_floor
-from stradiff.posterior.cross_talk import expected_cross_talk
+from stradiff.posterior.cross_talk import cross_talk_covariance
 from stradiff.train import Fit
 from stradiff.train.callbacks import PATIENCE
 
@@ -112,10 +112,10 @@ def alike(
 ) -> list[Finding]:
     """Sets of sources whose spectra are too alike to be separated over a record of this length.
 
-    The measure is ``expected_cross_talk``, with its parameters: the smallest cross-talk of any method that uses the
+    The measure is ``cross_talk_covariance``, with its parameters: the smallest cross-talk of any method that uses the
     spectra, and the amplitude distributions of non-Gaussian priors.
     """
-    cross_talk = expected_cross_talk(spectra, weights, n_samples, noise, inverse_information)
+    cross_talk = cross_talk_covariance(spectra, weights, n_samples, noise, inverse_information)[:, :, 0, 0]
     cross_talk = np.maximum(cross_talk, cross_talk.T)
     n_sets, labels = connected_components(cross_talk > LARGEST_CROSS_TALK, directed=False)
     findings = []

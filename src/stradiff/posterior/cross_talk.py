@@ -76,7 +76,15 @@ def cross_talk_covariance(
     Returns
     -------
     array (n, n, 2, 2)
-        ``[k, j]`` of (w_kj, w_jk); zero where k = j.
+        ``[k, j]`` of (w_kj, w_jk); zero where k = j. ``[k, j, 0, 0]``, the variance of w_kj, is the expected share of
+        power, from 0 to 1, that source j has in the estimate of source k.
+
+    Examples
+    --------
+    >>> spectra = np.array([[1.0, 1.0], [1.9, 0.1]])
+    >>> cross_talk_covariance(spectra, np.array([0.5, 0.5]), 1000)[:, :, 0, 0].round(4)
+    array([[0.    , 0.0012],
+           [0.0002, 0.    ]])
     """
     spectra = np.asarray(spectra, np.float64)
     held = spectra if inverse_information is None else np.asarray(inverse_information, np.float64)
@@ -89,29 +97,3 @@ def cross_talk_covariance(
     covariance = np.linalg.inv(information + np.eye(2))
     covariance[np.arange(len(power)), np.arange(len(power))] = 0.0
     return covariance
-
-
-def expected_cross_talk(
-    spectra: np.ndarray,
-    weights: np.ndarray,
-    n_samples: int,
-    noise: float | np.ndarray = 0.0,
-    inverse_information: np.ndarray | None = None,
-) -> np.ndarray:
-    """Variance of the cross-talk coefficient of source j, of unit variance, in source k.
-
-    Parameters are those of ``cross_talk_covariance``.
-
-    Returns
-    -------
-    array (n, n)
-        Row k: the coefficients in source k, zero on the diagonal. From 0 to 1: the share of power that j has in k.
-
-    Examples
-    --------
-    >>> white, coloured = [1.0, 1.0], [1.9, 0.1]
-    >>> expected_cross_talk(np.array([white, coloured]), np.array([0.5, 0.5]), 1000).round(4)
-    array([[0.    , 0.0012],
-           [0.0002, 0.    ]])
-    """
-    return cross_talk_covariance(spectra, weights, n_samples, noise, inverse_information)[:, :, 0, 0]

@@ -1,4 +1,4 @@
-"""What is minimised: four terms, their weights and their sum (Eqs. 23-32; Algorithm 1, lines 13-18)."""
+"""The objective: its terms and their weighted sum (Eqs. 23-32; Algorithm 1, lines 13-18)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Terms(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """All that is random in one epoch; drawn once, so that an epoch can be computed again from it."""
+    """The random numbers of one epoch, from which it can be computed again."""
 
     start: Float[Array, "n T"]
     tau: Int[Array, " n"]
     diffusion: Float[Array, "n T"]
-    times: PRNGKeyArray  # which times the volume term visits
+    times: PRNGKeyArray  # of the times that the volume term samples
 
 
 def draw_noise(model: Model, key: PRNGKeyArray) -> Noise:
@@ -51,12 +51,12 @@ def draw_noise(model: Model, key: PRNGKeyArray) -> Noise:
 
 
 def reconstruction(error: Float[Array, "T m"], nu_y: float) -> Scalar:
-    """|Y~ - Y^|_F^2 / (2 nu_y) (Eqs. 23, 24), of the error where it is seen."""
+    """|Y~ - Y^|_F^2 / (2 nu_y) (Eqs. 23, 24), of the error of the seen values."""
     return jnp.sum(error**2) / (2.0 * nu_y)
 
 
 def denoising(model: Model, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
-    """Mean over sources of the noise-prediction loss (Eqs. 26, 27); of several recordings the sum of theirs."""
+    """Mean over sources of the noise-prediction loss (Eqs. 26, 27), summed over recordings."""
     if model.parts is not None:
         return _denoising_of_parts(model, model.parts, sources, noise)
     return jnp.mean(over_sources(Branch.denoising_loss, model.branches, sources, noise.tau, noise.diffusion))
@@ -85,28 +85,28 @@ def terms(
 ) -> tuple[Terms, Scalar]:
     """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error.
 
-    The volume term is that of the whole recording, also where samples are missing; padding after a recording that is
-    one of several adds to it, and to the prior's term, what the two take from each other.
+    The volume term counts all samples, missing ones included. Padding after one of several recordings contributes to
+    the volume and to the prior term; the two contributions cancel.
     """
     sources = model.at(noise.start)
     error = visible(observed - model.mix(sources), seen)
     diffused = sources if weights.diffusion_moves_sources else jax.lax.stop_gradient(sources)
-    every = Terms(
+    unweighted = Terms(
         reconstruction=reconstruction(error, weights.nu_y),
         prior=-model.log_prior(sources, times),
         diffusion=denoising(model, diffused, noise),
         kl=start_kl(model),
         volume=volume(model, sources, weights.nu_y, noise.times) if weights.volume else jnp.zeros((), sources.dtype),
     )
-    return every, jnp.sum(error**2) / count_visible(seen, error.size)
+    return unweighted, jnp.sum(error**2) / count_visible(seen, error.size)
 
 
-def total(every: Terms, weights: Weights) -> Scalar:
+def total(unweighted: Terms, weights: Weights) -> Scalar:
     """L = L_rec + lambda_prior L_prior + lambda_diff L_diff + lambda_KL L_KL (Eqs. 31, 32) [+ volume]."""
     return (
-        every.reconstruction
-        + weights.prior * every.prior
-        + weights.diffusion * every.diffusion
-        + weights.kl * every.kl
-        + weights.volume * every.volume
+        unweighted.reconstruction
+        + weights.prior * unweighted.prior
+        + weights.diffusion * unweighted.diffusion
+        + weights.kl * unweighted.kl
+        + weights.volume * unweighted.volume
     )

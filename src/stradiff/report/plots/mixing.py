@@ -36,16 +36,7 @@ def plot_mixing(
 ) -> Axes:
     """Draw a linear mixing matrix: red for positive weights, blue for negative ones, white for zero.
 
-    Parameters
-    ----------
-    mixing
-        Matrix ``(m, n)``: the amplitude in a channel of one standard deviation of a source.
-    channel_names, names
-        Names of the ``m`` rows and the ``n`` columns.
-    units
-        Unit of the channels, for the colour bar.
-    ax
-        Axes to draw on; those of a new figure by default.
+    ``mixing (m, n)``: the amplitude in a channel of one standard deviation of a source.
     """
     mixing = np.asarray(mixing, dtype=float)
     m, n = mixing.shape
@@ -78,21 +69,7 @@ def plot_responses(
     The response is the change from the channels' values with all sources at zero: curves for up to twelve channels,
     images for more.
 
-    Parameters
-    ----------
-    levels
-        Values of the source ``(G,)``, in its standard deviations.
-    responses
-        Channels at those levels, ``(n, G, m)``, in the recording's units.
-    channel_names, names
-        Names of the ``m`` channels and the ``n`` sources.
-    axes
-        ``n`` axes; those of a new figure by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        The axes drawn on, ``(n,)``.
+    ``levels (G,)`` of the source, in its standard deviations; ``responses (n, G, m)`` in the recording's units.
     """
     levels, responses = np.asarray(levels, dtype=float), np.asarray(responses, dtype=float)
     n, _, m = responses.shape
@@ -128,14 +105,7 @@ def plot_curves(
 
     The value is the change from the middle level; a straight line is a linear channel.
 
-    Parameters
-    ----------
-    levels
-        Levels of the weighted sums ``(G,)``, in their standard deviations.
-    curves
-        Channels at those levels, ``(G, m)``, in the recording's units.
-    channel_names
-        Names of the ``m`` channels.
+    ``levels (G,)`` of the weighted sums, in their standard deviations; ``curves (G, m)`` in the recording's units.
     """
     levels, curves = np.asarray(levels, dtype=float), np.asarray(curves, dtype=float)
     m = curves.shape[1]

@@ -37,23 +37,7 @@ def plot_recording(
 ) -> Axes:
     """Draw every channel as one trace, from top to bottom, shaded where values are missing (NaN).
 
-    Parameters
-    ----------
-    values
-        Recording ``(T, m)``.
-    times
-        Time axis ``(T,)``, in ``time_unit``.
-    names
-        Channel names ``(m,)``.
-    same_scale
-        One scale for all channels, so that amplitudes are comparable; otherwise one for each channel.
-    ax
-        Axes to draw on; those of a new figure by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The axes drawn on.
+    ``values (T, m)``; ``same_scale``: one scale for all channels, to compare amplitudes, instead of one for each.
     """
     values, times = np.asarray(values, dtype=float), np.asarray(times)
     m = values.shape[1]
@@ -86,14 +70,8 @@ def plot_spectra(
 
     By Welch's method, with Hann windows of an eighth of the record, at most 1,024 samples.
 
-    Parameters
-    ----------
-    values
-        Sources or channels ``(T, n)`` on a regular grid.
-    sampling_rate
-        Samples per ``time_unit``; without it frequencies are in cycles per sample.
-    names
-        One name per column; "source 1" ... by default.
+    ``values (T, n)`` are sources or channels on a regular grid; ``sampling_rate`` counts samples per ``time_unit``, and
+    without it frequencies are in cycles per sample.
     """
     values = np.asarray(values, dtype=float)
     n_samples, n = values.shape

@@ -48,31 +48,13 @@ def plot_sources(
     ----------
     sources, std
         Mean and standard deviation of the sources, ``(T, n)`` each; without ``std`` no band is drawn.
-    times
-        Time axis ``(T,)``, in ``time_unit``.
     truth
         True sources, one panel each, drawn dashed. The estimates get their order, sign and scale, which no recording
         determines.
-    names
-        One name per source (of the truth, if given).
     level
-        Probability of the band, between 0 and 1.
+        Probability of the band, between 0 and 1; else an OptionError.
     missing
         ``(T,)`` True where values of the recording are missing: shaded.
-    axes
-        ``n`` axes to draw on; those of a new figure by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        The axes drawn on, ``(n,)``.
-
-    Raises
-    ------
-    OptionError
-        When ``level`` is not between 0 and 1, or the number of axes is not ``n``.
-    InputError
-        When ``truth`` has another length than ``sources``, or ``names`` another number.
     """
     if not 0 < level < 1:
         raise OptionError(f"level={level} is not a probability; give a number between 0 and 1.")
@@ -125,21 +107,12 @@ def plot_diffusion_path(
     ----------
     path
         States ``(L + 1, T, n)``, x_L first and x_0 last.
-    times
-        Time axis ``(T,)``, in ``time_unit``.
     std
         Standard deviation of the states, ``(L + 1, T, n)``, or of the source x_0 alone, ``(T, n)``, for 95 % bands.
-    names
-        One name per source.
     title
         Title of a new figure.
     axes
-        ``n`` rows by ``min(5, L + 1)`` columns of axes; those of a new figure by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        The axes drawn on, ``(n, columns)``.
+        ``n`` rows by ``min(5, L + 1)`` columns.
     """
     path, times = np.asarray(path, dtype=float), np.asarray(times)
     n = path.shape[2]

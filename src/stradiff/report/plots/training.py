@@ -42,18 +42,7 @@ def plot_losses(history: Mapping[str, np.ndarray], *, axes: Any = None) -> np.nd
     the range of values after the first twentieth of training; a first value outside is written into the corner.
     Pale: every epoch; strong: the running median over a fiftieth of all.
 
-    Parameters
-    ----------
-    history
-        Arrays ``(n_epochs,)`` under "total", "reconstruction", "prior", "diffusion", "kl" and "volume"; terms
-        that are absent or zero throughout are left out.
-    axes
-        As many axes as terms; those of a new figure by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        The axes drawn on, in the order of the terms.
+    ``history`` holds ``(n_epochs,)`` under the names in ``TERMS``; absent terms and all-zero ones are left out.
     """
     terms = loss_terms(history)
     if axes is None:
@@ -103,14 +92,7 @@ def plot_correlations(
 
     The axis is linear in -log10(1 - correlation): 0.9, 0.99 and 0.999 are evenly spaced.
 
-    Parameters
-    ----------
-    correlation_history
-        ``(E, n)``, between -1 and 1; the absolute value is drawn.
-    epochs
-        The ``E`` epochs; 1 to ``E`` by default.
-    names
-        One name per source.
+    ``correlation_history (E, n)``, of which the absolute value is drawn, at ``E`` epochs: 1 to ``E`` by default.
     """
     correlation = np.abs(np.asarray(correlation_history, dtype=float))
     ax = one_axes(ax, (9.0, 2.6))
@@ -131,7 +113,7 @@ def plot_correlations(
 
 
 def plot_length_scales(
-    history: Mapping[str, np.ndarray] | np.ndarray,
+    history: Mapping[str, np.ndarray],
     span: float,
     time_unit: str = "samples",
     names: Sequence[str] | None = None,
@@ -140,25 +122,9 @@ def plot_length_scales(
 ) -> np.ndarray:
     """Draw the length-scales of the priors over training: as fractions of the record, and in its time unit.
 
-    Parameters
-    ----------
-    history
-        The fit's history, with ``(n_epochs, n)`` under "length_scales", or that array.
-    span
-        Time from the first to the last sample, in ``time_unit``.
-    time_unit
-        "s" or "samples".
-    names
-        One name per source.
-    axes
-        Two axes; those of a new figure by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        The two axes drawn on.
+    ``history`` holds ``(n_epochs, n)`` under "length_scales"; ``span`` is the time from the first to the last sample.
     """
-    scales = np.asarray(history["length_scales"] if isinstance(history, Mapping) else history, dtype=float)
+    scales = np.asarray(history["length_scales"], dtype=float)
     pair = panel_axes(axes, 2, 2, (9.0, 2.8))
     epochs, n = np.arange(1, len(scales) + 1), scales.shape[1]
     for ax, factor in zip(pair, (1.0, float(span)), strict=True):
@@ -181,19 +147,7 @@ def plot_training(
 ) -> Figure:
     """Draw loss terms, reconstruction error, matched correlations and length-scales in one figure (paper, figure 3).
 
-    Parameters
-    ----------
-    history
-        The fit's history.
-    correlation_history, epochs
-        Matched correlations ``(E, n)`` at ``E`` epochs.
-    span, time_unit
-        Time from the first to the last sample, and its unit.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The figure drawn on.
+    ``correlation_history (E, n)`` at ``E`` epochs; ``span`` is the time from the first to the last sample.
     """
     n_terms = len(loss_terms(history))
     heights = [1.7 * -(-n_terms // 2), 2.2, 2.4, 2.8]
