@@ -17,7 +17,6 @@ import numpy as np
 from quick_compile import quick_compile
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.config import Configuration
 from stradiff.errors import OptionError
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics

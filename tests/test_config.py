@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 from as_users_call import as_users_call
-
-from stradiff.config import CHOICES, COUNTS, FLAGS, NOT_NEGATIVE, POSITIVE, Configuration
-from stradiff.errors import OptionError
 from stradiff.presets import PRESETS, resolve
+
+from stradiff.config import CHOICES, COUNTS, FLAGS, NOT_NEGATIVE, POSITIVE
+from stradiff.errors import OptionError
 
 NAN, INF = float("nan"), float("inf")
 

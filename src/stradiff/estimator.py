@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from stradiff import fit_file
-from stradiff.assess.diagnostics import warn_of
+from stradiff.assess.diagnostics import emit_warnings
 from stradiff.config import (
     Checkpoint,
     Diffusion,
@@ -230,7 +230,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             irregular, given_times, span = normalised_times(times, len(values))
             (result,) = separate(Recordings((values,), irregular), self._request())
             self._store(result, given_times, span)
-        warn_of(result.findings)
+        emit_warnings(result.findings)
         return self
 
     def fit_transform(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> np.ndarray:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.assess.diagnostics import Finding, examine
+from stradiff.assess.diagnostics import Finding, diagnose
 from stradiff.assess.stability import stability_of
 from stradiff.config import (
     AUTO,
@@ -391,5 +391,5 @@ def _diagnosed(
     }
     info |= stability_of(training, separation.readout)
     n_together = len(recordings.values)
-    findings = examine(separation, training, values, sources, sources_std, info.get("stability"), n_together=n_together)
+    findings = diagnose(separation, training, values, sources, sources_std, info.get("stability"), n_together=n_together)
     return Result(separation, training, sources, sources_std, tuple(findings), info)

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 from scipy.spatial.transform import Rotation
+from stradiff.presets import resolve_for
 
 from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
-from stradiff.config import Configuration
 from stradiff.errors import OptionError
 from stradiff.initialise import rotation
 from stradiff.initialise.prior_selection import prior_choice
 from stradiff.initialise.priors import priors_of
 from stradiff.initialise.rotation import initialise_by_rotation, most_likely_rotation
-from stradiff.presets import resolve_for
 
 T = 1000
 TURN = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]

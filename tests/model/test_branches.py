@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
 
-from stradiff.config import Configuration
 from stradiff.model import Branch
 from stradiff.train.objective import terms
 

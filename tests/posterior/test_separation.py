@@ -9,7 +9,6 @@ import numpy as np
 import paper_numpy as paper
 from random_models import random_double_model
 
-from stradiff.config import Configuration
 from stradiff.posterior import draws, moments, reconstruct
 
 T, N, M = 14, 2, 3

@@ -14,9 +14,9 @@ import pytest
 from contest import plots, publish, runner, scores, tables, targets, tiers
 from contest.methods import ABLATIONS, DEFAULT, METHODS, ORACLE, PRESETS, PRIORS, Outcome
 from contest.problems import Problem, draw, find_real
+from stradiff.presets import resolve
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.presets import resolve
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = {problem.name: problem for tier in tiers.TIERS.values() for problem in tier.problems}

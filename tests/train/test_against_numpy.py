@@ -13,7 +13,6 @@ import paper_numpy as paper
 import pytest
 from random_models import hyperparameter, random_double_model, random_noise
 
-from stradiff.config import Configuration
 from stradiff.train import step as trainer
 from stradiff.train.objective import draw_noise, terms, total
 

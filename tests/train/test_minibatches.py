@@ -14,7 +14,6 @@ from quick_compile import quick_compile
 from random_models import random_double_model, random_noise
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.config import Configuration
 from stradiff.data.sources import ar_sources
 from stradiff.errors import OptionError
 from stradiff.model.diffusion.networks import ReceptiveField

@@ -11,7 +11,6 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import SOBI, simulate
-from stradiff.config import Configuration
 from stradiff.data.sources import gp_sources
 from stradiff.initialise import initialisation as initialisation_module
 from stradiff.initialise import initialise

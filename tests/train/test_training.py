@@ -10,7 +10,6 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import simulate
-from stradiff.config import Configuration
 from stradiff.initialise import initialise
 from stradiff.model import numerics
 from stradiff.train import Callback, train
