@@ -117,7 +117,8 @@ class Training:
         self._n_devices = self._loop.sharding.n_devices  # the last bits of a fit depend on these
         task = ""
         if checkpoint:
-            task = task_of(observed, times, settings, seen, guess, seed, record, self._n_devices, parts)
+            asked = (settings, settings.mixing_spec, settings.prior_specs)  # names alone may stand for others next time
+            task = task_of(observed, times, asked, seen, guess, seed, record, self._n_devices, parts)
         self._keeper = _Keeper(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
         self.over = self._keeper.restore() and self._stopping(self._loop.report())
