@@ -239,8 +239,7 @@ class Settings:
     @property
     def prior_specs(self) -> tuple[PriorSpec, ...]:
         """The prior of every source; with ``"auto"``, the one there is before any is picked."""
-        scales = self.length_scale_init
-        scales = scales if isinstance(scales, tuple) else (scales,) * self.n_sources
+        scales = np.broadcast_to(np.asarray(self.length_scale_init, object), (self.n_sources,))
         return tuple(self._prior_spec(name, scale) for name, scale in zip(self.prior_names, scales, strict=True))
 
     def _prior_spec(self, name: str, length_scale: float | None) -> PriorSpec:

@@ -76,7 +76,7 @@ def parameter(default: Any, allowed: Constraint, reason: str) -> Any:
     return dataclasses.field(default=default, metadata={"allowed": allowed, "reason": reason})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(parameter,))
+@dataclass_transform(frozen_default=True)  # without field specifiers: every parameter(...) is a default
 class Parameters:
     """Base of all parts of a configuration: immutable, comparable, hashable.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,7 @@ def _specifications(settings: Settings, priors: tuple[str, ...]) -> dict[str, An
 def _unregistered(header: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Parameter and name of maps and priors that the file names and that are unknown here."""
     priors = header.get("priors")
-    entries = [(mixing_spec, "mixing", header.get("mixing"))]
+    entries: list[tuple[Callable[[Any], Any], str, Any]] = [(mixing_spec, "mixing", header.get("mixing"))]
     entries += [(prior_spec, "prior", prior) for prior in (priors if isinstance(priors, list) else [])]
     for specification, parameter, entry in entries:
         name = entry.get("name") if isinstance(entry, dict) else None
