@@ -60,7 +60,7 @@ build: $(VENV)/.installed-dev ## build the sdist, and the wheel from it
 	$(PY) -m build --outdir "$(DIST)"
 
 study: $(VENV)/.installed-study ## print the tables of the study again (long)
-	$(PY) benchmarks/study.py $(STUDY_ARGS)
+	$(PY) research/study.py $(STUDY_ARGS)
 
 hooks: $(VENV)/.installed-dev ## run lint and types before every commit
 	$(PY) -m pre_commit install

@@ -50,7 +50,7 @@ def loop(settings):
 
 def run_of(fit, epochs):
     """State and history after some epochs, and the compiled program."""
-    how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._seen)
+    how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._mask)
     with fit.sharding.in_force():
         program = trainer.run.lower(fit.state, fit._observed, None, *how).compile()
         return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()

@@ -13,11 +13,11 @@ from stradiff.initialise.model import random_model
 from stradiff.train.objective import Noise
 
 
-def random_double_model(settings, n_samples, n_channels, seed=0, reach=None, parts=None):
+def random_double_model(settings, n_samples, n_channels, seed=0, reach=None, layout=None):
     """To be called with double precision switched on; ``reach`` is that of convolutional branches."""
     rng = np.random.default_rng(seed)
     skeleton = eqx.filter_eval_shape(
-        lambda key: random_model(n_samples, n_channels, settings, key, reach, parts), jax.random.key(0)
+        lambda key: random_model(n_samples, n_channels, settings, key, reach, layout), jax.random.key(0)
     )
     model = jax.tree.map(lambda leaf: jnp.asarray(0.2 * rng.standard_normal(leaf.shape)), skeleton)
     for name, centre in (("length_scale", 0.15), ("sigma_f", 0.8), ("jitter", 0.01)):

@@ -132,5 +132,5 @@ def test_the_paper_preset_is_the_paper():
 def test_a_map_brings_its_own_defaults_and_gives_way_too():
     settings = resolve("default", 2, {"mixing": "post_nonlinear", "learning_rate": 0.02})
     assert (settings.prior, settings.nu_y, settings.learning_rate) == ("ar_laplace", 1e-3, 0.02)
-    assert resolve("default", 2, {"mixing": "mlp"}).prior == "rbf"
+    assert resolve("default", 2, {"mixing": "mlp"}).prior is None
     assert resolve("paper", 2, {"mixing": "post_nonlinear"}).prior == "rbf", "the paper's preset is the paper's"

@@ -16,7 +16,7 @@ from quick_compile import quick_compile
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError
-from stradiff.model.devices import computing_on, devices_here
+from stradiff.model.devices import available_devices, computing_on
 from stradiff.train.minibatches import Minibatches
 
 PROGRAM = Path(__file__).with_name("on_four_devices.py")
@@ -57,9 +57,12 @@ def test_without_a_gpu_auto_is_the_processor(fitted):
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("gpu", r"finds cpu here; pip install \"stradiff\[cuda\]\" brings"),
+        ("gpu", r"finds cpu here; .* pip install \"stradiff\[cuda\]\""),
         ("cuda", r"stradiff\[cuda\]"),
-        ("abacus", r"device='abacus' is not there: JAX finds cpu here; device='auto' takes what there is\.$"),
+        (
+            "abacus",
+            r"device='abacus' is not available: JAX finds cpu here; use device='auto' for the best available one\.$",
+        ),
         ("", "must be 'auto', 'cpu', 'gpu' or another name"),
         (None, "must be 'auto'"),
         (0, "must be 'auto'"),
@@ -76,7 +79,7 @@ def test_a_fitted_estimator_computes_on_its_device(fitted, tmp_path):
     fit.device = "gpu"
     try:
         for call in (fit.transform, lambda _: fit.inverse_transform(fit.sources_), lambda _: fit.sample_sources(1)):
-            with pytest.raises(OptionError, match="is not there"):
+            with pytest.raises(OptionError, match="is not available"):
                 call(Y)
     finally:
         fit.device = "cpu"
@@ -85,9 +88,9 @@ def test_a_fitted_estimator_computes_on_its_device(fitted, tmp_path):
 
 def test_what_a_user_told_jax_holds_under_auto():
     with jax.default_device(jax.devices("cpu")[0]), computing_on("auto"):
-        assert devices_here()[0] == jax.devices("cpu")[0]
+        assert available_devices()[0] == jax.devices("cpu")[0]
     with jax.default_device("cpu"):
-        assert devices_here() == jax.local_devices(backend="cpu")
+        assert available_devices() == jax.local_devices(backend="cpu")
 
 
 @pytest.mark.parametrize("n_devices", [0, -1, 1.5, "many", True])

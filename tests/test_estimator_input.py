@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stradiff import Recording, StrADiff, StrADiffError, simulate
-from stradiff.errors import InputError, MemoryNeedError, NumericsError, OptionError, SeparationWarning
+from stradiff.errors import InputError, InsufficientMemoryError, NumericsError, OptionError, SeparationWarning
 from stradiff.posterior import separation
 
 T = 60
@@ -229,12 +229,12 @@ def test_a_progress_bar_where_it_is_wanted(Y, capfd):
     assert out == "" and "5/5" in err
 
 
-def test_the_memory_it_needs_is_told_before_it_is_taken(Y, capfd, monkeypatch):
-    told = []
-    monkeypatch.setattr(separation, "fit_best", lambda *args, **kwargs: told.append(capfd.readouterr().err) or 1 / 0)
+def test_the_memory_it_needs_is_shown_before_it_is_taken(Y, capfd, monkeypatch):
+    shown = []
+    monkeypatch.setattr(separation, "initialise", lambda *_, **__: shown.append(capfd.readouterr().err) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small(verbose=True).fit(Y)
-    assert re.fullmatch(r"Needs about [\d.]+ GiB of memory.\n", told[0])
+    assert re.fullmatch(r"Needs about [\d.]+ GiB of memory.\n", shown[0])
 
 
 # --- bad input: one sentence each ----------------------------------------------------------------------------
@@ -412,7 +412,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("options", TOO_MUCH.values(), ids=TOO_MUCH)
 def test_more_than_the_memory_holds_is_refused_before_it_is_taken(Y, options):
-    with pytest.raises(MemoryNeedError, match="GiB"):
+    with pytest.raises(InsufficientMemoryError, match="GiB"):
         small(**options).fit(Y)
 
 
@@ -420,7 +420,7 @@ def test_a_long_irregular_record_needs_its_whole_covariance():
     n_samples = 300_000
     rng = np.random.default_rng(0)
     times = np.cumsum(0.1 + rng.random(n_samples))
-    with pytest.raises(MemoryNeedError, match="Fitting 300000 samples"):
+    with pytest.raises(InsufficientMemoryError, match="Fitting 300000 samples"):
         small(prior="rbf").fit(rng.standard_normal((n_samples, 2)), times=times)
 
 

@@ -19,11 +19,12 @@ from stradiff.data.sources import gp_sources
 from stradiff.errors import InputError, OptionError
 from stradiff.model import numerics
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Reach
+from stradiff.model.diffusion.networks import ReceptiveField
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.cross_talk import cross_talk_covariance
-from stradiff.posterior.group import group_settings, posteriors_of, visible_of_all
-from stradiff.posterior.mixing_uncertainty import Evidence, together
+from stradiff.posterior.group import group_settings, mask_of_all, posteriors_of
+from stradiff.posterior.mixing_uncertainty import joint_covariance
+from stradiff.posterior.mode import Observations, find_mode
 from stradiff.train.objective import Noise, terms
 from stradiff.train.volume import volume
 
@@ -41,12 +42,12 @@ def _quick():
         yield
 
 
-def model_of(parts, *, standardise=False):
-    network = {"network": "dense"} if parts.equal else {"network": "convolutional"}
+def model_of(layout, *, standardise=False):
+    network = {"network": "dense"} if layout.equal_lengths else {"network": "convolutional"}
     settings = Settings(n_sources=2, standardise=standardise, network_width=16, n_diffusion_steps=3, **network)
-    reach = None if parts.equal else Reach(8, 2)
-    n_samples = parts.count * parts.length
-    return random_double_model(settings, n_samples, M, reach=reach, parts=parts), random_noise(settings, n_samples)
+    reach = None if layout.equal_lengths else ReceptiveField(8, 2)
+    n_samples = layout.n_recordings * layout.length
+    return random_double_model(settings, n_samples, M, reach=reach, layout=layout), random_noise(settings, n_samples)
 
 
 def trials(count, n_samples, seed=0):
@@ -58,30 +59,32 @@ def trials(count, n_samples, seed=0):
 
 def test_padding_goes_on_from_the_end_and_comes_off_again():
     bare = np.arange(sum(UNEQUAL.lengths))[:, None] * [1.0, 2.0]
-    padded = UNEQUAL.padded(bare)
+    padded = UNEQUAL.pad(bare)
     assert padded.shape == (120, 2)
-    np.testing.assert_array_equal(UNEQUAL.bare(padded), bare)
+    np.testing.assert_array_equal(UNEQUAL.unpad(padded), bare)
     np.testing.assert_array_equal(padded[40 + 22 : 40 + 25, 0], [62, 61, 60])
     assert [len(part) for part in UNEQUAL.split(padded)] == list(UNEQUAL.lengths)
-    very_short = Concatenation((2, 9)).padded(np.arange(11.0))
+    very_short = Concatenation((2, 9)).pad(np.arange(11.0))
     assert set(very_short[:9]) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("parts", [EQUAL, UNEQUAL], ids=["dense", "convolutional, padded"])
-def test_terms_are_the_sums_of_those_of_every_recording(parts):
+@pytest.mark.parametrize("layout", [EQUAL, UNEQUAL], ids=["dense", "convolutional, padded"])
+def test_terms_are_the_sums_of_those_of_every_recording(layout):
     rng = np.random.default_rng(2)
     with numerics():
-        model, noise = model_of(parts)
-        observed = jnp.asarray(rng.standard_normal((parts.count * parts.length, M)))
-        seen = visible_of_all(parts, None, parts.bare(np.asarray(observed)))
-        every, _ = terms(model, observed, None, noise, WEIGHTS, None if seen is None else jnp.asarray(seen))
+        model, noise = model_of(layout)
+        observed = jnp.asarray(rng.standard_normal((layout.n_recordings * layout.length, M)))
+        mask = mask_of_all(layout, None, layout.unpad(np.asarray(observed)))
+        every, _ = terms(model, observed, None, noise, WEIGHTS, None if mask is None else jnp.asarray(mask))
         sums = dict.fromkeys(every._fields, 0.0)
-        for number, alone in enumerate(model.recordings()):
-            where = parts.rows(number)
+        for number, alone in enumerate(model.per_recording()):
+            where = layout.rows(number)
             own = Noise(noise.start[:, where], noise.tau, noise.diffusion[:, where], noise.times)
             found, _ = terms(alone, observed[where], None, own, WEIGHTS)
             sums = {name: sums[name] + value for name, value in found._asdict().items()}
-    names = every._fields if parts.equal else ("reconstruction", "diffusion")  # the others have terms of the padding
+    names = (
+        every._fields if layout.equal_lengths else ("reconstruction", "diffusion")
+    )  # the others have terms of the padding
     for name in names:
         np.testing.assert_allclose(getattr(every, name), sums[name], rtol=1e-6, err_msg=name)
 
@@ -91,8 +94,11 @@ def test_padding_takes_from_the_volume_what_it_adds_to_the_prior():
     settings = Settings(n_sources=2, network="convolutional")
     with numerics():
         volumes = []
-        for parts in (Concatenation((400, 400)), Concatenation((400, 2))):
-            model, noise = random_double_model(settings, 800, M, reach=Reach(8, 1), parts=parts), jax.random.key(0)
+        for layout in (Concatenation((400, 400)), Concatenation((400, 2))):
+            model, noise = (
+                random_double_model(settings, 800, M, reach=ReceptiveField(8, 1), layout=layout),
+                jax.random.key(0),
+            )
             volumes.append(float(volume(model, jnp.zeros((2, 800)), 0.01, noise)))
         of_prior = -float(model.log_prior(jnp.zeros((2, 800)), None)) / 2.0 - 400 * np.log(2.0 * np.pi)
     seen = volumes[0] / 800
@@ -103,32 +109,32 @@ def test_padding_takes_from_the_volume_what_it_adds_to_the_prior():
 def test_one_part_is_the_whole():
     with numerics():
         model, noise = model_of(Concatenation((40,)), standardise=True)
-        (alone,) = model.recordings()
+        (alone,) = model.per_recording()
         at_rest = jnp.zeros_like(noise.start)
         np.testing.assert_allclose(model.at(at_rest), alone.at(at_rest), rtol=1e-10)
         np.testing.assert_allclose(model.log_prior(at_rest, None), alone.log_prior(at_rest, None))
 
 
-@pytest.mark.parametrize("parts", [EQUAL, UNEQUAL], ids=["dense", "convolutional, padded"])
-def test_unit_variance_is_that_over_all_recordings_and_each_alone_is_as_in_the_group(parts):
+@pytest.mark.parametrize("layout", [EQUAL, UNEQUAL], ids=["dense", "convolutional, padded"])
+def test_unit_variance_is_that_over_all_recordings_and_each_alone_is_as_in_the_group(layout):
     with numerics():
-        model, noise = model_of(parts, standardise=True)
+        model, noise = model_of(layout, standardise=True)
         at_rest = jnp.zeros_like(noise.start)
         sources = np.asarray(model.at(at_rest)).T
-        bare = parts.bare(sources)
+        bare = layout.unpad(sources)
         np.testing.assert_allclose(bare.mean(axis=0), 0.0, atol=1e-9)
         np.testing.assert_allclose(bare.std(axis=0), 1.0, rtol=1e-6)
-        for number, (alone, own) in enumerate(zip(model.recordings(), parts.split(sources), strict=True)):
+        for number, (alone, own) in enumerate(zip(model.per_recording(), layout.split(sources), strict=True)):
             found = alone.at(jnp.zeros_like(alone.branches.start.mean))
             np.testing.assert_allclose(np.asarray(found).T, own, rtol=1e-6, atol=1e-9, err_msg=str(number))
         paths = np.asarray(model.paths(noise.start))
-        assert paths.shape == (2, 4, parts.count * parts.length)
+        assert paths.shape == (2, 4, layout.n_recordings * layout.length)
 
 
 def test_what_recordings_say_of_the_map_adds_up():
     spectra, weights = np.array([[1.0, 1.0], [1.9, 0.1]]), np.array([0.5, 0.5])
     short, long = (cross_talk_covariance(spectra, weights, n_samples) for n_samples in (100, 300))
-    np.testing.assert_allclose(together([short] * 3), long, rtol=1e-10)
+    np.testing.assert_allclose(joint_covariance([short] * 3), long, rtol=1e-10)
 
 
 def test_the_posterior_with_padding_is_that_without():
@@ -136,13 +142,13 @@ def test_the_posterior_with_padding_is_that_without():
     with numerics():
         model, _ = model_of(UNEQUAL, standardise=True)
         observed = rng.standard_normal((120, M))
-        seen = visible_of_all(UNEQUAL, None, UNEQUAL.bare(observed))
+        mask = mask_of_all(UNEQUAL, None, UNEQUAL.unpad(observed))
         keys = jax.random.split(jax.random.key(0), 3)
-        posteriors, mean, spread = posteriors_of(model, observed, seen, keys)
-        number, alone = 1, model.recordings()[1]
+        posteriors, mean, spread = posteriors_of(model, observed, mask, keys)
+        number, alone = 1, model.per_recording()[1]
         row = jnp.asarray(observed[UNEQUAL.rows(number)])
-        evidence = Evidence(row, None, None, covariance_of(alone, None), posteriors[number].nu)
-        mode = evidence.mode(alone, posteriors[number].mode)
+        observations = Observations(row, None, None, covariance_of(alone, None), posteriors[number].nu)
+        mode = find_mode(alone, posteriors[number].mode, observations)
     np.testing.assert_allclose(posteriors[number].mode, mode, atol=1e-3)
     assert mean.shape == spread.shape == (sum(UNEQUAL.lengths), 2)
 

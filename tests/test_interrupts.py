@@ -1,4 +1,4 @@
-"""Ctrl-C once, twice, and while it has to wait."""
+"""Ctrl-C once, twice, and deferred."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stradiff.interrupts import OnlyTheFirst, never_lost
+from stradiff.interrupts import DeferredInterrupts, resend_dropped_interrupts
 
 pytestmark = pytest.mark.usefixtures("_ctrl_c_is_heard")
 
@@ -19,36 +19,36 @@ def press() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_the_first_cuts_and_the_second_waits_for_the_end():
-    said = []
-    with pytest.raises(KeyboardInterrupt), OnlyTheFirst():
+def test_the_first_interrupts_and_the_second_is_deferred():
+    steps = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts():
         try:
             press()
-            said.append("not cut")
+            steps.append("not interrupted")
         except KeyboardInterrupt:
             press()
-            said.append("written")
-    assert said == ["written"]
+            steps.append("written")
+    assert steps == ["written"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_single_one_that_was_dealt_with_is_over():
-    with OnlyTheFirst(), pytest.raises(KeyboardInterrupt):
+def test_a_handled_interrupt_is_not_raised_again():
+    with DeferredInterrupts(), pytest.raises(KeyboardInterrupt):
         press()
 
 
-def test_the_first_waits_where_it_is_asked_to():
-    said = []
-    with pytest.raises(KeyboardInterrupt), OnlyTheFirst() as ctrl_c:
-        ctrl_c.wait()
+def test_the_first_is_deferred_on_request():
+    steps = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+        interrupts.defer()
         press()
-        said.append("written")
-    assert said == ["written"]
+        steps.append("written")
+    assert steps == ["written"]
 
 
-@pytest.mark.parametrize("around", [OnlyTheFirst, never_lost])
-def test_one_that_hits_where_python_drops_exceptions_is_heard(around, capsys):
-    """As in the collection of garbage, where JAX is called."""
+@pytest.mark.parametrize("context", [DeferredInterrupts, resend_dropped_interrupts])
+def test_an_interrupt_dropped_by_python_is_raised_again(context, capsys):
+    """As during garbage collection, in which JAX runs code."""
 
     def collected(*_):
         gc.callbacks.remove(collected)
@@ -56,7 +56,7 @@ def test_one_that_hits_where_python_drops_exceptions_is_heard(around, capsys):
 
     gc.callbacks.append(collected)
     before = sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt), around():
+    with pytest.raises(KeyboardInterrupt), context():
         gc.collect()
         assert collected not in gc.callbacks, "the interrupt was raised in the callback, and dropped"
         time.sleep(10)
@@ -64,34 +64,34 @@ def test_one_that_hits_where_python_drops_exceptions_is_heard(around, capsys):
     assert not capsys.readouterr().err
 
 
-def test_other_exceptions_that_are_dropped_are_told_as_ever(monkeypatch):
-    told = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: told.append(dropped.exc_type))
+def test_other_dropped_exceptions_are_reported_as_usual(monkeypatch):
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: reported.append(dropped.exc_type))
 
-    class Falls:
+    class Raises:
         def __del__(self):
             raise RuntimeError
 
-    with never_lost():
-        Falls()
+    with resend_dropped_interrupts():
+        Raises()
         gc.collect()
-    assert told == [RuntimeError]
+    assert reported == [RuntimeError]
 
 
 def test_a_handler_of_the_program_and_other_threads_are_left_alone():
-    heard = []
-    signal.signal(signal.SIGINT, lambda *_: heard.append("mine"))
-    with OnlyTheFirst():
+    handled = []
+    signal.signal(signal.SIGINT, lambda *_: handled.append("own"))
+    with DeferredInterrupts():
         press()
         press()
-    assert heard == ["mine", "mine"]
+    assert handled == ["own", "own"]
 
     def elsewhere():
-        with OnlyTheFirst() as ctrl_c:
-            ctrl_c.wait()
-        heard.append("there")
+        with DeferredInterrupts() as interrupts:
+            interrupts.defer()
+        handled.append("thread")
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join()
-    assert heard[-1] == "there"
+    assert handled[-1] == "thread"

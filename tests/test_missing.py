@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff, simulate
-from stradiff.data import interpolated, seen_values, with_gaps
+from stradiff.data import interpolated, observed_mask, with_gaps
 from stradiff.errors import InputError, OptionError
 from stradiff.posterior import separate
 
@@ -71,17 +71,17 @@ def test_without_gaps_the_mask_changes_nothing(Y):
 def test_what_comes_out_is_complete(fitted, gappy):
     assert fitted.reconstruction_.shape == gappy.shape and np.isfinite(fitted.reconstruction_).all()
     assert fitted.sources_.shape == (T, 2) and np.isfinite(fitted.sources_).all()
-    np.testing.assert_array_equal(fitted._separation.seen, ~np.isnan(gappy))
+    np.testing.assert_array_equal(fitted._separation.mask, ~np.isnan(gappy))
 
 
 @pytest.mark.parametrize("n_sources", [2, 3])
 def test_values_in_the_gaps_have_no_say(gappy, n_sources):
     """Three sources of three channels: whitened, so that a missing channel hides a direction, no axis."""
     model = small(n_components=n_sources).fit(gappy)
-    fitted, seen = model._separation, ~np.isnan(gappy)
+    fitted, mask = model._separation, ~np.isnan(gappy)
     for garbage in (0.0, 1e30):
-        values = np.where(seen, gappy, garbage)
-        separation, result = separate(values, None, fitted.settings, seen=seen, seed=fitted.seed, n_draws=3)
+        values = np.where(mask, gappy, garbage)
+        separation, result = separate(values, None, fitted.settings, mask=mask, seed=fitted.seed, n_draws=3)
         for found, expected in zip(separation.moments(3), (model.sources_, model.sources_std_), strict=True):
             np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(result.history["total"], model.history_["total"])
@@ -121,7 +121,7 @@ def test_gaps_are_filled_better_than_by_straight_lines_and_bands_are_wider_there
     def error(estimate):
         return np.sqrt(np.mean((((estimate - truth) / truth.std(axis=0))[missing]) ** 2))
 
-    assert error(filled) < 0.8 * error(interpolated(values, seen_values(values)))
+    assert error(filled) < 0.8 * error(interpolated(values, observed_mask(values)))
 
 
 # --- rows never seen in training ------------------------------------------------------------------------------
@@ -187,6 +187,6 @@ def test_a_saved_fit_knows_its_gaps(fitted, gappy, tmp_path):
     again = StrADiff.load(tmp_path / "fit")
     assert_same(again, fitted)
     assert again.missing == "mask"
-    np.testing.assert_array_equal(again._separation.seen, ~np.isnan(gappy))
+    np.testing.assert_array_equal(again._separation.mask, ~np.isnan(gappy))
     rows = gappy[9:12]
     np.testing.assert_array_equal(again.transform(rows), fitted.transform(rows))

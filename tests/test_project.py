@@ -31,7 +31,8 @@ def read(name: str) -> str:
 CONFIG = tomllib.loads(read("pyproject.toml"))
 PROJECT, TOOLS, EXTRAS = CONFIG["project"], CONFIG["tool"], CONFIG["project"]["optional-dependencies"]
 MAKEFILE, README, CI = read("Makefile"), read("README.md"), read(".ci/run")
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+PAGES += sorted(f"{path.parent.name}/{path.name}" for path in [*ROOT.glob("docs/*.md"), *ROOT.glob("research/*.md")])
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Written as patterns, so that this file does not hold what it looks for.
@@ -56,7 +57,9 @@ def command_lines(text: str) -> list[str]:
     """Shell lines in code blocks, and the inline code that starts like one of our commands."""
     blocks = [body for language, body in FENCE.findall(text) if language in ("console", "bash", "sh")]
     lines = [line.removeprefix("$ ") for body in blocks for line in body.splitlines()]
-    inline = re.findall(r"`((?:make|stradiff|pip install) [^`]*)`", FENCE.sub("", text))
+    inline = re.findall(
+        r"`((?:(?:make|stradiff|pip install) |python (?:research|examples)/)[^`]*)`", FENCE.sub("", text)
+    )
     return [line for line in [*lines, *inline] if line.strip() and not line.startswith("#")]
 
 
@@ -91,7 +94,22 @@ def check_pip(words: list[str]) -> None:
     assert set(filter(None, (extras[1] or "").split(","))) <= {*EXTRAS}
 
 
-CHECKS = {"make": check_make, "stradiff": check_stradiff, "pip": check_pip, ".ci/run": lambda words: None}
+def check_python(words: list[str]) -> None:
+    """A script of the project, and options that it or a module beside it declares."""
+    script = ROOT / words[0]
+    assert script.is_file(), f"there is no {words[0]}"
+    declared = "".join(path.read_text(encoding="utf-8") for path in script.parent.glob("*.py"))
+    unknown = [word for word in words[1:] if word.startswith("--") and f'"{word}"' not in declared]
+    assert not unknown, f"{words[0]} has no {unknown}"
+
+
+CHECKS = {
+    "make": check_make,
+    "stradiff": check_stradiff,
+    "pip": check_pip,
+    "python": check_python,
+    ".ci/run": lambda words: None,
+}
 
 
 def check_line(line: str) -> None:
@@ -144,7 +162,7 @@ def test_configured_paths_exist():
     globs += [*pytest_options["pythonpath"], *TOOLS["hatch"]["build"]["targets"]["wheel"]["packages"]]
     globs += [PROJECT["readme"], *PROJECT["license-files"]]
     assert not [name for name in globs if not any(ROOT.glob(name.removesuffix("/**")))]
-    used = re.findall(r"(?<=\s)(?:benchmarks|examples|docs|tests|src)/[\w/.]+", MAKEFILE)
+    used = re.findall(r"(?<=\s)(?:research|examples|docs|tests|src)/[\w/.]+", MAKEFILE)
     assert used and not [name for name in used if not (ROOT / name).exists()]
 
 

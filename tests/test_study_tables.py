@@ -1,4 +1,4 @@
-"""The numbers in the documents are those that the benchmark printed."""
+"""The numbers in the pages of research/ are those that the benchmarks printed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from pages import filled
 
-from stradiff.train.restarts import RUNG_EPOCHS
+from stradiff.train.restarts import RESTART_RUNG
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "research" / "results"
 
 
 @pytest.fixture(scope="module")
 def tables() -> str:
-    spec = importlib.util.spec_from_file_location("study", ROOT / "benchmarks" / "study.py")
+    spec = importlib.util.spec_from_file_location("study", ROOT / "research" / "study.py")
     study = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(study)
     return study.tables(json.loads((RESULTS / "study.json").read_text()))
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/study.md", "benchmarks/results/study.md"])
+@pytest.mark.parametrize("document", ["research/study.md", "research/results/study.md"])
 def test_document_quotes_the_tables_as_they_came_out(tables, document):
     text = (ROOT / document).read_text()
     for table in tables.split("\n\n"):
@@ -33,7 +33,7 @@ def test_document_quotes_the_tables_as_they_came_out(tables, document):
 
 def test_epoch_cost_is_quoted(tables):
     printed = (RESULTS / "epoch.md").read_text().strip()
-    assert printed.splitlines()[-1] in (ROOT / "docs" / "study.md").read_text()
+    assert printed.splitlines()[-1] in (ROOT / "research" / "study.md").read_text()
 
 
 def test_default_preset_meets_the_study():
@@ -53,7 +53,7 @@ def test_default_preset_meets_the_study():
     ("script", "page", "kind"),
     [
         ("group", "group.md", "table"),
-        ("bending", "accuracy.md", "bending"),
+        ("nonlinearity", "accuracy.md", "nonlinearity"),
         ("batch", "speed.md", "batch"),
         ("ranking", "accuracy.md", "ranking"),
         ("coverage", "uncertainty.md", "coverage"),
@@ -63,7 +63,7 @@ def test_default_preset_meets_the_study():
 )
 def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
     rows = json.loads((RESULTS / f"{script}.json").read_text())
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / "research" / page).read_text()
     table = importlib.import_module(script).table(rows)
     assert filled(text, kind, lambda _: table) == text and table in text
 
@@ -78,4 +78,4 @@ def test_a_restart_chosen_at_the_verdict_ends_nearer_to_the_truth_than_one_chose
         return np.mean([max(row["mcc"]) - row["mcc"][int(np.argmin(row["objective"][str(epoch)]))] for row in rows])
 
     at_random = np.mean([max(row["mcc"]) - np.mean(row["mcc"]) for row in rows])
-    assert missed(RUNG_EPOCHS) < missed(ranking.END) and missed(RUNG_EPOCHS) < 0.5 * at_random
+    assert missed(RESTART_RUNG.epochs) < missed(ranking.END) and missed(RESTART_RUNG.epochs) < 0.5 * at_random

@@ -11,8 +11,8 @@ from quick_compile import quick_compile
 from safetensors import safe_open
 
 from stradiff import SOBI, StrADiff, matched_correlation
-from stradiff.data.simulate import artificial_sources
-from stradiff.errors import MemoryNeedError, OptionError
+from stradiff.data.sources import artificial_sources
+from stradiff.errors import InsufficientMemoryError, OptionError
 
 T = 40  # below a hundred samples the prior is a dense matrix, which compiles in no time
 # Every option once, together with others that it does not touch: each fit is a compilation.
@@ -136,5 +136,5 @@ def test_whitening_before_bending_is_refused(values):
     "options", [{"mixing": "post_nonlinear", "mixing_knots": 10**9}, {"mixing": "invertible", "mixing_width": 10**9}]
 )
 def test_maps_too_large_for_the_memory_are_refused(values, options):
-    with pytest.raises(MemoryNeedError, match="GiB"):
+    with pytest.raises(InsufficientMemoryError, match="GiB"):
         small(**options).fit(values)

@@ -88,7 +88,8 @@ class Settings:
 
     n_sources: int = 3  # the paper's study
     mixing: str = "linear"
-    prior: str | tuple[str, ...] = "rbf"  # Eq. 18; a tuple names one for each source, "auto" picks them
+    # Eq. 18; a tuple has a name for each source, "auto" selects them, None: stradiff.initialise.prior_selection decides
+    prior: str | tuple[str, ...] | None = "rbf"
 
     # objective (Eqs. 24, 31)
     nu_y: float = 0.01  # one per cent of a channel's variance: smaller values trained slowly, larger ones blur
@@ -225,8 +226,8 @@ class Settings:
 
     @property
     def prior_names(self) -> tuple[str, ...]:
-        """The prior of every source; with ``"auto"``, the one there is before any is picked."""
-        if self.prior == AUTO:
+        """The prior of every source; with ``"auto"`` or None, the one there is before any is selected."""
+        if self.prior is None or self.prior == AUTO:
             return (SMOOTH,) * self.n_sources
         return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
 
@@ -248,10 +249,6 @@ class Settings:
         values = {level: getattr(self, level) for level in levels} | {"length_scale": length_scale}
         values["order"] = self.ar_order if spec.order else 0  # one of order 0 is another prior
         return spec.replace(**{name: values[name] for name, _ in spec.items() if name in values})
-
-    def turns_start(self, n_samples: int) -> bool:
-        """Whether the start of a recording on a regular grid is made likelier (``initialise.rotation``)."""
-        return self.prior == AUTO and self.mixing_spec.is_linear and self.window_size(n_samples) is None
 
     def convolves(self, n_samples: int) -> bool:
         """Whether the branches of a recording of this length are convolutional."""

@@ -1,48 +1,48 @@
-"""One tree of exceptions: every message says what is wrong, where, and what to do.
+"""Exceptions of the package; a message says what is wrong, where, and what to do.
 
-All of them are ``ValueError`` or ``RuntimeError`` underneath, so code written for scikit-learn catches them unchanged.
+Each derives from a built-in exception (``ValueError``, ``RuntimeError``, ``MemoryError``), as scikit-learn expects.
 """
 
 from __future__ import annotations
 
 
 class StrADiffError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all exceptions raised deliberately by this package."""
 
 
 class InputError(StrADiffError, ValueError):
-    """The data handed in cannot be used: shape, values, times or file content."""
+    """Unusable data: shape, values, times or file content."""
 
 
 class NotANumberError(InputError, TypeError):
-    """Something that is no number at all stands among the data; a ``TypeError`` too, as scikit-learn expects."""
+    """A non-numeric object among the data; also a ``TypeError``, as scikit-learn expects."""
 
 
 class ReadError(InputError):
-    """A file cannot be read as a recording: missing, empty, truncated, wrong format."""
+    """A file that cannot be read as a recording: missing, empty, truncated, wrong format."""
 
 
 class OptionError(StrADiffError, ValueError):
-    """A setting has a value that does not exist or contradicts another one."""
+    """A parameter with an invalid value, or one that contradicts another parameter."""
 
 
 class NumericsError(StrADiffError, RuntimeError):
-    """A computation left the range of numbers in which its result means something."""
+    """A computation that left the range in which its result is meaningful."""
 
 
 class StorageError(StrADiffError, ValueError):
-    """A saved fit cannot be written, or is not one this version can read."""
+    """A saved fit that cannot be written, or cannot be read by this version."""
 
 
 class SeparationWarning(UserWarning):
-    """The fit is done, but something speaks against its answer; see ``StrADiff.diagnostics_``."""
+    """A diagnostic casts doubt on the result of a fit; see ``StrADiff.diagnostics_``."""
 
 
-class MemoryNeedError(StrADiffError, MemoryError):
-    """The work needs more memory than there is; said before anything is allocated."""
+class InsufficientMemoryError(StrADiffError, MemoryError):
+    """An operation that needs more memory than is available; raised before anything is allocated."""
 
 
 def shortened(value: object) -> str:
-    """A value as a message shows it."""
+    """The representation of a value in a message, at most 40 characters long."""
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

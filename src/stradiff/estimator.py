@@ -17,16 +17,16 @@ from stradiff.assess.diagnostics import Finding, examine, warn_of
 from stradiff.assess.stability import stability_of
 from stradiff.auto_mixing import fit_with_mixing_selection, is_auto
 from stradiff.config import check_count, check_seed
-from stradiff.data import check_observations, check_rank, interpolated, seen_values
-from stradiff.data.checks import warn_if_on_its_side
+from stradiff.data import check_observations, check_rank, interpolated, observed_mask
+from stradiff.data.checks import warn_if_transposed
 from stradiff.data.missing import check_missing
-from stradiff.data.times import time_axis
+from stradiff.data.times import normalised_times
 from stradiff.fitted import Fitted, on_its_device, unchanged_if_it_fails
 from stradiff.model.devices import computing_on
 from stradiff.posterior import Separation, separate
 from stradiff.presets import resolve_for
 from stradiff.provenance import describe
-from stradiff.train import Callback, Fit
+from stradiff.train import Callback, TrainingResult
 from stradiff.train.callbacks import check_callbacks
 from stradiff.train.checkpoint import Checkpoint, check_checkpoint
 from stradiff.train.path_recorder import check_epochs
@@ -135,7 +135,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing_ : ndarray (m, n)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)
-        In units of the record, ``* span_`` in its own time unit; a matrix may ask for others after ``history_`` ends.
+        In units of the record, ``* span_`` in its own time unit.
     priors_ : tuple of str
         The prior of every source: what was asked for, or what ``"auto"`` picked.
     reconstruction_ : ndarray (T, m)
@@ -251,7 +251,7 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Raises
         ------
-        InputError, OptionError, MemoryNeedError
+        InputError, OptionError, InsufficientMemoryError
             For data or settings that cannot be used; each says what to do.
         StorageError
             For a checkpoint that cannot be written, or is of another recording or other settings.
@@ -303,26 +303,25 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            warn_if_on_its_side(values)
-            filled = interpolated(values, seen_values(values))
-            check_rank(filled, self.n_components, channel_names=names, may_be_auto=True)
+            warn_if_transposed(values)
+            filled = interpolated(values, observed_mask(values))
+            check_rank(filled, self.n_components, channel_names=names, allow_auto=True)
         return values
 
     def _fit(
         self, values: np.ndarray, times: ArrayLike | None, mixing: str, checkpoint: Checkpoint | None
     ) -> list[Finding]:
         """Fit a map to a checked recording and keep all that is known of it; what was found."""
-        irregular, given_times, span = time_axis(times, len(values))
-        params, seen = self.get_params(deep=False) | {"mixing": mixing}, seen_values(values)
+        irregular, given_times, span = normalised_times(times, len(values))
+        params, mask = self.get_params(deep=False) | {"mixing": mixing}, observed_mask(values)
         overrides = {name: value for name, value in params.items() if name not in OWN}
-        even = irregular is None and seen is None
-        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides, even=even)
+        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides)
         settings.check_length(len(values))
         separation, result = separate(
             values,
             irregular,
             settings,
-            seen=seen,
+            mask=mask,
             guess=guess,
             seed=check_seed(self.random_state),
             n_draws=check_count("n_draws", self.n_draws, least=2),
@@ -338,7 +337,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.fit_info_ |= stability_of(result, separation.readout)
         return examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
 
-    def _store(self, separation: Separation, result: Fit, values: np.ndarray, mean: Any, spread: Any) -> None:
+    def _store(
+        self, separation: Separation, result: TrainingResult, values: np.ndarray, mean: Any, spread: Any
+    ) -> None:
         self._separation = separation
         self._paths = result.paths
         self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)

@@ -1,4 +1,4 @@
-"""Ctrl-C while something is written that must not be lost, and where Python would lose it."""
+"""Ctrl-C during work that must not be lost, and where Python drops the exception."""
 
 from __future__ import annotations
 
@@ -11,76 +11,75 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-AGAIN = 0.02  # seconds after which a Ctrl-C that was lost is sent again
+RESEND_DELAY = 0.02  # seconds after which a dropped Ctrl-C is sent again
 
 
 @contextmanager
-def never_lost(before_again: Callable[[], None] | None = None) -> Iterator[None]:
-    """Around what Ctrl-C may end: one that hits where Python drops exceptions is heard a moment later.
+def resend_dropped_interrupts(before_resend: Callable[[], None] | None = None) -> Iterator[None]:
+    """Context in which a KeyboardInterrupt that Python drops is raised again a moment later.
 
-    Python calls JAX whenever it collects garbage, and from there no exception comes back: it is printed, and the
-    program goes on as if nothing had been.
+    JAX runs code during garbage collection; Python prints an exception raised there and continues.
     """
-    others = sys.unraisablehook
+    original_hook = sys.unraisablehook
 
-    def hook(lost: Any) -> None:
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
-            others(lost)
+    def hook(dropped: Any) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            original_hook(dropped)
             return
-        if before_again is not None:
-            before_again()
-        threading.Timer(AGAIN, _thread.interrupt_main).start()
+        if before_resend is not None:
+            before_resend()
+        threading.Timer(RESEND_DELAY, _thread.interrupt_main).start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
-        sys.unraisablehook = others
+        sys.unraisablehook = original_hook
 
 
-class OnlyTheFirst:
-    """Around work that one Ctrl-C may cut short: whatever comes after it waits until the block is done.
+class DeferredInterrupts:
+    """Context that one Ctrl-C may interrupt; all further ones are deferred to its end.
 
-    >>> with OnlyTheFirst() as ctrl_c:
+    >>> with DeferredInterrupts() as interrupts:
     ...     try:
-    ...         pass  # a KeyboardInterrupt is raised here, and no second one
+    ...         pass  # the first KeyboardInterrupt is raised here
     ...     except KeyboardInterrupt:
     ...         pass
-    ...     ctrl_c.wait()  # from here on the first one waits as well
+    ...     interrupts.defer()  # from here on the first one is deferred as well
 
-    One that waited is raised as KeyboardInterrupt at the end. Nothing changes outside the main thread, where Python
-    raises none, or where the program deals with Ctrl-C in a way of its own.
+    A deferred one is raised as KeyboardInterrupt at the end. Without effect outside the main thread, where Python
+    raises none, and where the program has its own handler of SIGINT.
     """
 
     def __init__(self) -> None:
-        self._waits, self._pending, self._installed = False, False, False
-        self._around = ExitStack()
+        self._deferring, self._pending, self._installed = False, False, False
+        self._contexts = ExitStack()
 
-    def __enter__(self) -> OnlyTheFirst:
+    def __enter__(self) -> DeferredInterrupts:
         if threading.current_thread() is threading.main_thread():
             self._installed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._installed:
-            self._around.enter_context(never_lost(self._not_heard))
-            signal.signal(signal.SIGINT, self._hear)
+            self._contexts.enter_context(resend_dropped_interrupts(self._accept_next))
+            signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._around.close()
+        self._contexts.close()
         if self._pending:
             raise KeyboardInterrupt
 
-    def wait(self) -> None:
-        """From now on, no Ctrl-C is heard before the block is done."""
-        self._waits = True
+    def defer(self) -> None:
+        """Defer every Ctrl-C from now to the end of the block."""
+        self._deferring = True
 
-    def _not_heard(self) -> None:
-        self._waits = False
+    def _accept_next(self) -> None:
+        self._deferring = False
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._waits:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._deferring:
             self._pending = True
             return
-        self._waits = True
+        self._deferring = True
         signal.default_int_handler(number, frame)

@@ -71,9 +71,12 @@ NON_NEGATIVE = Constraint("a finite number, 0 or above", lambda value: _is_finit
 FLAG = Constraint("True or False", lambda value: isinstance(value, bool))
 
 
-def parameter(default: Any, allowed: Constraint, reason: str) -> Any:
-    """A field with its default, what it may be, and why the default is what it is."""
-    return dataclasses.field(default=default, metadata={"allowed": allowed, "reason": reason})
+def parameter(default: Any, allowed: Constraint, reason: str, read: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A field with its default, what it may be, and why the default is what it is.
+
+    ``read`` makes of what is given, such as a name or a table, the object that it stands for.
+    """
+    return dataclasses.field(default=default, metadata={"allowed": allowed, "reason": reason, "read": read})
 
 
 @dataclass_transform(frozen_default=True)  # without field specifiers: every parameter(...) is a default
@@ -90,7 +93,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = plain(getattr(self, field.name))
+            value = field.metadata.get("read", plain)(plain(getattr(self, field.name)))
             object.__setattr__(self, field.name, value)
             allowed = field.metadata.get("allowed")
             if allowed is not None and not (value is None and field.default is None):

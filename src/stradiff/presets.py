@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
-from stradiff.config import AUTO, Settings
+from stradiff.config import Settings
 from stradiff.data import count_sources
 from stradiff.errors import OptionError
 from stradiff.model.mixing import mixing_spec
@@ -18,6 +17,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     # What separates best (docs/study.md has the measurements).
     "default": {
+        "prior": None,  # a linear mixing selects priors from the recording, others have smooth ones
         "init": "sobi",  # random starts rarely find a nonlinear solution
         "length_scale_init": None,  # the likeliest for SOBI's sources: no tug of war at the beginning
         "standardise": True,  # a nonlinear map leaves the scale of its sources open
@@ -35,9 +35,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# What names the prior, or means the smooth one: where any is given, the recording is not asked for its priors.
-OF_SMOOTH_PRIOR = ("prior", "length_scale_init", "sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
-LEAST_JUDGED = 1000  # samples: of fewer, smooth sources are not told surely (initialise.rotation.DECISIVE)
 
 
 def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
@@ -55,22 +52,16 @@ def resolve_for(
     preset: str,
     init: Any,
     overrides: dict[str, Any],
-    *,
-    even: bool = False,
 ) -> tuple[Settings, np.ndarray | None]:
     """The settings for a checked recording ``(T, m)``, its sources counted where that is asked for.
 
-    And the sources ``(T, n)`` to start from, where ``init`` holds some instead of the name of a method. ``even``: the
-    values are one recording on a regular grid, and none is missing.
+    And the sources ``(T, n)`` to start from, where ``init`` holds some instead of the name of a method.
     """
     n_sources = values.shape[1] if n_components is None else n_components
     if isinstance(n_components, str) and n_components == "auto":
         n_sources = count_sources(values)
     guess = None if init is None or isinstance(init, str) else check_guess(init, len(values), int(n_sources))
     settings = resolve(preset, int(n_sources), {**overrides, "init": init if guess is None else "given"})
-    if even and preset == "default" and all(overrides.get(name) is None for name in OF_SMOOTH_PRIOR):
-        judged = dataclasses.replace(settings, prior=AUTO) if settings.init != "random" else settings
-        settings = judged if len(values) >= LEAST_JUDGED and judged.turns_start(len(values)) else settings
     return settings, guess
 
 

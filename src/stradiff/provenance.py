@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from stradiff.model.devices import devices_here
+from stradiff.model.devices import available_devices
 from stradiff.posterior import Separation
 from stradiff.posterior.memory import memory_estimate
 
@@ -26,7 +26,7 @@ def describe(
 ) -> dict[str, Any]:
     """A dictionary that fits into JSON. ``n_devices`` is how many the fit was in fact divided among."""
     needed = memory_estimate(n_samples, n_channels, separation.settings, regular=separation.times is None)
-    device = devices_here()[0]
+    device = available_devices()[0]
     return {
         "preset": preset,
         "settings": dataclasses.asdict(separation.settings),

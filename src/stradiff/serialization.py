@@ -22,11 +22,11 @@ from safetensors.numpy import save as serialise
 
 from stradiff.config import AUTO, Settings
 from stradiff.data import Normaliser, atomic_path
-from stradiff.data.times import time_axis
+from stradiff.data.times import normalised_times
 from stradiff.errors import OptionError, StorageError
 from stradiff.initialise.model import random_model
 from stradiff.model import Model, numerics
-from stradiff.model.diffusion.networks import Convolutional, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
 from stradiff.model.mixing import mixing_spec
 from stradiff.model.model import Moments
 from stradiff.model.priors import prior_spec
@@ -76,14 +76,14 @@ def save(estimator: StrADiff, path: Path) -> None:
     arrays |= {f"path.{epoch}": path_ for epoch, path_ in estimator._paths.items()}
     if estimator.times_ is not None:
         arrays["times"] = estimator.times_
-    if separation.seen is not None:
-        arrays["seen"] = separation.seen.astype(np.int8)
+    if separation.mask is not None:
+        arrays["seen"] = separation.mask.astype(np.int8)
     header = {"format": FORMAT, "version": VERSION, "seed": separation.seed}
     header |= {"settings": dataclasses.asdict(separation.settings), "parameters": _parameters(estimator)}
     header |= {"facts": {name: getattr(estimator, name) for name in FACTS}}
     header |= _specifications(separation.settings, separation.model.priors.names)
     network = separation.model.branches.network
-    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, Convolutional) else None
+    header["reach"] = [network.stride, len(network.weights)] if isinstance(network, ConvolutionalNetwork) else None
     header["feature_names"] = list(getattr(estimator, "feature_names_in_", [])) or None
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     if wrong := _no_numbers(contiguous):
@@ -170,7 +170,7 @@ def _restored(header: dict[str, Any], arrays: Arrays) -> StrADiff:
     priors = tuple(prior["name"] for prior in header["priors"])
     if _specifications(settings, priors) != {name: header[name] for name in ("mixing", "priors")}:
         raise StorageError("its map or a prior has other fields than the one registered here")
-    reach = None if header.get("reach") is None else Reach(*map(int, header["reach"]))
+    reach = None if header.get("reach") is None else ReceptiveField(*map(int, header["reach"]))
     model._separation = _separation(settings, priors, reach, int(header["seed"]), arrays)
     model.priors_ = model._separation.priors()
     for name in RESULTS:
@@ -243,7 +243,7 @@ def _cross_talk_shapes(arrays: Arrays, n_sources: int, settings: Settings) -> di
 
 
 def _separation(
-    settings: Settings, priors: tuple[str, ...], reach: Reach | None, seed: int, arrays: Arrays
+    settings: Settings, priors: tuple[str, ...], reach: ReceptiveField | None, seed: int, arrays: Arrays
 ) -> Separation:
     n_samples, n_sources = arrays["sources_"].shape
     if n_sources != settings.n_sources:
@@ -268,8 +268,8 @@ def _separation(
         raise StorageError("the order of the sources is no permutation")
     if not readout.gain.all():
         raise StorageError("the gain of a source is zero")
-    seen = arrays["seen"].astype(bool) if "seen" in arrays else None
-    times, _, _ = time_axis(arrays.get("times"), n_samples)
+    mask = arrays["seen"].astype(bool) if "seen" in arrays else None
+    times, _, _ = normalised_times(arrays.get("times"), n_samples)
     posterior, as_trained = None, bool(arrays.get("as_trained", False))
     if settings.uncertainty == "laplace":
         with numerics():
@@ -277,7 +277,7 @@ def _separation(
             cross_talk = kind(*(jnp.asarray(arrays[f"cross_talk.{name}"]) for name in CROSS_TALK[kind]))
             mode, nu = (jnp.asarray(arrays[f"posterior.{name}"]) for name in POSTERIOR)
             posterior = Posterior(mode, nu, cross_talk)
-    kept = (settings, normaliser, model, readout, arrays["regression"], seed, seen, times, posterior, as_trained)
+    kept = (settings, normaliser, model, readout, arrays["regression"], seed, mask, times, posterior, as_trained)
     return Separation(*kept)
 
 

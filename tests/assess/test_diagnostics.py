@@ -17,8 +17,8 @@ from stradiff.assess.diagnostics.record_length import few_excursions, short_reco
 from stradiff.assess.diagnostics.unstable import unstable
 from stradiff.assess.stability import stability_index
 from stradiff.config import Settings
-from stradiff.data.simulate import gp_sources, simulate
-from stradiff.train import Fit
+from stradiff.data.simulate import simulate
+from stradiff.data.sources import gp_sources
 
 T = 1000
 OMEGA, WEIGHTS = record_frequencies(T)

@@ -1,4 +1,4 @@
-"""The shipped recording is the one its README describes."""
+"""The example recording is as described in its README."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def test_standing_and_walking():
 
 
 @pytest.mark.parametrize("start", [0, 1920, 6740])
-def test_pieces(start):
-    piece = load_gait(300, start)
-    np.testing.assert_array_equal(piece.values, load_gait().values[start : start + 300])
+def test_segments(start):
+    segment = load_gait(300, start)
+    np.testing.assert_array_equal(segment.values, load_gait().values[start : start + 300])
     assert load_gait(start=start).n_samples == 7040 - start
 
 
 @pytest.mark.parametrize(
     ("n_samples", "start"), [(7041, 0), (1, 0), (0, 0), (10, 7035), (10, -1), (None, 7039), (-5, 0)]
 )
-def test_pieces_outside(n_samples, start):
+def test_segments_outside(n_samples, start):
     with pytest.raises(InputError, match=f"start={start} and n_samples={n_samples} do not fit"):
         load_gait(n_samples, start)

@@ -1,4 +1,4 @@
-"""Too large is said before it is tried."""
+"""Memory is checked before it is allocated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 
 from stradiff.data import available_memory, check_memory, memory
-from stradiff.errors import MemoryNeedError
+from stradiff.errors import InsufficientMemoryError
 
 
 def test_the_memory_of_this_machine_is_found():
@@ -19,7 +19,7 @@ def test_the_memory_of_this_machine_is_found():
 def test_both_numbers_are_in_the_message(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 3 * 2**30)
     check_memory(3 * 2**30, "Fitting")
-    with pytest.raises(MemoryNeedError, match=r"^Fitting needs about 4 GiB .* 3 GiB are available; use fewer"):
+    with pytest.raises(InsufficientMemoryError, match=r"^Fitting needs about 4 GiB .* 3 GiB are available; use fewer"):
         check_memory(4 * 2**30, "Fitting")
 
 

@@ -1,4 +1,4 @@
-"""How many sources: simulated linear cases at 20 dB, and records that cannot tell."""
+"""The number of sources: simulated linear cases at 20 dB, and records from which it cannot be estimated."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import pytest
 
 from stradiff.data import with_gaps
 from stradiff.data.model_order import count_sources
-from stradiff.data.simulate import gp_sources, simulate
+from stradiff.data.simulate import simulate
+from stradiff.data.sources import gp_sources
 from stradiff.errors import InputError
 
 
 def recording(n, m, n_samples=1000, seed=100, condition_number=3.0):
     sources = gp_sources(n_samples, np.geomspace(50, 3, n), seed=seed)
-    made = simulate("linear", sources=sources, n_channels=m, noise=0.1, condition_number=condition_number, seed=seed)
-    return made.recording.values.copy()
+    simulation = simulate(
+        "linear", sources=sources, n_channels=m, noise=0.1, condition_number=condition_number, seed=seed
+    )
+    return simulation.recording.values.copy()
 
 
 @pytest.mark.parametrize(("n_samples", "condition_number"), [(300, 3.0), (1000, 10.0), (20_000, 10.0)])
@@ -25,7 +28,7 @@ def test_nine_of_ten_are_right(n_samples, condition_number):
     assert right >= 9
 
 
-def test_one_noisy_channel_is_no_source():
+def test_a_noisy_channel_is_not_a_source():
     values = recording(3, 8)
     values[:, 2] += 3 * values[:, 2].std() * np.random.default_rng(101).standard_normal(len(values))
     assert count_sources(values) == 3
@@ -47,13 +50,13 @@ def test_repeated_channels_and_no_noise():
 
 @pytest.mark.parametrize("gaps", [(0.05, 10, False), (0.1, 20, True), (0.02, 1, False)])
 def test_gaps_are_left_out(gaps):
-    """What straight lines put into them is predicted from its past: it counted as sources."""
+    """Interpolated values are predictable and would be counted as sources."""
     fraction, length, whole_rows = gaps
     values = with_gaps(recording(3, 8), fraction, seed=0, gap_length=length, whole_rows=whole_rows)
     assert count_sources(values) == 3
 
 
-def test_too_few_rows_that_are_whole():
+def test_too_few_complete_rows():
     values = with_gaps(recording(3, 8), 0.2, seed=0, gap_length=1, whole_rows=False)
     with pytest.raises(InputError, match=r"of 1000 samples can be compared .* at least 32 samples without gaps"):
         count_sources(values)
@@ -68,6 +71,6 @@ def test_too_many_channels_for_the_record():
         count_sources(np.random.default_rng(103).standard_normal((40, 12)))
 
 
-def test_white_noise_holds_nothing_to_count():
+def test_white_noise_has_no_sources():
     with pytest.raises(InputError, match="predicted from its past"):
         count_sources(np.random.default_rng(104).standard_normal((1000, 4)))

@@ -1,4 +1,4 @@
-"""Every format gives the recording that was saved; every damaged file gives a sentence about it."""
+"""Every format returns the saved recording; every damaged file raises an explained error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from scipy.io import wavfile
 
 from stradiff.data import memory, read_recording, regular_rate, write_table
-from stradiff.errors import InputError, MemoryNeedError, OptionError, ReadError
+from stradiff.errors import InputError, InsufficientMemoryError, OptionError, ReadError
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.standard_normal((50, 3))
@@ -137,15 +137,15 @@ def test_gaps_and_drifts_are_not_regular(times):
     assert regular_rate(times) is None
 
 
-def test_the_time_column_can_be_named_or_refused(tmp_path):
+def test_the_time_column_is_an_option(tmp_path):
     content = "x,time\n0,1\n0.5,2\n1,4\n"
     assert text(tmp_path, content, time_column="x").sampling_rate == 2
     assert text(tmp_path, content, time_column=0).channel_names == ("time",)
-    refused = text(tmp_path, content, time_column=False)
-    assert (refused.channel_names, refused.sampling_rate) == (("x", "time"), None)
+    without_times = text(tmp_path, content, time_column=False)
+    assert (without_times.channel_names, without_times.sampling_rate) == (("x", "time"), None)
 
 
-def test_a_given_rate_stands_above_the_file(tmp_path):
+def test_a_given_rate_overrides_the_file(tmp_path):
     recording = text(tmp_path, "time,a\n0,1\nbroken,2\n1,5\n", sampling_rate=64)
     assert (recording.sampling_rate, recording.channel_names) == (64.0, ("a",))
 
@@ -177,7 +177,7 @@ def test_columns(tmp_path, columns, names):
     np.testing.assert_array_equal(recording.values, VALUES[:, [NAMES.index(name) for name in names]])
 
 
-def test_text_may_stand_in_columns_that_are_not_chosen(tmp_path):
+def test_columns_that_are_not_selected_may_hold_text(tmp_path):
     recording = text(tmp_path, "a,b,label\n1.5,2,rest\n3,-5.25,rest\n4,4,walk\n", columns=["a", "b"])
     np.testing.assert_array_equal(recording.values, TABLE)
 
@@ -204,13 +204,13 @@ BAD_TEXT = {
     "short row": ("a,b\n1,2\n\n3\n4,4\n", {}, ReadError, ["2 cells (line 2)", "1 (line 4)"]),
     "long row": ("a,b\n1,2\n3,3,3\n4,4\n", {}, ReadError, ["2 cells (line 2)", "3 (line 3)"]),
     "one cell": ("a\n1\n2,3\n4\n", {}, ReadError, ["rows have 1 cell (line 2) and 2 (line 3)"]),
-    "words before a gap": ("a,b\n1,2\n1,x\n,y\n", {}, InputError, ["line 3", "'b'", "'x' is not", "(2 such cells in"]),
+    "text, then missing": ("a,b\n1,2\n1,x\n,y\n", {}, InputError, ["line 3", "'b'", "'x' is not", "(2 such cells in"]),
     "short header": ("a,b\n1,2,3\n3,3,3\n4,4,5\n5,5,7\n", {}, ReadError, ["2 names", "3 cells"]),
     "open quote": ('a,b\n1,"2\n3,4\n5,5\n', {}, ReadError, ["damaged"]),
     "repeated name": ("a,a\n1,2\n2,3\n3,5\n", {}, InputError, ["Channels 1 and 2 are both named 'a'"]),
     "constant": ("a,b\n1,2\n1,3\n1,5\n", {}, InputError, ["'a'", "constant"]),
     "one sample": ("a\n1\n", {}, InputError, ["n_samples = 1"]),
-    "lying on its side": ("1,2,3,4\n5,6,7,9\n", {}, InputError, ["2 x 4", "transpose"]),
+    "transposed": ("1,2,3,4\n5,6,7,9\n", {}, InputError, ["2 x 4", "transpose"]),
     "repeated time": ("time,a\n0,1\n1,2\n1,3\n", {}, InputError, ["line 4", "'time'", "time_column=False"]),
     "time runs back": ("time,a\n0,1\n2,2\n1,3\n", {}, InputError, ["line 4", "1 follows 2", "sort"]),
     "broken time": ("time,a\n0,1\nlater,2\n1,3\n", {}, InputError, ["line 3", "'later' is not a time"]),
@@ -283,7 +283,7 @@ BAD_ARRAYS = {
     "fields": (np.zeros(4, [("a", "f4")]), InputError, "not numbers"),
     "one number": (np.float64(3), InputError, r"shape \(\)"),
     "three dimensions": (VALUES[None], InputError, r"\(1, 50, 3\)"),
-    "lying on its side": (VALUES.T, InputError, "transpose"),
+    "transposed": (VALUES.T, InputError, "transpose"),
     "no channel": (VALUES[:, :0], InputError, "no channel"),
     "nan": (np.where(np.arange(50)[:, None] == 9, np.nan, VALUES), InputError, "NaN, first at row 9"),
     "pickled": (np.array([{"a": 1}, {}], dtype=object), ReadError, "pickled"),
@@ -416,5 +416,5 @@ def test_files_larger_than_the_memory_are_refused(tmp_path, monkeypatch):
     write_table(tmp_path / "x.csv", VALUES, NAMES)
     monkeypatch.setattr(memory, "available_memory", lambda: 100)
     for path in files(tmp_path):
-        with pytest.raises(MemoryNeedError, match=f"Reading {path.name} needs"):
+        with pytest.raises(InsufficientMemoryError, match=f"Reading {path.name} needs"):
             read_recording(path)

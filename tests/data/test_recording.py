@@ -1,4 +1,4 @@
-"""A recording is finite, named and on a time axis, or a sentence says why it is none."""
+"""Validation of recordings: values, times, names and rank."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_frames_and_lists_are_tables():
     np.testing.assert_array_equal(check_observations(GOOD.tolist()), GOOD)
 
 
-def test_what_only_passes_through_may_be_constant_and_short():
+def test_values_for_a_fitted_map_may_be_constant_and_short():
     constant = np.ones((1, 3))
     np.testing.assert_array_equal(check_observations(constant, min_samples=1, allow_constant=True), constant)
     with pytest.raises(InputError, match="NaN"):
@@ -166,7 +166,7 @@ def test_time_axis(settings, unit, axis, duration):
     assert recording.duration == duration
 
 
-def test_a_recording_does_not_change():
+def test_a_recording_is_immutable():
     values = GOOD.copy()
     recording = Recording(values)
     assert (recording.n_samples, recording.n_channels) == (20, 3)
@@ -175,7 +175,7 @@ def test_a_recording_does_not_change():
         recording.values[0, 0] = 1.0
     with pytest.raises(dataclasses.FrozenInstanceError):
         recording.name = "other"
-    values[0, 0] = 0.0  # the caller's array stays the caller's
+    values[0, 0] = 0.0  # the caller's array stays writeable
 
 
 def test_one_channel_is_a_recording():
@@ -221,8 +221,8 @@ def test_impossible_numbers_of_components(n_components):
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rank_knows_the_last_digit(dtype, offset):
-    """A channel repeated at another scale is rounding noise apart; a hundred times that noise is a signal."""
+def test_rank_allows_for_rounding(dtype, offset):
+    """A rescaled copy of a channel differs by rounding; a difference a hundred times larger is a signal."""
     signal = RNG.standard_normal((2000, 2)) + offset
     repeated = np.column_stack([signal, signal[:, 0] / 3]).astype(dtype)
     with pytest.raises(InputError, match="'channel 1' and 'channel 3'"):

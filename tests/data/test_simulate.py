@@ -1,4 +1,4 @@
-"""Known truth must be what it says: formulas, covariances, condition numbers, invertibility, noise, seeds."""
+"""Simulated recordings: formulas, covariances, condition numbers, invertibility, noise and seeds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import pytest
 from scipy.stats import kstest, kurtosis
 from scipy.stats import t as student_t
 
-from stradiff.data.simulate import (
-    LinearMixing,
-    NetworkMixing,
+from stradiff.data.mixings import (
     Nonlinearity,
+    SimulatedMixing,
     random_linear,
     random_network,
     random_post_nonlinear,
-    simulate,
 )
+from stradiff.data.simulate import simulate
 from stradiff.data.sources import (
     _kernel_spectrum,
     ar_sources,
@@ -98,7 +97,7 @@ def test_gp_sources_have_the_autocorrelation_of_their_kernel(kernel):
 @pytest.mark.parametrize("kernel", CORRELATIONS)
 @pytest.mark.parametrize("scale", [0.5, 10.0, 100.0])
 def test_the_ring_is_long_enough(kernel, scale):
-    """Over the recording the ring's covariance is the kernel's, though its negative powers were cut to 0."""
+    """Over the recording the ring's covariance is the kernel's, although negative powers are set to 0."""
     realised = np.fft.irfft(_kernel_spectrum(kernel, scale, n_samples=100))[:100]
     np.testing.assert_allclose(realised, CORRELATIONS[kernel](np.arange(100) / scale), atol=1e-8)
 
@@ -113,7 +112,7 @@ def test_ar_sources_leave_white_innovations(frequency, damping):
 
 
 def test_modulated_sources_have_the_kurtosis_of_a_log_normal_amplitude():
-    """3 exp(4 depth^2); the spread over 40 records, not a formula, says how well a mean of them is known."""
+    """3 exp(4 depth^2), within the empirical standard error of 40 records."""
     depth = 0.3
     tails = [kurtosis(modulated_sources(20_000, [0.1], depth, seed=k)[:, 0], fisher=False) for k in range(40)]
     assert abs(np.mean(tails) - 3 * math.exp(4 * depth**2)) < 5 * np.std(tails) / math.sqrt(40)
@@ -170,45 +169,45 @@ def test_condition_numbers_are_exact(n, m, condition_number):
         np.testing.assert_allclose(np.linalg.cond(A), expected, rtol=1e-9)
 
 
-def unbend(bend, y):
-    """Inverse of a bend by bisection in the hidden variable."""
+def inverted(nonlinearity, y):
+    """Inverse of a nonlinearity by bisection."""
     low, high = np.full(y.shape, -1e3), np.full(y.shape, 1e3)
-    flat = Nonlinearity(bend.activation, bend.slope)
+    unscaled = Nonlinearity(nonlinearity.activation, nonlinearity.slope)
     for _ in range(80):
         middle = (low + high) / 2
-        too_small = flat(middle) < y
+        too_small = unscaled(middle) < y
         low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
-    return (low + high) / 2 * bend.scale + bend.centre
+    return (low + high) / 2 * nonlinearity.scale + nonlinearity.centre
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh"])
 @pytest.mark.parametrize("m", [3, 5])
 @pytest.mark.parametrize("n_layers", [1, 2, 4])
-def test_networks_can_be_undone(activation, m, n_layers):
+def test_networks_are_invertible(activation, m, n_layers):
     S = artificial_sources(200)
     mixing = random_network(3, m, n_layers, activation, seed=5).calibrated(S)
     x = mixing(S) @ np.linalg.pinv(mixing.matrices[-1]).T
-    for matrix, bend in zip(mixing.matrices[-2::-1], mixing.bends[::-1], strict=True):
-        x = unbend(bend, x) @ np.linalg.pinv(matrix).T
+    for matrix, nonlinearity in zip(mixing.matrices[-2::-1], mixing.nonlinearities[::-1], strict=True):
+        x = inverted(nonlinearity, x) @ np.linalg.pinv(matrix).T
     np.testing.assert_allclose(x, S, atol=1e-8)
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh"])
-def test_post_nonlinear_can_be_undone(activation):
+def test_post_nonlinear_mixings_are_invertible(activation):
     S = artificial_sources(200)
     mixing = random_post_nonlinear(3, 4, activation, seed=6).calibrated(S)
-    x = unbend(mixing.bend, mixing(S)) @ np.linalg.pinv(mixing.matrix).T
+    x = inverted(mixing.nonlinearities[0], mixing(S)) @ np.linalg.pinv(mixing.matrix).T
     np.testing.assert_allclose(x, S, atol=1e-8)
 
 
-def test_calibration_standardises_what_every_bend_sees():
+def test_calibration_standardises_the_input_of_every_nonlinearity():
     S = gp_sources(500, seed=7)
     mixing = random_network(3, 4, 3, "tanh", seed=7).calibrated(S)
     x = S
-    for matrix, bend in zip(mixing.matrices[:-1], mixing.bends, strict=True):
+    for matrix, nonlinearity in zip(mixing.matrices[:-1], mixing.nonlinearities, strict=True):
         x = x @ matrix.T
-        assert_standardised((x - bend.centre) / bend.scale)
-        x = bend(x)
+        assert_standardised((x - nonlinearity.centre) / nonlinearity.scale)
+        x = nonlinearity(x)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -220,7 +219,7 @@ def test_a_mixing_is_a_fixed_function_of_one_sample(kind):
 def test_one_layer_is_a_linear_mixing():
     mixing = random_network(3, 3, n_layers=1, seed=9)
     S = artificial_sources(200)
-    np.testing.assert_array_equal(mixing(S), LinearMixing(mixing.matrices[0])(S))
+    np.testing.assert_array_equal(mixing(S), S @ mixing.matrix.T)
 
 
 # --- recordings ---------------------------------------------------------------------------------------
@@ -239,7 +238,7 @@ def test_the_recording_is_the_mixing_of_the_sources(kind, sources, m):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_nonlinear_kinds_bend(kind):
+def test_which_kinds_are_nonlinear(kind):
     simulation = simulate(kind, seed=11)
     S, Y = simulation.sources, simulation.noise_free - simulation.noise_free.mean(axis=0)
     residual = Y - S @ np.linalg.lstsq(S, Y, rcond=None)[0]
@@ -255,7 +254,7 @@ def test_noise_is_a_fraction_of_each_channel():
     np.testing.assert_allclose(measured, fraction, atol=5 * fraction / math.sqrt(2 * T))
 
 
-def test_seed_decides_everything_and_streams_are_separate():
+def test_the_seed_determines_the_recording_and_streams_are_separate():
     first = simulate("tanh", sources="gp", noise=0.1, seed=13)
     again = simulate("tanh", sources="gp", noise=0.1, seed=13)
     other = simulate("tanh", sources="gp", noise=0.1, seed=14)
@@ -269,7 +268,7 @@ def test_seed_decides_everything_and_streams_are_separate():
     assert first.seed == 13
 
 
-def test_own_sources_are_standardised():
+def test_given_sources_are_standardised():
     S = np.random.default_rng(15).laplace(3.0, 7.0, (200, 2))
     simulation = simulate(sources=S)
     np.testing.assert_allclose(simulation.sources, (S - S.mean(0)) / S.std(0))
@@ -303,7 +302,7 @@ def test_own_sources_are_standardised():
         lambda: random_network(2, 2, n_layers=0),
         lambda: random_network(2, 2, activation="relu"),
         lambda: random_network(2, 2, slope=0.0),
-        lambda: NetworkMixing((np.eye(2), np.eye(2)), ()),
+        lambda: SimulatedMixing((np.eye(2), np.eye(2)), ()),
         lambda: simulate("quadratic"),
         lambda: simulate(sources="birds"),
         lambda: simulate(noise=-0.1),

@@ -1,4 +1,4 @@
-"""A file is whole or not there, and what comes back is what was written."""
+"""Files are written completely or not at all, and read back exactly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_name_appears_at_the_end(tmp_path):
+def test_the_file_appears_at_the_end_of_the_block(tmp_path):
     target = tmp_path / "x.npz"
     with atomic_path(target) as temporary:
         assert (temporary.parent, temporary.suffix) == (tmp_path, ".npz")
@@ -29,7 +29,7 @@ def test_the_name_appears_at_the_end(tmp_path):
     assert target.read_text() == "new"
 
 
-def test_rights_are_those_of_any_new_file(tmp_path):
+def test_permissions_are_those_of_any_new_file(tmp_path):
     with atomic_path(tmp_path / "x") as temporary:
         temporary.write_text("")
     (tmp_path / "plain").write_text("")
@@ -58,7 +58,7 @@ def test_an_unreadable_input_is_not_an_unwritable_output(tmp_path):
         (tmp_path / "none").read_text()
 
 
-def test_impossible_places(tmp_path):
+def test_impossible_paths(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     for path, part in [(folder, "is a folder"), (tmp_path / "no" / "x.csv", "does not exist")]:
@@ -141,14 +141,14 @@ def test_what_json_cannot_hold(tmp_path, data, part):
     assert not names_in(tmp_path)
 
 
-def test_folders_are_made_and_tried(tmp_path):
+def test_folders_are_created_and_tested(tmp_path):
     folder = check_writable_folder(tmp_path / "a" / "b")
     assert folder.is_dir()
     assert check_writable_folder(folder) == folder
     assert not names_in(folder)
 
 
-def test_places_that_are_no_folders(tmp_path, monkeypatch):
+def test_folders_that_cannot_be_created(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="is a file, not a folder"):
         check_writable_folder(tmp_path / "file")

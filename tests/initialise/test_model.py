@@ -14,7 +14,7 @@ from quick_compile import quick_compile
 from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
 from stradiff.config import Settings
 from stradiff.errors import OptionError
-from stradiff.initialise.model import initial_model
+from stradiff.initialise import initialise
 from stradiff.model import numerics
 
 T = 150
@@ -44,9 +44,14 @@ def observed(made):
 def start_at(observed):
     def start_at(guess=None, **settings):
         with quick_compile():
-            return initial_model(observed, None, dataclasses.replace(DEFAULT, **settings), jax.random.key(0), guess)
+            return model_of(observed, dataclasses.replace(DEFAULT, **settings), guess)
 
     return start_at
+
+
+def model_of(observed, settings, guess=None):
+    start = initialise(observed, None, settings, guess=guess)
+    return start.model(start.start(0), jax.random.key(0))
 
 
 def sources_of(model):
@@ -93,7 +98,7 @@ def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
     options = {"mixing": mixing, "mixing_linear_path": True, "mixing_output_scale": 0.0, "mixing_knots": 20}
     settings = dataclasses.replace(DEFAULT, init="given", **options)
     with numerics():
-        model = initial_model(observed.astype(np.float32), None, settings, jax.random.key(0), made.sources)
+        model = model_of(observed.astype(np.float32), settings, made.sources)
     sources = sources_of(model)
     fitted = sources @ np.linalg.lstsq(sources, observed, rcond=None)[0]
     np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
@@ -121,13 +126,15 @@ def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
             assert moved.log_prob(sources[k], None) < here
 
 
-def test_a_bent_map_of_more_channels_begins_nearer_to_the_recording_than_a_line():
+def test_a_nonlinear_mixing_of_more_channels_begins_nearer_to_the_recording_than_a_line():
     made = simulate("leaky_relu", n_samples=T, n_channels=6, seed=0)
     Y = made.recording.values
     observed = ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
-    bent = dataclasses.replace(DEFAULT, mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.1, mixing_width=16)
+    nonlinear = dataclasses.replace(
+        DEFAULT, mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.1, mixing_width=16
+    )
     with numerics():
-        model = initial_model(observed, None, bent, jax.random.key(0))
+        model = model_of(observed, nonlinear)
         sources = np.asarray(model.at(jnp.zeros((3, T))))
         left = np.mean((observed - np.asarray(model.mix(jnp.asarray(sources)))) ** 2)
     line, *_ = np.linalg.lstsq(sources.T, observed, rcond=None)

@@ -1,4 +1,4 @@
-"""The start of a linear map made likelier: smooth sources stay, others are turned to where their priors like them."""
+"""Initialisation by rotation: smooth sources stay, others are rotated to where their priors are most likely."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from scipy.spatial.transform import Rotation
 from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
 from stradiff.config import Settings
 from stradiff.errors import OptionError
-from stradiff.initialise import rotation as likely
+from stradiff.initialise import rotation
+from stradiff.initialise.prior_selection import prior_choice
 from stradiff.initialise.priors import priors_of
-from stradiff.initialise.rotation import initialise_by_rotation, likeliest_rotation
+from stradiff.initialise.rotation import initialise_by_rotation, most_likely_rotation
 from stradiff.presets import resolve_for
 
 T = 1000
@@ -45,7 +46,7 @@ def test_smooth_sources_stay_where_they_are(noise):
     np.testing.assert_allclose(sources, (start - start.mean(axis=0)) / start.std(axis=0), rtol=0, atol=1e-12)
 
 
-def test_what_spectra_cannot_tell_apart_is_told_apart():
+def test_what_spectra_do_not_separate_is_separated():
     truth, Y = independent(101)
     start = SOBI(3).fit_transform(Y)
     sources, names = initialise_by_rotation([start], AUTO)
@@ -54,7 +55,7 @@ def test_what_spectra_cannot_tell_apart_is_told_apart():
     np.testing.assert_allclose(sources.T @ sources / T, np.eye(3), atol=1e-9)
 
 
-def test_the_likelier_of_two_starts_is_turned():
+def test_the_more_likely_of_two_starts_is_rotated():
     _, Y = independent(102)
     poor, good = SOBI(3).fit_transform(Y), FastICA(3, random_state=0).fit_transform(Y)
     for starts in ([poor, good], [good, poor]):
@@ -72,26 +73,26 @@ def test_bursts_beside_a_spectrum_bring_sources_nearer_than_either_alone():
 
 
 @pytest.mark.parametrize("turned", [T, 700])
-def test_the_middle_of_a_long_record_speaks_for_all_of_it(monkeypatch, turned):
-    monkeypatch.setattr(likely, "JUDGED", 600)
-    monkeypatch.setattr(likely, "TURNED", 3 * turned)
+def test_the_middle_of_a_long_record_stands_for_all_of_it(monkeypatch, turned):
+    monkeypatch.setattr(rotation, "SELECTION_SAMPLES", 600)
+    monkeypatch.setattr(rotation, "ROTATION_SIZE", 3 * turned)
     truth, Y = independent(106)
     sources, names = initialise_by_rotation([SOBI(3).fit_transform(Y)], AUTO)
     assert set(names) <= {"ar_student", "gmm_ar"}
     assert sources.shape == (T, 3) and matched_correlation(sources, truth).min() > 0.98
 
 
-def test_a_turn_that_the_whole_record_speaks_against_is_not_made(monkeypatch):
-    monkeypatch.setattr(likely, "JUDGED", 600)
-    monkeypatch.setattr(likely, "TURNED", 3 * 700)
-    monkeypatch.setattr(likely, "likeliest_rotation", lambda priors, sources, noise: np.eye(3)[[1, 2, 0]] @ TURN)
+def test_a_rotation_that_is_less_likely_in_the_whole_record_is_not_made(monkeypatch):
+    monkeypatch.setattr(rotation, "SELECTION_SAMPLES", 600)
+    monkeypatch.setattr(rotation, "ROTATION_SIZE", 3 * 700)
+    monkeypatch.setattr(rotation, "most_likely_rotation", lambda priors, sources, noise: np.eye(3)[[1, 2, 0]] @ TURN)
     truth, _ = independent(107)
     unit = (truth - truth.mean(axis=0)) / truth.std(axis=0)
     sources, _ = initialise_by_rotation([unit], AUTO)
     np.testing.assert_allclose(sources, unit, atol=1e-12)
 
 
-def test_given_sources_are_not_turned():
+def test_given_sources_are_not_rotated():
     truth, _ = independent(103)
     unit = (truth - truth.mean(axis=0)) / truth.std(axis=0)
     mixed = unit @ TURN
@@ -99,37 +100,41 @@ def test_given_sources_are_not_turned():
     np.testing.assert_allclose(sources, (mixed - mixed.mean(axis=0)) / mixed.std(axis=0), atol=1e-12)
 
 
-def test_no_small_turn_is_likelier_than_the_rotation_found():
+def test_no_small_rotation_is_more_likely_than_the_optimum():
     truth, _ = independent(104)
     unit = ((truth - truth.mean(axis=0)) / truth.std(axis=0)).T
     turn, _ = np.linalg.qr(np.eye(3) + 0.2 * np.random.default_rng(1).standard_normal((3, 3)))
     priors = priors_of(dataclasses.replace(AUTO, prior="ar_student"), T).tuned(jnp.asarray(unit), None)
     mixed, noise = turn @ unit, np.zeros_like(unit)
-    found = likeliest_rotation(priors, mixed, noise)
-    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-9)
+    optimum = most_likely_rotation(priors, mixed, noise)
+    np.testing.assert_allclose(optimum @ optimum.T, np.eye(3), atol=1e-9)
 
     def cost(rotation):
         return -float(priors.log_prob(jnp.asarray(rotation @ mixed), None).sum())
 
-    assert cost(found) < cost(np.eye(3)) - 10
+    assert cost(optimum) < cost(np.eye(3)) - 10
     for first, second in ((0, 1), (0, 2), (1, 2)):
         for angle in (-0.01, 0.01):
             little = np.eye(3)
             little[np.ix_([first, second], [first, second])] = Rotation.from_euler("z", angle).as_matrix()[:2, :2]
-            assert cost(little @ found) > cost(found)
+            assert cost(little @ optimum) > cost(optimum)
 
 
 def defaults(values, even=True, preset="default", init=None, **overrides):
-    return resolve_for(values, 2, preset, init, overrides, even=even)[0].prior
+    settings, _ = resolve_for(values, 2, preset, init, overrides)
+    return prior_choice(settings, len(values), even=even)
 
 
-def test_a_recording_is_asked_only_where_it_can_answer():
+def test_priors_are_selected_only_where_the_recording_suffices():
     long, short = np.zeros((1000, 2)), np.zeros((999, 2))
     assert defaults(long) == "auto"
     assert defaults(short) == "rbf" and defaults(long, even=False) == "rbf"
     assert defaults(long, mixing="mlp") == "rbf" and defaults(long, mixing="post_nonlinear") == "ar_laplace"
     assert defaults(long, preset="paper") == "rbf" and defaults(long, init="random") == "rbf"
-    assert defaults(long, prior="ar") == "ar" and defaults(long, length_scale_init=0.1) == "rbf"
+    assert (
+        defaults(long, prior="ar") == "ar"
+        and defaults(long, length_scale_init=0.1) == defaults(long, jitter=0.1) == "rbf"
+    )
     assert defaults(long, network="convolutional", window=500) == "rbf"
     assert defaults(short, prior="auto") == "auto"
     with pytest.raises(OptionError, match="init='random' has none"):
@@ -142,11 +147,11 @@ def test_a_fit_follows_and_says_so():
     model = StrADiff(3, **quick).fit(Y)
     assert set(model.priors_) <= {"ar_student", "gmm_ar"}
     assert matched_correlation(model.sources_, truth).min() > 0.98
-    assert not any(one["kind"] == "alike" for one in model.diagnostics_)  # amplitudes tell what spectra do not
+    assert not any(one["kind"] == "alike" for one in model.diagnostics_)
     assert StrADiff(3, prior="rbf", **quick).fit(Y).priors_ == ("rbf",) * 3
 
 
-def test_restarts_go_on_from_the_likelier_start():
+def test_restarts_begin_at_the_rotated_sources():
     truth, Y = independent(108)
     quick = {"max_epochs": 5, "tol": 0.0, "n_diffusion_steps": 2, "network_width": 4, "random_state": 0}
     model = StrADiff(3, n_restarts=2, **quick).fit(Y)

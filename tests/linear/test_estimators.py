@@ -1,4 +1,4 @@
-"""The face all baselines share: scikit-learn's conventions, exact inverses, refusals in one sentence."""
+"""The common interface of the linear methods: scikit-learn's conventions, exact inverses, errors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stradiff.linear import AMUSE, BASELINES, SOBI, Picard
 EXPECTED_FAILURES = {
     "check_do_not_raise_errors_in_init_or_set_params": "the type checks of this suite refuse such values",
 }
-FACES = [cls() for cls in BASELINES.values()]
-each = pytest.mark.parametrize("separator", FACES, ids=list(BASELINES))
+SEPARATORS = [cls() for cls in BASELINES.values()]
+each = pytest.mark.parametrize("separator", SEPARATORS, ids=list(BASELINES))
 
 
-@parametrize_with_checks(FACES, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
+@parametrize_with_checks(SEPARATORS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
 
@@ -38,7 +38,7 @@ def Y():
 
 
 @each
-def test_all_components_give_the_recording_back(separator, Y):
+def test_all_components_reconstruct_the_recording(separator, Y):
     separator = seeded(separator)
     S = separator.fit_transform(Y)
     np.testing.assert_allclose(separator.inverse_transform(S), Y, atol=1e-9)
@@ -113,7 +113,7 @@ def rank_two(Y):
         ({}, lambda Y: Y[:, 0], InputError),
     ],
 )
-def test_refuses_what_cannot_be_separated(separator, settings, change, error, Y):
+def test_refuses_unusable_recordings(separator, settings, change, error, Y):
     with pytest.raises(error):
         seeded(separator, **settings).fit(change(Y))
 
@@ -136,7 +136,7 @@ def test_refuses_lags_outside_the_recording(separator, Y):
         separator.fit(Y)
 
 
-def test_missing_picard_is_said_with_its_remedy(monkeypatch, Y):
+def test_missing_picard_is_explained(monkeypatch, Y):
     monkeypatch.setitem(sys.modules, "picard", None)
     with pytest.raises(OptionError, match=r"stradiff\[baselines\]"):
         Picard().fit(Y)

@@ -1,4 +1,4 @@
-"""Every baseline on every problem that its principle can solve, and what must not change the answer."""
+"""Linear methods on the problems they can solve, and invariances of their results."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import numpy as np
 import pytest
 
 from stradiff.assess import amari_distance, matched_correlation
-from stradiff.data.simulate import ar_sources, artificial_sources, random_linear, simulate
+from stradiff.data.mixings import random_linear
+from stradiff.data.simulate import simulate
+from stradiff.data.sources import ar_sources, artificial_sources
 from stradiff.linear import AMUSE, BASELINES, PCA, SOBI, FastICA, Picard
 
 T = 5000
 
 
-def non_normal_sources():
+def non_gaussian_sources():
     rng = np.random.default_rng(0)
     columns = (rng.laplace(size=T), rng.uniform(-1, 1, size=T), rng.choice([-1.0, 1.0], size=T))
     return np.column_stack(columns)
 
 
 PROBLEMS = {
-    # name: sources (T, n), and the baselines whose principle tells them apart
+    # name: sources (T, n), and the methods that can separate them
     "spectra": (ar_sources(T, [0.02, 0.1, 0.3], 0.9, seed=1), ("sobi", "amuse")),
-    "values": (non_normal_sources(), ("fastica", "picard")),
+    "values": (non_gaussian_sources(), ("fastica", "picard")),
     "both": (artificial_sources(T), ("sobi", "amuse", "fastica", "picard")),
 }
 SOLVABLE = [(problem, method) for problem, (_, methods) in PROBLEMS.items() for method in methods]
@@ -35,7 +37,7 @@ def make(method, n_components=None):
 @pytest.mark.parametrize(("problem", "method"), SOLVABLE)
 @pytest.mark.parametrize("m", [3, 6])
 @pytest.mark.parametrize("condition_number", [1.0, 30.0])
-def test_solves_what_its_principle_can(problem, method, m, condition_number):
+def test_separates_suitable_sources(problem, method, m, condition_number):
     S = PROBLEMS[problem][0]
     mixing = random_linear(3, m, condition_number, seed=m)
     separator = make(method, 3).fit(mixing(S))
@@ -52,7 +54,7 @@ def test_whitening_alone_does_not_separate():
     assert matched_correlation(PCA().fit_transform(Y), simulation.sources).min() < 0.95
 
 
-# --- what must not change the answer -------------------------------------------------------------------
+# --- invariances -------------------------------------------------------------------
 
 CHANGES = {
     "channels permuted": lambda Y: Y[:, [2, 0, 3, 1]],
@@ -67,7 +69,7 @@ SAME = [(method, change) for method in BASELINES for change in CHANGES]
 
 @pytest.mark.parametrize(("method", "change"), [*SAME, ("sobi", "time reversed"), ("amuse", "time reversed")])
 @pytest.mark.parametrize("n", [3, 4])
-def test_answer_does_not_change(method, change, n):
+def test_result_is_invariant(method, change, n):
     Y = simulate("linear", n_channels=4, noise=0.05, seed=3).recording.values
     changed = (CHANGES | REVERSAL)[change](Y)
     before, after = make(method, n).fit_transform(Y), make(method, n).fit_transform(changed)
@@ -95,10 +97,10 @@ def test_short_recordings(method, shape):
     assert np.isfinite(S).all()
 
 
-# --- against the libraries that are wrapped ------------------------------------------------------------
+# --- agreement with the wrapped libraries ------------------------------------------------------------
 
 
-def outside(method, Y):
+def reference(method, Y):
     from picard import picard
     from sklearn import decomposition
 
@@ -113,7 +115,7 @@ def outside(method, Y):
 @pytest.mark.parametrize(("method", "loss"), [("fastica", 1e-3), ("picard", 1e-6), ("pca", 1e-9)])
 def test_agrees_with_the_library(method, loss):
     Y = simulate("linear", noise=0.05, seed=6).recording.values
-    assert matched_correlation(make(method).fit_transform(Y), outside(method, Y)).min() > 1 - loss
+    assert matched_correlation(make(method).fit_transform(Y), reference(method, Y)).min() > 1 - loss
 
 
 def test_amuse_diagonalises_its_lag():

@@ -1,4 +1,4 @@
-"""SOBI's two steps against literal loops and against matrices with a known answer."""
+"""SOBI against literal loops and against matrices with a known solution."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def test_lagged_covariances_against_loops():
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_joint_diagonaliser_against_loops(n, noise):
     rng = np.random.default_rng(n)
-    V = ortho_group.rvs(n, random_state=n)
-    matrices = np.stack([V @ np.diag(rng.standard_normal(n)) @ V.T for _ in range(10)])
+    axes = ortho_group.rvs(n, random_state=n)
+    matrices = np.stack([axes @ np.diag(rng.standard_normal(n)) @ axes.T for _ in range(10)])
     disturbance = noise * rng.standard_normal(matrices.shape)
     matrices += disturbance + disturbance.transpose(0, 2, 1)
-    found, _, converged = joint_diagonaliser(matrices)
+    V, _, converged = joint_diagonaliser(matrices)
     expected = literal_diagonaliser(matrices)
     assert converged
-    np.testing.assert_allclose(found.T @ found, np.eye(n), atol=1e-12)
-    np.testing.assert_allclose(np.abs(found.T @ expected).max(axis=0), 1, atol=1e-8)
+    np.testing.assert_allclose(V.T @ V, np.eye(n), atol=1e-12)
+    np.testing.assert_allclose(np.abs(V.T @ expected).max(axis=0), 1, atol=1e-8)
     total = (matrices**2).sum()
-    assert off_diagonal(matrices, found) <= off_diagonal(matrices, expected) + 1e-12 * total
+    assert off_diagonal(matrices, V) <= off_diagonal(matrices, expected) + 1e-12 * total
     if noise == 0:
-        assert off_diagonal(matrices, found) < 1e-12 * total
+        assert off_diagonal(matrices, V) < 1e-12 * total
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model.diffusion.networks import Convolutional, Dense, Ending, Network, Reach
+from stradiff.model.diffusion.networks import (
+    ConvolutionalNetwork,
+    DenseNetwork,
+    MaskedConvolutionalNetwork,
+    Network,
+    ReceptiveField,
+)
 from stradiff.model.mixing import InvertibleMap, LinearMap, Mixing, MLPMap, PostNonlinearMap
 
 T, N, M = 30, 3, 5
 KEY = jax.random.key(0)
 NETWORKS = {
-    "shallow": lambda key: Dense(T, 8, 1, key=key),
-    "deep": lambda key: Dense(T, 8, 3, key=key),
-    "one-unit": lambda key: Dense(T, 1, 2, key=key),
-    "convolutional": lambda key: Convolutional(Reach(8, 2), 6, key=key),
+    "shallow": lambda key: DenseNetwork(T, 8, 1, key=key),
+    "deep": lambda key: DenseNetwork(T, 8, 3, key=key),
+    "one-unit": lambda key: DenseNetwork(T, 1, 2, key=key),
+    "convolutional": lambda key: ConvolutionalNetwork(ReceptiveField(8, 2), 6, key=key),
 }
 MIXINGS = {
     "linear": lambda key: LinearMap(N, M, key=key),
@@ -44,7 +50,7 @@ def subclasses(interface):
 def test_no_implementation_is_left_out_of_these_tests():
     for interface, table in ((Network, NETWORKS), (Mixing, MIXINGS)):
         own = {cls for cls in subclasses(interface) if cls.__module__.startswith("stradiff.")}
-        own -= {Ending}  # no network of its own: another one, cut where a recording of a group ends (test_group)
+        own -= {MaskedConvolutionalNetwork}  # wraps another network; tested in test_group
         assert own == {type(make(KEY)) for make in table.values()}
 
 
@@ -80,7 +86,7 @@ def test_dense_networks_are_their_three_parts(name):
 
 
 def test_a_network_that_starts_silent():
-    network = Dense(T, 8, 2, output_scale=0.0, key=KEY)
+    network = DenseNetwork(T, 8, 2, output_scale=0.0, key=KEY)
     assert not np.asarray(network(jnp.ones(T, jnp.float32), jnp.float32(1.0))).any()
 
 
@@ -139,7 +145,7 @@ def test_a_small_output_scale_leaves_the_linear_path():
 def test_layers_start_with_the_variance_their_sources_give(width):
     """Glorot & Bengio: 2 / (in + out) in the map; LeCun: uniform within 1 / sqrt(in), so 1 / (3 in), in the branch."""
     weight = np.asarray(MLPMap(width, width, width, 1, key=KEY).weights[0])
-    network = np.asarray(Dense(width, width, 1, key=KEY).weight_out)
+    network = np.asarray(DenseNetwork(width, width, 1, key=KEY).weight_out)
     for values, variance in ((weight, 1 / width), (network, 1 / (3 * width))):
         # The variance of a sample variance is below 2 variance^2 / count for both laws.
         assert abs(values.var() - variance) < 5 * variance * np.sqrt(2 / values.size)

@@ -1,4 +1,4 @@
-"""The whole model: what must stay when sources change places, time is standardised, or one part is looked at alone."""
+"""The complete model: permutation of sources, standardisation, and consistency of its components."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ SETTINGS = {
 every_model = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 
 
-def with_places_changed(model: Model) -> Model:
+def permuted(model: Model) -> Model:
     """The same model with its sources in another order."""
-    model = eqx.tree_at(lambda m: (m.branches, m.priors), model, replace_fn=lambda part: jax.tree.map(_taken, part))
+    model = eqx.tree_at(lambda m: (m.branches, m.priors), model, replace_fn=lambda tree: jax.tree.map(_in_order, tree))
     model = eqx.tree_at(lambda m: m.mixing.matrix, model, model.mixing.matrix[:, ORDER])
     if hasattr(model.mixing, "weights"):
         model = eqx.tree_at(lambda m: m.mixing.weights[0], model, model.mixing.weights[0][:, ORDER])
     return model
 
 
-def _taken(leaf):
+def _in_order(leaf):
     return leaf[ORDER]
 
 
 @every_model
-def test_sources_have_no_order(settings):
+def test_permuted_sources_permute_the_results(settings):
     model, noise = random_double_model(settings, T, M), random_noise(settings, T)
     observed = jnp.asarray(np.random.default_rng(5).standard_normal((T, M)))
-    moved_noise = noise._replace(start=noise.start[ORDER], tau=noise.tau[ORDER], diffusion=noise.diffusion[ORDER])
+    permuted_noise = noise._replace(start=noise.start[ORDER], tau=noise.tau[ORDER], diffusion=noise.diffusion[ORDER])
 
     @eqx.filter_jit
-    def look(model, noise):
+    def evaluate(model, noise):
         sources = model.at(noise.start)
         every, mse = terms(model, observed, None, noise, settings.training.weights)
         return sources, model.mix(sources), every, mse
 
-    (sources, mixed, every, mse), (moved_sources, *moved) = (
-        look(model, noise),
-        look(with_places_changed(model), moved_noise),
+    (sources, mixed, every, mse), (permuted_sources, *others) = (
+        evaluate(model, noise),
+        evaluate(permuted(model), permuted_noise),
     )
-    np.testing.assert_allclose(moved_sources, sources[ORDER], rtol=1e-10)
-    for got, wanted in zip(jax.tree.leaves(moved), jax.tree.leaves([mixed, every, mse]), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-9)
+    np.testing.assert_allclose(permuted_sources, sources[ORDER], rtol=1e-10)
+    for actual, expected in zip(jax.tree.leaves(others), jax.tree.leaves([mixed, every, mse]), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 
 @every_model
-def test_parts_make_the_whole(settings):
+def test_components_are_consistent(settings):
     model, noise = random_double_model(settings, T, M), random_noise(settings, T).start
     paths = model.paths(noise)
     assert paths.shape == (N, settings.n_diffusion_steps + 1, T)
@@ -107,7 +107,7 @@ def test_standardised_sources():
     np.testing.assert_allclose(standardised(jnp.asarray(7.0 * rows + 3.0)), result, rtol=1e-6)
 
 
-def test_a_vanished_source_stays_finite():
+def test_a_constant_source_stays_finite():
     flat = jnp.zeros((1, 50))
     value, gradient = jax.value_and_grad(lambda rows: jnp.sum(standardised(rows) ** 3))(flat)
     assert value == 0 and np.isfinite(gradient).all()

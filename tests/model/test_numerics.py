@@ -1,4 +1,4 @@
-"""Double precision and one BLAS thread inside; outside everything is as it was, also where two are inside at once."""
+"""Double precision and one BLAS thread within ``numerics()``; both are restored, also after concurrent use."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def blas_threads():
     return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
 
-def test_double_precision_inside_alone():
+def test_double_precision_and_one_thread():
     with numerics():
         assert jnp.zeros(1, jnp.float64).dtype == jnp.float64
         assert set(blas_threads()) == {1}
 
 
-def test_two_at_once_leave_the_threads_as_they_were():
-    """The first to come is the first to go, while the other is inside."""
+def test_concurrent_use_restores_the_threads():
+    """The first to enter is the first to leave."""
     before, second_in, first_out = blas_threads(), threading.Event(), threading.Event()
 
     def second():

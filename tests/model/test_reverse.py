@@ -1,4 +1,4 @@
-"""The reverse path: the quick form of the dense network is the literal one, in value and in gradient."""
+"""The reverse path: the fast algorithms agree with the literal one, in value and gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stradiff.model import Schedule
-from stradiff.model.diffusion.networks import Convolutional, Dense, Network, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
 from stradiff.model.diffusion.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
 
 T = 40
@@ -19,7 +19,7 @@ every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: f"
 
 def random_network(depth=2, width=7, seed=0):
     rng = np.random.default_rng(seed)
-    skeleton = eqx.filter_eval_shape(lambda key: Dense(T, width, depth, key=key), jax.random.key(0))
+    skeleton = eqx.filter_eval_shape(lambda key: DenseNetwork(T, width, depth, key=key), jax.random.key(0))
     return jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape)), skeleton)
 
 
@@ -32,12 +32,14 @@ class Scaled(Network):
         return self.factor * trajectory
 
 
-START = np.random.default_rng(1).standard_normal(T)  # a NumPy array: this line runs in single precision
+START = np.random.default_rng(1).standard_normal(T)  # a NumPy array: at import, JAX is in single precision
 
 
 def random_convolutions(seed=0):
     rng = np.random.default_rng(seed)
-    skeleton = eqx.filter_eval_shape(lambda key: Convolutional(Reach(8, 2), 3, key=key), jax.random.key(0))
+    skeleton = eqx.filter_eval_shape(
+        lambda key: ConvolutionalNetwork(ReceptiveField(8, 2), 3, key=key), jax.random.key(0)
+    )
     return jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape)), skeleton)
 
 
@@ -72,7 +74,7 @@ def test_the_quick_path_is_the_literal_path(schedule, name):
 
 @every_schedule
 def test_a_linear_network_multiplies_by_a_known_number(schedule):
-    """Any network keeps to the paper's steps, not only the dense one that takes a quicker way."""
+    """The generic path of the paper, for a network that is not dense."""
     factor = 0.3
     kept, added = step_coefficients(schedule)
     end = generate(Scaled(jnp.asarray(factor)), jnp.asarray(START), schedule)
@@ -81,7 +83,7 @@ def test_a_linear_network_multiplies_by_a_known_number(schedule):
 
 @every_schedule
 def test_a_silent_network_divides_by_the_root_of_alpha_bar(schedule):
-    """What a warm start relies on: s = z / sqrt(abar_L), but for the stabiliser."""
+    """s = z / sqrt(abar_L) up to the stabiliser; initialisations rely on it."""
     silent = jax.tree.map(jnp.zeros_like, random_network())
     np.testing.assert_allclose(
         generate(silent, jnp.asarray(START), schedule),
@@ -98,7 +100,7 @@ def test_the_true_noise_is_taken_out_in_one_step_or_in_many(schedule):
     for tau in range(schedule.length, 0, -1):
         noisy = np.sqrt(alpha_bar[tau]) * clean + np.sqrt(1 - alpha_bar[tau]) * noise
         following = np.sqrt(alpha_bar[tau - 1]) * clean + np.sqrt(1 - alpha_bar[tau - 1]) * noise
-        # 1e-8 is the stabiliser, seen through the root of alpha-bar that it is added to.
+        # The stabiliser of 1e-8, relative to the root of alpha-bar.
         tolerance = 3e-8 / np.sqrt(alpha_bar[tau]) + 1e-12
         np.testing.assert_allclose(
             clean_estimate(jnp.asarray(noisy), jnp.asarray(noise), alpha_bar[tau]), clean, atol=5 * tolerance

@@ -22,7 +22,7 @@ def test_alpha_bar_starts_at_one_and_falls(kind, length):
 
 @every_length
 @every_schedule
-def test_alpha_bar_is_the_product_of_what_beta_leaves(kind, length):
+def test_alpha_bar_is_the_product_of_one_minus_beta(kind, length):
     schedule = Schedule(length, kind)
     assert ((schedule.beta > 0) & (schedule.beta < 1)).all()
     np.testing.assert_allclose(schedule.alpha_bar[1:] / schedule.alpha_bar[:-1], 1 - schedule.beta, rtol=1e-12)

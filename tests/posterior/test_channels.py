@@ -1,4 +1,4 @@
-"""The posterior sees channels whose noise is equally strong, and the same recording in them."""
+"""Channels of equal noise for the posterior: the same recording, and a choice by likelihood."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from stradiff import StrADiff, simulate
 from stradiff.config import Settings
 from stradiff.data import fit_normaliser
 from stradiff.model import numerics
-from stradiff.posterior.channels import in_channels, noise_as_trained
+from stradiff.posterior.channels import in_recording_channels, noise_as_trained
 
 Y = np.random.default_rng(0).standard_normal((T, 3)) @ [[1.0, 0.9, 0.0], [0.0, 0.1, 5.0], [0.0, 0.0, 30.0]]
 
 
-def test_a_matrix_says_the_same_of_the_recording():
+def test_the_rescaled_matrix_makes_the_same_recording():
     normaliser = fit_normaliser(Y, "whiten")
     with numerics():
         model = model_of()
-        channels, told = in_channels(normaliser, model)
+        channels, rescaled = in_recording_channels(normaliser, model)
         sources = jnp.asarray(np.random.default_rng(1).standard_normal((2, T)))
-        said, before = (np.asarray(one.mix(sources)) for one in (told, model))
-    np.testing.assert_allclose(channels.inverse(said), normaliser.inverse(before), atol=1e-6)
+        in_channels, in_normalised = (np.asarray(one.mix(sources)) for one in (rescaled, model))
+    np.testing.assert_allclose(channels.inverse(in_channels), normaliser.inverse(in_normalised), atol=1e-6)
     np.testing.assert_allclose(channels.forward(Y).std(axis=0), 1.0)
-    seen = np.arange(3 * T).reshape(T, 3) % 5 > 0
-    np.testing.assert_array_equal(channels.visible(seen), seen)
+    mask = np.arange(3 * T).reshape(T, 3) % 5 > 0
+    np.testing.assert_array_equal(channels.forward_mask(mask), mask)
 
 
-def test_a_bent_map_stays_as_it_was_trained():
+def test_a_nonlinear_map_keeps_its_normalised_channels():
     normaliser = fit_normaliser(Y, "whiten")
     with numerics():
         model = model_of("mlp")
-        assert in_channels(normaliser, model) == (normaliser, model)
+        assert in_recording_channels(normaliser, model) == (normaliser, model)
 
 
 @pytest.mark.parametrize("of_sources", [False, True])
-def test_the_likelihood_tells_noise_of_channels_from_what_priors_leave_over_of_sources(of_sources):
+def test_the_likelihood_distinguishes_channel_noise_from_source_noise(of_sources):
     n_samples, mixing = 500, np.array([[1.0, 1.0], [1.0, 0.9]])
     sources = simulated_long(n_samples)[0].T
     white = np.random.default_rng(3).standard_normal((n_samples, 2))
@@ -54,12 +54,12 @@ def test_the_likelihood_tells_noise_of_channels_from_what_priors_leave_over_of_s
         assert noise_as_trained(normaliser, model, values, None, settings) is of_sources
 
 
-def test_channels_that_are_mixed_badly_have_the_noise_that_there_is():
+def test_the_noise_of_ill_conditioned_mixing_is_estimated():
     """Whitened, the weakest direction would hold a hundred times the noise of the strongest one."""
     rng = np.random.default_rng(2)
     clean = simulate("linear", n_samples=400, seed=5).sources[:, :2] @ [[1.0, 1.0], [0.3, -0.3]]
     noise = 0.1 * clean.std(axis=0)
-    told = {"max_epochs": 400, "tol": 0.0, "network_width": 8, "n_draws": 5, "verbose": False}
+    options = {"max_epochs": 400, "tol": 0.0, "network_width": 8, "n_draws": 5, "verbose": False}
     with quick_compile():
-        model = StrADiff(2, random_state=0, **told).fit(clean + noise * rng.standard_normal(clean.shape))
+        model = StrADiff(2, random_state=0, **options).fit(clean + noise * rng.standard_normal(clean.shape))
     np.testing.assert_allclose(model.noise_std_ / noise, 1.0, atol=0.1)

@@ -1,4 +1,4 @@
-"""The covariance of Matern priors at irregular times, in O(T), against the same written out."""
+"""The covariance of Matern priors at irregular times, in O(T), against dense matrices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _double_precision():
 
 
 @pytest.fixture
-def linear():
+def quasi_separable():
     return covariance_of(random_double_model(SETTINGS, T, 3), jnp.asarray(TIMES))
 
 
@@ -38,32 +38,32 @@ def dense():
     return covariance_of(random_double_model(settings, T, 3), jnp.asarray(TIMES))
 
 
-def test_products_with_it_are_those_of_the_dense_one(linear, dense):
-    assert isinstance(linear, QuasiSeparableCovariance) and isinstance(dense, DenseCovariance)
+def test_products_are_those_of_dense_matrices(quasi_separable, dense):
+    assert isinstance(quasi_separable, QuasiSeparableCovariance) and isinstance(dense, DenseCovariance)
     rng = np.random.default_rng(1)
     rows, noise = jnp.asarray(rng.standard_normal((4, T))), jnp.asarray([0.1, 0.0, 2.0])
-    np.testing.assert_allclose(linear.matrices(T), dense.matrices(T), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(linear.times(rows[:3]), dense.times(rows[:3]), rtol=0, atol=1e-11)
-    np.testing.assert_allclose(linear.products(noise, rows), dense.products(noise, rows), rtol=1e-8)
-    np.testing.assert_array_equal(linear.record, dense.record)
+    np.testing.assert_allclose(quasi_separable.matrices(T), dense.matrices(T), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(quasi_separable.apply(rows[:3]), dense.apply(rows[:3]), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(quasi_separable.products(noise, rows), dense.products(noise, rows), rtol=1e-8)
+    np.testing.assert_array_equal(quasi_separable.record_power, dense.record_power)
 
 
-def test_draws_are_those_of_the_dense_one(linear, dense):
+def test_draws_are_those_of_dense_matrices(quasi_separable, dense):
     """The factor of a positive definite matrix is unique."""
     key = jax.random.key(3)
-    np.testing.assert_allclose(linear.sample(key, T), dense.sample(key, T), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(quasi_separable.sample(key, T), dense.sample(key, T), rtol=0, atol=1e-10)
 
 
-def test_it_holds_no_more_numbers_than_samples_need(linear):
-    assert sum(leaf.size for leaf in jax.tree.leaves(linear.groups)) <= 16 * 3 * T
+def test_its_size_is_linear_in_the_samples(quasi_separable):
+    assert sum(leaf.size for leaf in jax.tree.leaves(quasi_separable.groups)) <= 16 * 3 * T
 
 
-def test_one_prior_without_such_a_form_makes_all_of_them_dense():
+def test_one_prior_without_a_state_space_form_makes_all_dense():
     settings = dataclasses.replace(SETTINGS, prior=("matern12", "rbf", "matern12"))
     assert isinstance(covariance_of(random_double_model(settings, T, 3), jnp.asarray(TIMES)), DenseCovariance)
 
 
-def test_memory_of_irregular_times_grows_with_the_samples_and_not_with_their_square():
+def test_memory_of_irregular_times_is_linear_in_the_samples():
     def needed(prior):
         return memory_estimate(100_000, 3, Settings(n_sources=3, prior=prior), regular=False)
 

@@ -1,4 +1,4 @@
-"""Laplace's posterior against the whole Gaussian written out, and its bands against what they promise."""
+"""Laplace's posterior against the dense Gaussian posterior, and the coverage of its bands."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from scipy.stats import norm
 from stradiff.model.priors import PriorSet
 from stradiff.model.priors.driven_autoregression import DrivenAutoregressivePrior
 from stradiff.model.priors.innovations import Student
-from stradiff.posterior import laplace
-from stradiff.posterior import tangent as tangents
+from stradiff.posterior import laplace, linearisation
 from stradiff.posterior.covariance import covariance_of, second_moments_of
 from stradiff.posterior.cross_talk import CrossTalk
-from stradiff.posterior.mode import find_mode
-from stradiff.posterior.tangent import system, tangent
+from stradiff.posterior.linearisation import linearise, system_of
+from stradiff.posterior.mode import Observations, find_mode
 
 IRREGULAR = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
 
 
-def whole(times=None, seen=None):
+def whole(times=None, mask=None):
     """Prior covariance, map and posterior covariance as matrices over all sources, one after the other."""
     grid = np.arange(T) if times is None else times * (T - 1)
     distance = np.abs(grid[:, None] - grid)
@@ -33,8 +32,8 @@ def whole(times=None, seen=None):
         block = slice(k * T, (k + 1) * T)
         prior[block, block] = np.exp(-0.5 * (distance / scale) ** 2) + JITTER * np.eye(T)
     mixing = np.kron(MATRIX, np.eye(T))  # channels one after the other
-    if seen is not None:
-        mixing = mixing * seen.T.reshape(-1, 1)
+    if mask is not None:
+        mixing = mixing * mask.T.reshape(-1, 1)
     precision = np.linalg.inv(prior) + mixing.T @ mixing / NU
     return prior, mixing, np.linalg.inv(precision)
 
@@ -48,105 +47,105 @@ def simulated(times=None, seed=0):
 
 
 @pytest.fixture(params=["factorised", "by conjugate gradients"])
-def length(request, monkeypatch):
-    """Short records are factorised; here, they are also solved as long ones are."""
+def solver(request, monkeypatch):
+    """Short records with gaps are factorised; here they are also solved like long ones."""
     if request.param != "factorised":
-        monkeypatch.setattr(tangents, "WHOLE", 0)
+        monkeypatch.setattr(linearisation, "LARGEST_FACTOR", 0)
     jax.clear_caches()
     yield
     jax.clear_caches()
 
 
+def observations_of(model, observed, mask=None, times=None):
+    mask, times = (None if values is None else jnp.asarray(values) for values in (mask, times))
+    return Observations(jnp.asarray(observed), mask, times, covariance_of(model, times), jnp.float64(NU))
+
+
 def some_seen():
-    seen = np.ones((T, 3))
-    seen[20:35] = 0.0  # a gap
-    seen[::7, 1] = 0.0  # and single values
-    return seen
+    mask = np.ones((T, 3))
+    mask[20:35] = 0.0  # a gap
+    mask[::7, 1] = 0.0  # and single values
+    return mask
 
 
 CASES = {"all": (None, None), "gaps": (None, some_seen()), "irregular": (IRREGULAR, None)}
 
 
-@pytest.mark.usefixtures("length")
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("case", CASES)
 def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
-    times, seen = CASES[case]
+    times, mask = CASES[case]
     _, observed = simulated(times)
-    _, mixing, covariance = whole(times, seen)
-    there = None if seen is None else jnp.asarray(seen)
-    grid = None if times is None else jnp.asarray(times)
-    model = model_of()
-    start = jnp.zeros((2, T))
-    mode = find_mode(model, start, jnp.asarray(observed), there, grid, covariance_of(model, grid), jnp.float64(NU))
+    _, mixing, covariance = whole(times, mask)
+    mode = find_mode(model_of(), jnp.zeros((2, T)), observations_of(model_of(), observed, mask, times))
     expected = covariance @ mixing.T @ observed.T.reshape(-1) / NU
     np.testing.assert_allclose(np.asarray(mode).reshape(-1), expected, atol=2e-5)
 
 
-@pytest.mark.usefixtures("length")
+@pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("case", CASES)
 def test_draws_have_the_posterior_covariance(case):
-    times, seen = CASES[case]
-    _, _, covariance = whole(times, seen)
+    times, mask = CASES[case]
+    _, _, covariance = whole(times, mask)
     grid = None if times is None else jnp.asarray(times)
     model = model_of()
-    about = tangent(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if seen is None else jnp.asarray(seen))
-    here = system(about, covariance_of(model, grid), jnp.float64(NU))
+    linearised = linearise(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if mask is None else jnp.asarray(mask))
+    system = system_of(linearised, covariance_of(model, grid), jnp.float64(NU))
     n_draws = 2000
     keys = jax.random.split(jax.random.key(0), n_draws)
-    drawn = np.asarray(eqx.filter_jit(jax.vmap(lambda key: laplace.deviation(here, key)))(keys))
-    flat = drawn.reshape(n_draws, -1)
-    found, spread = flat.T @ flat / n_draws, np.sqrt(np.diag(covariance))
-    error = (found - covariance) / np.outer(spread, spread)
+    errors = np.asarray(eqx.filter_jit(jax.vmap(lambda key: laplace.draw_error(system, key)))(keys))
+    flat = errors.reshape(n_draws, -1)
+    estimate, spread = flat.T @ flat / n_draws, np.sqrt(np.diag(covariance))
+    error = (estimate - covariance) / np.outer(spread, spread)
     assert np.abs(error).max() < 5.5 * np.sqrt(2 / n_draws), "five and a half standard errors, of 7,000 entries"
 
 
-def test_the_noise_is_found():
-    """Within four standard errors of a variance; a third of the values tell of the noise alone."""
+def test_the_noise_variance_is_estimated():
+    """Within four standard errors of a variance; a third of the values is noise alone."""
     model, ratio = model_of(), []
     for seed in range(4):
         _, observed = simulated(seed=seed)
-        about = tangent(model, jnp.zeros((2, T)), jnp.asarray(observed), None)
-        ratio.append(laplace.likeliest_noise((about, covariance_of(model, None))) / NU)
+        linearised = linearise(model, jnp.zeros((2, T)), jnp.asarray(observed), None)
+        ratio.append(laplace.fit_noise_variance((linearised, covariance_of(model, None)))[0] / NU)
     assert abs(np.mean(ratio) - 1.0) < 4 * np.sqrt(2 / (4 * T))
 
 
-def test_the_noise_beside_bursts_is_found_by_second_moments():
-    """By what holds such sources, they would be weaker than they are, and the rest of their power noise."""
+def test_the_noise_beside_bursts_is_estimated_by_second_moments():
+    """With the inverse Fisher information in their place, part of the sources' power would count as noise."""
     n_samples, decay, burst = 2000, 0.9, Student(0.3, freedom=2.6)
     priors = [DrivenAutoregressivePrior(burst, 1, n_samples) for _ in range(2)]
     priors = [eqx.tree_at(lambda one: one.free, one, jnp.arctanh(jnp.full(1, decay, jnp.float32))) for one in priors]
     model = eqx.tree_at(lambda m: m.priors, model_of(n_samples=n_samples), PriorSet.of(priors, ("ar_student",) * 2))
-    found = []
+    estimates = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
         sources = lfilter([1.0], [1.0, -decay], float(burst.scale) * rng.standard_t(2.6, (2, n_samples)), axis=1)
         observed = sources.T @ MATRIX.T + np.sqrt(NU) * rng.standard_normal((n_samples, 3))
-        about = tangent(model, jnp.zeros((2, n_samples)), jnp.asarray(observed), None)
-        found.append([laplace.likeliest_noise((about, of(model, None))) for of in (second_moments_of, covariance_of)])
-    right, wrong = np.mean(found, axis=0) / NU
-    assert 0.85 < right < 1.15 and abs(wrong - 1.0) > 3 * abs(right - 1.0)
+        linearised = linearise(model, jnp.zeros((2, n_samples)), jnp.asarray(observed), None)
+        covariances = second_moments_of(model, None), covariance_of(model, None)
+        estimates.append([laplace.fit_noise_variance((linearised, covariance))[0] for covariance in covariances])
+    by_moments, by_information = np.mean(estimates, axis=0) / NU
+    assert 0.85 < by_moments < 1.15 and abs(by_information - 1.0) > 3 * abs(by_moments - 1.0)
 
 
-def test_gaussian_priors_are_held_as_their_second_moments_say():
-    model = model_of()
-    for one, other in zip(
-        *(jax.tree.leaves(of(model, None)) for of in (covariance_of, second_moments_of)), strict=True
-    ):
+def test_second_moments_of_gaussian_priors_are_their_covariance():
+    covariances = (jax.tree.leaves(function(model_of(), None)) for function in (covariance_of, second_moments_of))
+    for one, other in zip(*covariances, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_bands_hold_what_they_say_of_sources_that_the_model_makes():
-    """At a known map; the standard error allows for samples that correlate over two length-scales."""
-    model, covariance = model_of(), covariance_of(model_of(), None)
+def test_bands_have_their_nominal_coverage_of_sources_of_the_model():
+    """At a known map; the standard error is taken over recordings."""
+    model = model_of()
+    covariance = covariance_of(model, None)
     inside = {0.5: [], 0.8: [], 0.95: []}
     keys = jax.random.split(jax.random.key(1), 200)
-    about = tangent(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None)
-    here = system(about, covariance, jnp.float64(NU))
-    spread = np.sqrt(np.mean(np.asarray(jax.lax.map(lambda key: laplace.deviation(here, key), keys)) ** 2, axis=0))
+    linearised = linearise(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None)
+    system = system_of(linearised, covariance, jnp.float64(NU))
+    spread = np.sqrt(laplace.error_variance(system, keys))
     for seed in range(40):
         sources, observed = simulated(seed=seed)
-        start, nu = jnp.zeros((2, T)), jnp.float64(NU)
-        mode = find_mode(model, start, jnp.asarray(observed), None, None, covariance, nu)
+        mode = find_mode(model, jnp.zeros((2, T)), observations_of(model, observed))
         score = np.abs(np.asarray(mode) - sources) / spread
         for level, hits in inside.items():
             hits.append(np.mean(score < norm.ppf(0.5 + level / 2)))
@@ -154,23 +153,24 @@ def test_bands_hold_what_they_say_of_sources_that_the_model_makes():
         assert abs(np.mean(hits) - level) < 4 * np.std(hits) / np.sqrt(len(hits)) + 0.01
 
 
-def test_a_bent_map_is_never_left_worse_than_it_was_met():
+def test_the_mode_of_a_nonlinear_map_is_never_worse_than_its_start():
     model = model_of("mlp")
     rng = np.random.default_rng(0)
     sources = jnp.asarray(rng.standard_normal((2, T)))
     observed = model.mix(sources) + 0.1 * jnp.asarray(rng.standard_normal((T, 3)))
 
-    def cost(at):
-        return float(0.5 * jnp.sum((observed - model.mix(at)) ** 2) / NU - model.log_prior(at, None))
+    def cost(rows):
+        return float(0.5 * jnp.sum((observed - model.mix(rows)) ** 2) / NU - model.log_prior(rows, None))
 
     far = 3.0 * jnp.asarray(rng.standard_normal((2, T)))
-    mode = find_mode(model, far, observed, None, None, covariance_of(model, None), jnp.float64(NU))
+    observations = observations_of(model, observed)
+    mode = find_mode(model, far, observations)
     assert cost(mode) < cost(far)
-    again = find_mode(model, mode, observed, None, None, covariance_of(model, None), jnp.float64(NU))
+    again = find_mode(model, mode, observations)
     assert cost(again) <= cost(mode) + 1e-9
 
 
-def test_leaks_scatter_as_their_covariance_says():
+def test_cross_talk_coefficients_have_their_covariance():
     rng = np.random.default_rng(0)
     factor = rng.standard_normal((3, 3, 2, 2))
     covariance = factor @ np.swapaxes(factor, 2, 3)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from stradiff.data import memory
-from stradiff.errors import MemoryNeedError
+from stradiff.errors import InsufficientMemoryError
 from stradiff.model import devices
 from stradiff.posterior import memory as needs
 
@@ -20,7 +20,7 @@ def card(monkeypatch):
     stats = {"bytes_limit": 8 * GIBI, "bytes_in_use": 3 * GIBI}
     for module in (devices, needs):
         one = SimpleNamespace(device_kind="Card", memory_stats=lambda: stats)
-        monkeypatch.setattr(module, "devices_here", lambda one=one: [one])
+        monkeypatch.setattr(module, "available_devices", lambda one=one: [one])
     of_machine(monkeypatch, 100 * GIBI)
 
 
@@ -30,15 +30,17 @@ def of_machine(monkeypatch, available):
 
 
 def test_a_card_has_memory_of_its_own(card):
-    assert devices.memory_left() == 5 * GIBI
-    with pytest.raises(MemoryNeedError, match=r"Fitting needs about 6 GiB .* of Card, of which 5 GiB .* device='cpu'"):
+    assert devices.free_device_memory() == 5 * GIBI
+    with pytest.raises(
+        InsufficientMemoryError, match=r"Fitting needs about 6 GiB .* of Card, of which 5 GiB .* device='cpu'"
+    ):
         needs.require_memory(6 * GIBI + needs.COMPILING, "Fitting", False)
     assert needs.require_memory(2 * GIBI + needs.COMPILING, "Fitting", False) == 2  # fits at once
     assert needs.require_memory(needs.COMPILING / 2, "Fitting", False) == int(100 * GIBI / (needs.COMPILING / 2))
 
 
 def test_a_processor_has_the_memory_of_the_machine(monkeypatch):
-    assert devices.memory_left() is None
+    assert devices.free_device_memory() is None
     of_machine(monkeypatch, 100 * GIBI)
     assert needs.require_memory(30.0 * GIBI, "Fitting", False) == 3
     of_machine(monkeypatch, None)

@@ -1,4 +1,4 @@
-"""The likeliest mixture of the sources against the whole Gaussian written out, and against a mixture put there."""
+"""The maximum-likelihood mixing against the dense Gaussian likelihood, and against known cross-talk."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from random_models import random_double_model
 from scipy.stats import multivariate_normal
 
 from stradiff.config import Settings
-from stradiff.posterior import mixing_uncertainty as mixture
+from stradiff.posterior import mixing_uncertainty
 from stradiff.posterior.covariance import covariance_of
+from stradiff.posterior.linearisation import Linearisation, linearise
 from stradiff.posterior.mixing_uncertainty import (
-    Evidence,
-    cross_talk_about,
-    likeliest_mixture,
-    noise_about,
-    remaining_cross_talk,
+    cross_talk_bound,
+    estimate_mixing,
+    residual_cross_talk,
+    source_noise,
 )
+from stradiff.posterior.mode import Observations, find_mode
 from stradiff.posterior.nonlinear_cross_talk import nonlinear_cross_talk
-from stradiff.posterior.tangent import Tangent, tangent_at
 
 T, NU, JITTER = 400, 0.02, 1e-2
 SCALES = np.array([2.0, 8.0])  # samples
 MATRIX = np.array([[1.0, 0.4], [-0.3, 0.8], [0.2, 0.5]])
-LEAKS = np.array([[1.0, -0.3], [0.2, 1.0]])
+CROSS_TALK = np.array([[1.0, -0.3], [0.2, 1.0]])
 
 
 def model_of(matrix):
@@ -52,17 +52,17 @@ def recording():
     return sources, (MATRIX @ sources).T + np.sqrt(NU) * rng.standard_normal((T, 3))
 
 
-def evidence_of(model, observed):
-    return Evidence(jnp.asarray(observed), None, None, covariance_of(model, None), jnp.float64(NU))
+def observations_of(model, observed):
+    return Observations(jnp.asarray(observed), None, None, covariance_of(model, None), jnp.float64(NU))
 
 
-def at(matrix, observed):
+def evaluate(matrix, observed):
     model = model_of(MATRIX @ matrix)
-    return mixture._at(model, matrix, jnp.zeros((2, T)), evidence_of(model, observed))
+    return mixing_uncertainty._evaluate(model, matrix, jnp.zeros((2, T)), observations_of(model, observed))
 
 
-def test_the_cost_is_less_the_logarithm_of_the_marginal_likelihood(recording):
-    """Differences, as constants are left out; the determinant in the mean over frequencies has ends to be off by."""
+def test_the_cost_is_the_negative_log_marginal_likelihood(recording):
+    """Differences, as constants are left out; the mean over frequencies ignores the ends of the record."""
     _, observed = recording
 
     def exact(matrix):
@@ -72,85 +72,86 @@ def test_the_cost_is_less_the_logarithm_of_the_marginal_likelihood(recording):
         return -density.logpdf(observed.T.reshape(-1)) + 0.5 * np.sum((matrix - np.eye(2)) ** 2)
 
     other = np.array([[1.0, 0.1], [-0.1, 1.0]])
-    difference = at(other, observed).cost - at(np.eye(2), observed).cost
+    difference = evaluate(other, observed).cost - evaluate(np.eye(2), observed).cost
     assert difference == pytest.approx(exact(other) - exact(np.eye(2)), abs=0.5)
     assert difference > 10
 
 
 def test_the_slope_is_that_of_the_cost(recording):
     _, observed = recording
-    here, step = at(LEAKS, observed), 1e-4
+    estimate, step = evaluate(CROSS_TALK, observed), 1e-4
     for k, j in ((0, 0), (0, 1), (1, 0)):
         unit = np.zeros((2, 2))
         unit[k, j] = step
-        rise = at(LEAKS @ (np.eye(2) + unit), observed).cost - at(LEAKS @ (np.eye(2) - unit), observed).cost
-        assert here.slope[k, j] == pytest.approx(rise / (2 * step), rel=1e-3, abs=0.05)
+        above, below = (evaluate(CROSS_TALK @ (np.eye(2) + sign * unit), observed).cost for sign in (1, -1))
+        rise = above - below
+        assert estimate.slope[k, j] == pytest.approx(rise / (2 * step), rel=1e-3, abs=0.05)
 
 
-def test_a_mixture_put_there_is_undone(recording):
+def test_known_cross_talk_is_undone(recording):
     _, observed = recording
-    wrong = model_of(MATRIX @ LEAKS)
-    evidence = evidence_of(wrong, observed)
-    found = likeliest_mixture(wrong, jnp.zeros((2, T)), evidence)
-    undone = LEAKS @ found.matrix
-    undone /= np.diag(undone)  # scales are no matter of leaks
-    deviation = np.sqrt(found.cross_talk[[0, 1], [1, 0], 0, 0])
+    wrong = model_of(MATRIX @ CROSS_TALK)
+    estimate = estimate_mixing(wrong, jnp.zeros((2, T)), observations_of(wrong, observed))
+    undone = CROSS_TALK @ estimate.matrix
+    undone /= np.diag(undone)  # scales are not identified
+    deviation = np.sqrt(estimate.cross_talk[[0, 1], [1, 0], 0, 0])
     assert (np.abs(undone[[0, 1], [1, 0]]) < 3 * deviation).all()
     assert deviation.max() < 0.1
 
 
-def test_what_is_likelier_counts_as_not_known(recording):
+def test_the_distance_from_the_optimum_counts_as_uncertainty(recording):
     _, observed = recording
-    for matrix, leaks in ((MATRIX, np.eye(2)), (MATRIX @ LEAKS, LEAKS)):
+    for matrix, cross_talk in ((MATRIX, np.eye(2)), (MATRIX @ CROSS_TALK, CROSS_TALK)):
         model = model_of(matrix)
-        evidence = evidence_of(model, observed)
-        mode = evidence.mode(model, jnp.zeros((2, T)))
-        about = tangent_at(model, mode, evidence.observed, None)
-        known = cross_talk_about(about, evidence.covariance, NU)[:, :, 0, 0]
-        left = np.asarray(remaining_cross_talk(model, mode, evidence).moments)
-        added = left[:, :, 0, 0] - known
-        assert np.diag(left[:, :, 0, 0]).tolist() == [0, 0]
-        if leaks is LEAKS:
+        observations = observations_of(model, observed)
+        mode = find_mode(model, jnp.zeros((2, T)), observations)
+        linearised = linearise(model, mode, observations.observed, None)
+        bound = cross_talk_bound(linearised, observations.covariance, NU)[:, :, 0, 0]
+        moments = np.asarray(residual_cross_talk([model], [mode], [observations]).moments)
+        added = moments[:, :, 0, 0] - bound
+        assert np.diag(moments[:, :, 0, 0]).tolist() == [0, 0]
+        if cross_talk is CROSS_TALK:
             np.testing.assert_allclose(np.sqrt(added[[0, 1], [1, 0]]), [0.3, 0.2], atol=0.1)
         else:
-            assert (added[[0, 1], [1, 0]] < 9 * known[[0, 1], [1, 0]]).all()
-        np.testing.assert_allclose(left[0, 1][::-1, ::-1], left[1, 0], rtol=1e-12)
+            assert (added[[0, 1], [1, 0]] < 9 * bound[[0, 1], [1, 0]]).all()
+        np.testing.assert_allclose(moments[0, 1][::-1, ::-1], moments[1, 0], rtol=1e-12)
 
 
-def test_a_bent_map_counts_functions_of_sources_at_the_noise_on_each():
+def test_nonlinear_cross_talk_takes_the_noise_on_each_source():
     settings = Settings(n_sources=2, mixing="mlp", network_width=2, n_diffusion_steps=1, mixing_width=4)
     model = random_double_model(settings, T, 3)
     sources = jax.random.normal(jax.random.key(0), (2, T))
-    evidence = evidence_of(model, model.mix(sources))
-    noise = noise_about(tangent_at(model, sources, evidence.observed, None), evidence.covariance, NU)
-    expected = nonlinear_cross_talk([model], [sources], [evidence.covariance], [noise])
-    np.testing.assert_array_equal(remaining_cross_talk(model, sources, evidence).factor, expected.factor)
+    observations = observations_of(model, model.mix(sources))
+    noise = source_noise(linearise(model, sources, observations.observed, None), observations.covariance, NU)
+    expected = nonlinear_cross_talk([model], [sources], [observations.covariance], [noise])
+    actual = residual_cross_talk([model], [sources], [observations])
+    np.testing.assert_array_equal(actual.factor, expected.factor)
 
 
-def tangent_of(gram):
-    """About any point of a map with this J'J ``(n, n, T)``."""
+def linearisation_of(gram):
+    """Of a map with this J'J ``(n, n, T)``."""
     zero = jnp.zeros(())
-    return Tangent(jnp.asarray(gram), jnp.moveaxis(jnp.asarray(gram), 2, 0), jnp.zeros((2, T)), zero, zero, False)
+    return Linearisation(jnp.asarray(gram), jnp.moveaxis(jnp.asarray(gram), 2, 0), jnp.zeros((2, T)), zero, zero, False)
 
 
-def test_noise_of_a_straight_map_is_that_of_least_squares(recording):
+def test_noise_under_linear_mixing_is_that_of_least_squares(recording):
     gram = MATRIX.T @ MATRIX
-    noise = noise_about(tangent_of(np.repeat(gram[:, :, None], T, 2)), covariance_of(model_of(MATRIX), None), NU)
+    noise = source_noise(linearisation_of(np.repeat(gram[:, :, None], T, 2)), covariance_of(model_of(MATRIX), None), NU)
     np.testing.assert_allclose(noise, NU * np.diag(np.linalg.inv(gram)), rtol=1e-9)
 
 
-def test_an_instant_at_which_a_source_is_hardly_seen_says_little_of_the_others():
+def test_an_instant_at_which_a_source_is_hardly_seen_has_little_weight():
     """A mean of the noise over time would be a hundred times the variance of the source."""
     gram = np.repeat(np.eye(2)[:, :, None], T, 2)
     gram[0, 0, T // 2] = NU / (100 * T)
-    noise = noise_about(tangent_of(gram), covariance_of(model_of(MATRIX), None), NU)
+    noise = source_noise(linearisation_of(gram), covariance_of(model_of(MATRIX), None), NU)
     np.testing.assert_allclose(noise, NU, rtol=0.2)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_source_that_no_channel_shows_is_not_known():
+def test_a_source_in_no_channel_has_unbounded_noise():
     gram = np.repeat(np.diag([1.0, 0.0])[:, :, None], T, 2)
     covariance = covariance_of(model_of(MATRIX), None)
-    assert (noise_about(tangent_of(gram), covariance, NU) > 1e9).all()
-    cross_talk = cross_talk_about(tangent_of(gram), covariance, NU)
+    assert (source_noise(linearisation_of(gram), covariance, NU) > 1e9).all()
+    cross_talk = cross_talk_bound(linearisation_of(gram), covariance, NU)
     np.testing.assert_allclose(cross_talk[[0, 1], [1, 0], 0, 0], 1.0, atol=1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stradiff.data.recording import Recording
-from stradiff.data.simulate import artificial_sources
+from stradiff.data.sources import artificial_sources
 
 EPOCHS = 120
 STEPS = 20

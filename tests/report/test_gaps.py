@@ -35,7 +35,7 @@ def test_lanes_are_shaded_where_nothing_was_seen(gappy):
 
 
 def test_sources_are_shaded_where_the_recording_has_gaps(gappy, linear_fit):
-    missing = ~gappy.seen.all(axis=1)
+    missing = ~gappy.mask.all(axis=1)
     for ax in plots.plot_sources(linear_fit.sources_, None, np.arange(400), missing=missing):
         np.testing.assert_allclose(sorted(shaded(ax)), [(49.5, 1.0), (99.5, 20.0)])
 
@@ -49,14 +49,14 @@ def test_a_long_curve_with_gaps_keeps_its_extremes():
 
 
 def test_only_what_was_seen_is_explained(gappy, linear_fit):
-    explained = explained_variance(gappy.values, linear_fit.reconstruction_, seen=gappy.seen)
+    explained = explained_variance(gappy.values, linear_fit.reconstruction_, mask=gappy.mask)
     assert explained == pytest.approx(1.0)
-    wrong = np.where(gappy.seen, linear_fit.reconstruction_, 100.0)
-    assert explained_variance(gappy.values, wrong, seen=gappy.seen) == explained
+    wrong = np.where(gappy.mask, linear_fit.reconstruction_, 100.0)
+    assert explained_variance(gappy.values, wrong, mask=gappy.mask) == explained
     by_hand = 1 - np.nansum((gappy.values - 0.1) ** 2, axis=0) / np.nansum(
         (gappy.values - np.nanmean(gappy.values, axis=0)) ** 2, axis=0
     )
-    shares = explained_variance(gappy.values, np.full((400, 4), 0.1), per_channel=True, seen=gappy.seen)
+    shares = explained_variance(gappy.values, np.full((400, 4), 0.1), per_channel=True, mask=gappy.mask)
     np.testing.assert_allclose(shares, by_hand)
 
 

@@ -17,6 +17,7 @@ from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError, StorageError
 from stradiff.train import restarts
 from stradiff.train.checkpoint import Checkpoint
+from stradiff.train.restarts import Rung
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -53,12 +54,12 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(
-    ("more", "verdict"),
+    ("more", "rung"),
     [({}, 1000), ({"record_epochs": (50, 330)}, 1000), ({"n_restarts": 2}, 1000), ({"n_restarts": 2}, 200)],
-    ids=["plain", "epochs", "before the verdict", "after the verdict"],
+    ids=["plain", "epochs", "before the end of the rung", "after the rung"],
 )
-def test_goes_on_to_the_same_bits(tmp_path, more, verdict, monkeypatch):
-    monkeypatch.setattr(restarts, "RUNG_EPOCHS", verdict)
+def test_goes_on_to_the_same_bits(tmp_path, more, rung, monkeypatch):
+    monkeypatch.setattr(restarts, "RESTART_RUNG", Rung(rung, 100))
     file = tmp_path / "training"
     whole = StrADiff(3, **SETTINGS, **more).fit(Y)
     kept = {"checkpoint": file, "checkpoint_seconds": 0.0}

@@ -15,9 +15,9 @@ from random_models import random_double_model, random_noise
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
 from stradiff.config import Settings
-from stradiff.data.simulate import ar_sources
+from stradiff.data.sources import ar_sources
 from stradiff.errors import OptionError
-from stradiff.model.diffusion.networks import Reach
+from stradiff.model.diffusion.networks import ReceptiveField
 from stradiff.model.model import Moments
 from stradiff.train import minibatch_step as window_trainer
 from stradiff.train.loop import minibatches_of
@@ -31,7 +31,7 @@ SILENT = Settings(
     n_sources=N, branch="none", prior="matern12", standardise=True, lambda_volume=1.0, nu_y=0.2, n_diffusion_steps=3
 )
 OBSERVED = np.random.default_rng(5).standard_normal((T, M))
-SEEN = (np.random.default_rng(6).random((T, M)) > 0.2).astype(float)
+MASK = (np.random.default_rng(6).random((T, M)) > 0.2).astype(float)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,7 +59,7 @@ def part(noise, place):
     return Noise(noise.start[:, now], noise.tau, noise.diffusion[:, now], noise.times)
 
 
-def as_windows_have_it(model, settings, noise, seen=None):
+def as_windows_have_it(model, settings, noise, mask=None):
     """Mean over all windows of what each adds, and of its gradient; the second pass knows what the first was told."""
     raw = jax.vmap(lambda start, eps: start.at(eps))(model.branches.start, noise.start) * model.branches.gain
     told = SegmentRecords(PLAN.sums(raw), PLAN.sums(raw**2), None, None)
@@ -82,7 +82,7 @@ def as_windows_have_it(model, settings, noise, seen=None):
             place = Place.of(jnp.asarray(index), PLAN)
             now = slice(int(place.first), int(place.first) + PLAN.length)
             start = jax.tree.map(lambda rows, now=now: rows[:, now], model.branches.start)
-            rows, there = jnp.asarray(OBSERVED[now]), None if seen is None else jnp.asarray(seen[now])
+            rows, there = jnp.asarray(OBSERVED[now]), None if mask is None else jnp.asarray(mask[now])
             learned, eps = (_without_start(model), start), part(noise, place)
             (_, every), (gradient, slope) = evaluate(learned, moments, place, rows, there, eps, gains)
             whole = jax.tree.map(lambda rows, g, now=now: jnp.zeros_like(rows).at[:, now].set(g),
@@ -94,15 +94,15 @@ def as_windows_have_it(model, settings, noise, seen=None):
     return average, jax.tree.map(lambda *leaves: np.mean([np.asarray(leaf) for leaf in leaves], axis=0), *gradients)
 
 
-@pytest.mark.parametrize("seen", [None, SEEN], ids=["all seen", "some seen"])
-def test_the_mean_over_windows_is_the_whole_record(seen):
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all seen", "some seen"])
+def test_the_mean_over_windows_is_the_whole_record(mask):
     """Exact for a source that remembers one sample: values, and gradients of map, priors and starts.
 
     Unit variance included: with every window's gains known, what a sample does to the record's variance comes out.
     """
     model, noise = random_double_model(SILENT, T, M), random_noise(SILENT, T)
     model = eqx.tree_at(lambda m: m.priors.groups[0].log_jitter, model, jnp.full(N, -30.0))
-    everywhere = None if seen is None else jnp.asarray(seen)
+    everywhere = None if mask is None else jnp.asarray(mask)
 
     def loss(learned):
         whole = eqx.tree_at(lambda m: m.branches.start, learned[0], learned[1], is_leaf=lambda x: x is None)
@@ -111,7 +111,7 @@ def test_the_mean_over_windows_is_the_whole_record(seen):
 
     learned = (_without_start(model), model.branches.start)
     (_, wanted), gradient = jax.value_and_grad(loss, has_aux=True)(learned)
-    found, mean_gradient = as_windows_have_it(model, SILENT, noise, seen)
+    found, mean_gradient = as_windows_have_it(model, SILENT, noise, mask)
     for name, value in wanted._asdict().items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-5, err_msg=name)
     for (path, got), leaf in zip(
@@ -124,7 +124,7 @@ def test_the_mean_over_windows_is_the_whole_record(seen):
 def test_with_convolutional_branches_windows_say_what_the_whole_says():
     """Up to what a branch sees beyond a window's surroundings."""
     settings = dataclasses.replace(SILENT, branch="own", network="convolutional", standardise=False, network_width=8)
-    model = random_double_model(settings, T, M, reach=Reach(8, 1))
+    model = random_double_model(settings, T, M, reach=ReceptiveField(8, 1))
     noise = random_noise(settings, T)
     every, _ = terms(model, jnp.asarray(OBSERVED), None, noise, settings.training.weights)
     found, _ = as_windows_have_it(model, settings, noise)

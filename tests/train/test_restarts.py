@@ -1,4 +1,4 @@
-"""Many starts: the objective chooses, one compilation serves all, and the first start is the single fit's."""
+"""Successive halving: the objective chooses among starts, one compilation serves all, and each has the bits of a fit."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 
-from stradiff.assess import matched_correlation
+from stradiff import SOBI, simulate
 from stradiff.config import Settings
-from stradiff.data.simulate import gp_sources
-from stradiff.train import fit_best, restarts
-from stradiff.train import step as trainer
-from stradiff.train import threads as team
-from stradiff.train import training as fit
-from stradiff.train.loop import present_sources
-from stradiff.train.restarts import restart_seed, start_of, turned
-from stradiff.train.trials import ranked_starts
+from stradiff.data.sources import gp_sources
+from stradiff.initialise import initialisation as initialisation_module
+from stradiff.initialise import initialise
+from stradiff.initialise.seeds import restart_seed
+from stradiff.model.concatenation import Concatenation
+from stradiff.train import restarts, threads, train
+from stradiff.train import step as training_step
+from stradiff.train.loop import Loop, present_sources
+from stradiff.train.restarts import Rung, candidate_objectives
 
-SETTINGS = {
-    "n_sources": 2,
-    "max_epochs": 120,
-    "network_width": 4,
-    "n_diffusion_steps": 2,
-    "standardise": True,
-    "network_output_scale": 0.0,
-    "lambda_volume": 1.0,
-    "prior": "matern32",
-}
+SETTINGS = Settings(
+    n_sources=2,
+    max_epochs=120,
+    network_width=4,
+    n_diffusion_steps=2,
+    standardise=True,
+    network_output_scale=0.0,
+    lambda_volume=1.0,
+    prior="matern32",
+    init="sobi",
+)
+MLP = {"mixing": "mlp", "mixing_linear_path": True, "mixing_output_scale": 0.1, "mixing_width": 8, "max_epochs": 150}
+NONLINEAR = dataclasses.replace(SETTINGS, **MLP)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,135 +49,225 @@ def observed():
     return (sources @ np.array([[1.0, 0.4], [0.3, 1.0]])).astype(np.float32)
 
 
+def trained(observed, settings, seed=7, guess=None, **options):
+    return train(initialise(observed, None, settings, guess=guess, seed=seed), **options)
+
+
 def cache_size() -> int:
     """Programs that training was compiled to."""
-    return trainer.run._cached._cache_size()
+    return training_step.run._cached._cache_size()
+
+
+def changed(**settings):
+    return dataclasses.replace(SETTINGS, **settings)
 
 
 @pytest.mark.parametrize("init", ["sobi", "random"])
-def test_the_best_of_several_is_kept_and_all_are_told_of(observed, init):
+def test_the_best_of_several_is_kept_and_all_are_reported(observed, init):
     compiled = cache_size()
-    best = fit_best(observed, None, Settings(**SETTINGS, init=init, n_restarts=3), seed=7)
+    best = trained(observed, changed(init=init, n_restarts=3))
     assert cache_size() <= compiled + 1
     objectives = [one.objective for one in best.restarts]
     assert len(objectives) == 3 and len({one.seed for one in best.restarts}) == 3
     assert objectives[0] == min(objectives) == pytest.approx(best.history["total"][-100:].mean())
-    single = fit(observed, None, Settings(**SETTINGS, init=init), seed=7)
+    single = trained(observed, changed(init=init))
+    assert single.restarts == ()
     (first,) = [one for one in best.restarts if one.seed == 7]
     assert first.objective == single.history["total"][-100:].mean()
 
 
-def test_after_the_verdict_the_best_goes_on_alone_and_has_the_bits_of_a_single_fit(observed, monkeypatch):
-    monkeypatch.setattr(restarts, "RUNG_EPOCHS", 200)
-    heard: list[int] = []
-    settings, compiled = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=3), cache_size()
-    best = fit_best(observed, None, settings, seed=7, callbacks=[lambda report: heard.append(report.epoch)])
+def test_after_the_rung_the_best_goes_on_alone_and_has_the_bits_of_a_single_fit(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "RESTART_RUNG", Rung(200, 100))
+    epochs: list[int] = []
+    settings, compiled = changed(max_epochs=450, n_restarts=3), cache_size()
+    start = initialise(observed, None, settings, seed=7)
+    best = train(start, callbacks=[lambda report: epochs.append(report.epoch)])
     assert cache_size() <= compiled + 1
-    assert sorted(heard) == [100] * 3 + [200] * 3 + [300, 400, 450] and best.n_epochs == 450
+    assert sorted(epochs) == [100] * 3 + [200] * 3 + [300, 400, 450] and best.n_epochs == 450
     objectives = [one.objective for one in best.restarts]
     assert objectives[0] == min(objectives) == best.history["total"][100:200].mean()
     number = next(k for k in range(3) if restart_seed(7, k) == best.restarts[0].seed)
-    starts, _ = ranked_starts(observed, None, settings, seed=7)
-    seed = restart_seed(7, number)
-    told = dataclasses.replace(settings, init="given", n_restarts=1)
-    single = fit(observed, None, told, guess=start_of(starts, number, seed), seed=seed)
+    given = dataclasses.replace(settings, init="given", n_restarts=1)
+    single = trained(observed, given, seed=restart_seed(7, number), guess=start.start(number).sources)
     np.testing.assert_array_equal(single.history["total"], best.history["total"])
     np.testing.assert_array_equal(present_sources(single.model), best.restarts[0].sources)
 
 
-def test_a_stop_before_the_verdict_is_a_stop(observed, monkeypatch):
-    monkeypatch.setattr(restarts, "RUNG_EPOCHS", 200)
-    settings = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=2)
-    assert fit_best(observed, None, settings, callbacks=[lambda report: True]).n_epochs == 100
+def test_a_stop_before_the_end_of_the_rung_is_a_stop(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "RESTART_RUNG", Rung(200, 100))
+    settings = changed(max_epochs=450, n_restarts=2)
+    assert trained(observed, settings, callbacks=[lambda report: True]).n_epochs == 100
 
 
-def test_ctrl_c_after_the_verdict_keeps_what_is_there(observed, monkeypatch):
-    monkeypatch.setattr(restarts, "RUNG_EPOCHS", 100)
+def test_ctrl_c_after_the_rung_keeps_what_is_there(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "RESTART_RUNG", Rung(100, 100))
 
     def interrupt(report):
         if report.epoch > 100:
             raise KeyboardInterrupt
 
-    settings = Settings(**SETTINGS | {"max_epochs": 450}, init="sobi", n_restarts=2)
-    best = fit_best(observed, None, settings, callbacks=[interrupt])
+    best = trained(observed, changed(max_epochs=450, n_restarts=2), callbacks=[interrupt])
     assert best.interrupted and best.n_epochs == 200 and len(best.restarts) == 2
-
-
-def test_one_start_is_one_fit(observed):
-    settings = Settings(**SETTINGS, init="sobi")
-    one, other = (how(observed, None, settings, seed=3) for how in (fit, fit_best))
-    np.testing.assert_array_equal(one.history["total"], other.history["total"])
-    assert other.restarts == ()
 
 
 def test_an_interrupted_fit_ends_the_restarts(observed):
     def interrupt(report):
         raise KeyboardInterrupt
 
-    best = fit_best(observed, None, Settings(**SETTINGS, init="sobi", n_restarts=4), callbacks=[interrupt])
+    best = trained(observed, changed(n_restarts=4), callbacks=[interrupt])
     assert best.interrupted and len(best.restarts) == 1 and best.n_epochs
 
 
 @pytest.mark.parametrize("cores", ["1", "4"])
-def test_the_bits_do_not_depend_on_how_many_run_beside_each_other(observed, monkeypatch, cores):
-    settings = Settings(**SETTINGS, init="sobi", n_restarts=4)
-    alone = fit_best(observed, None, settings, seed=7, at_once=1)
-    monkeypatch.setattr(team, "cpu_count", lambda: 4)
+def test_the_bits_do_not_depend_on_how_many_run_side_by_side(observed, monkeypatch, cores):
+    settings = changed(n_restarts=4)
+    alone = trained(observed, settings, at_once=1)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", cores)
-    assert team.usable_cores() == int(cores)
-    together = fit_best(observed, None, settings, seed=7)
+    assert threads.usable_cores() == int(cores)
+    together = trained(observed, settings)
     assert [one.objective for one in together.restarts] == [one.objective for one in alone.restarts]
     for one, other in zip(alone.restarts, together.restarts, strict=True):
         np.testing.assert_array_equal(one.sources, other.sources)
     np.testing.assert_array_equal(alone.history["total"], together.history["total"])
 
 
-def test_callbacks_hear_of_every_fit_one_at_a_time(observed, monkeypatch):
-    monkeypatch.setattr(restarts, "usable_cores", lambda: 3)
-    busy, heard = threading.Lock(), []
+def test_callbacks_are_called_for_every_run_one_at_a_time(observed, monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 3)
+    busy, calls = threading.Lock(), []
 
-    def listen(report):
+    def callback(report):
         assert busy.acquire(blocking=False)
-        heard.append((threading.get_ident(), report.epoch))
+        calls.append((threading.get_ident(), report.epoch))
         busy.release()
 
-    fit_best(observed, None, Settings(**SETTINGS, init="sobi", n_restarts=3), callbacks=[listen])
-    assert sorted(epoch for _, epoch in heard) == [100] * 3 + [120] * 3
+    trained(observed, changed(n_restarts=3), callbacks=[callback])
+    assert sorted(epoch for _, epoch in calls) == [100] * 3 + [120] * 3
 
 
 @pytest.mark.usefixtures("_ctrl_c_is_heard")
-def test_ctrl_c_ends_all_that_run_and_keeps_them(observed, monkeypatch):
-    monkeypatch.setattr(restarts, "usable_cores", lambda: 2)
-    settings = Settings(**{**SETTINGS, "max_epochs": 1_000_000}, init="sobi", n_restarts=3)
-    heard, raised = set(), []
+def test_ctrl_c_ends_all_runs_and_keeps_them(observed, monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    identifiers, raised = set(), []
 
     def interrupt(report):  # as the terminal does it: a signal to the main thread while others compute
-        heard.add(threading.get_ident())
-        if len(heard) == 2 and not raised:
+        identifiers.add(threading.get_ident())
+        if len(identifiers) == 2 and not raised:
             raised.append(report.epoch)
             signal.raise_signal(signal.SIGINT)
 
-    best = fit_best(observed, None, settings, callbacks=[interrupt])
+    best = trained(observed, changed(max_epochs=1_000_000, n_restarts=3), callbacks=[interrupt])
     assert best.interrupted and 2 <= len(best.restarts) <= 3 and 100 <= best.n_epochs < 100_000 and raised
 
 
-def test_what_goes_wrong_in_one_fit_is_told(observed):
+def test_an_error_in_one_run_is_raised(observed):
     def fail(report):
         raise ValueError("no room for another picture")
 
     with pytest.raises(ValueError, match="no room"):
-        fit_best(observed, None, Settings(**SETTINGS, init="sobi", n_restarts=3), callbacks=[fail])
+        trained(observed, changed(n_restarts=3), callbacks=[fail])
 
 
-def test_turned_sources_are_mixtures_of_the_same_ones(observed):
-    guess = 3 * observed.astype(float) + 1
-    other = turned(guess, seed=5)
-    design = np.column_stack([guess, np.ones(len(guess))])
-    np.testing.assert_allclose(design @ np.linalg.lstsq(design, other, rcond=None)[0], other, atol=1e-9)
-    assert (matched_correlation(other, guess) < 0.99).any()
-    assert not np.allclose(other, turned(guess, seed=6))
+# --- candidates of a nonlinear mixing -------------------------------------------------------------------------
 
 
-def test_seeds_of_restarts():
-    seeds = [restart_seed(2**31 - 2, number) for number in range(50)]
-    assert seeds[0] == 2**31 - 2 and len(set(seeds)) == 50 and all(0 <= seed < 2**31 for seed in seeds)
+@pytest.fixture(scope="module")
+def made():
+    return simulate("leaky_relu", sources=gp_sources(200, (20.0, 4.0), seed=100), n_channels=4, seed=100)
+
+
+@pytest.fixture(scope="module")
+def mixed(made):
+    Y = made.recording.values
+    return ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
+
+
+@pytest.fixture
+def wrong(made):
+    """Sources turned into each other by an eighth of a circle."""
+    return made.sources @ np.array([[1.0, 1.0], [-1.0, 1.0]])
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Replaces the linear candidates by those given."""
+    return lambda *sources: monkeypatch.setattr(initialisation_module, "candidates", lambda *_: list(sources))
+
+
+@pytest.mark.parametrize("right_comes", ["first", "last"])
+def test_the_candidate_of_least_objective_is_the_start(mixed, made, wrong, right_comes, only):
+    both = [made.sources, wrong] if right_comes == "first" else [wrong, made.sources]
+    only(*both)
+    start = initialise(mixed, None, NONLINEAR)
+    assert [one.sources is source for one, source in zip(start.candidates, both, strict=True)] == [True, True]
+    objectives = candidate_objectives(start)
+    assert both[int(np.argmin(objectives))] is made.sources
+    single = trained(mixed, dataclasses.replace(NONLINEAR, init="given"), seed=0, guess=made.sources)
+    assert min(objectives) == single.history["total"][75:100].mean()
+    np.testing.assert_array_equal(train(start).history["total"], single.history["total"])
+
+
+def test_a_candidate_that_diverges_is_not_the_start(mixed, made, wrong, only, monkeypatch):
+    only(made.sources, wrong)
+    advance, begun = Loop.advance, []
+
+    def fail_first(loop, stop):
+        begun.append(loop)
+        if len(begun) == 1:
+            raise FloatingPointError
+        advance(loop, stop)
+
+    monkeypatch.setattr(Loop, "advance", fail_first)
+    diverged, finite = candidate_objectives(initialise(mixed, None, NONLINEAR), verbose=True)
+    assert diverged == np.inf and np.isfinite(finite)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
+def test_ctrl_c_among_the_candidates_is_an_interrupt(mixed, made, wrong, only, monkeypatch):
+    only(made.sources, wrong)
+    advance = Loop.advance
+
+    def interrupted(loop, stop):
+        signal.raise_signal(signal.SIGINT)
+        advance(loop, stop)
+
+    monkeypatch.setattr(Loop, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(initialise(mixed, None, NONLINEAR))
+
+
+def test_the_second_restart_begins_at_the_second_candidate(mixed):
+    start = initialise(mixed, None, NONLINEAR, seed=3)
+    first, second = np.argsort(candidate_objectives(start), kind="stable")[:2]
+    given = dataclasses.replace(NONLINEAR, init="given")
+    expected = {
+        trained(mixed, given, seed=restart_seed(3, k), guess=start.candidates[number].sources)
+        .history["total"][-100:]
+        .mean()
+        for k, number in enumerate((first, second))
+    }
+    best = trained(mixed, dataclasses.replace(NONLINEAR, n_restarts=2), seed=3)
+    assert {one.objective for one in best.restarts} == expected
+
+
+def test_gaps_and_several_recordings_are_compared_as_they_are_fitted(mixed, made, wrong, only, monkeypatch):
+    only(wrong, made.sources)
+    mask = np.ones(mixed.shape, np.float32)
+    mask[50:60, 1] = 0.0
+    assert np.argmin(candidate_objectives(initialise(mixed, None, NONLINEAR, mask=mask))) == 1
+    layout = Concatenation((120, 80))
+    bare: list[np.ndarray] = []
+    monkeypatch.setattr(
+        initialisation_module, "candidates", lambda values, *_: bare.append(values) or [wrong, made.sources]
+    )
+    start = initialise(layout.padded(mixed), None, NONLINEAR, layout=layout)
+    assert np.argmin(candidate_objectives(start)) == 1
+    np.testing.assert_array_equal(bare[0], mixed)
+
+
+def test_one_start_is_not_compared(observed, monkeypatch):
+    monkeypatch.setattr(restarts, "run_rung", None)
+    assert trained(observed, changed(max_epochs=3)).n_epochs == 3
+    np.testing.assert_array_equal(
+        initialise(observed, None, SETTINGS).candidates[0].sources, SOBI(2).fit_transform(observed.astype(np.float64))
+    )

@@ -11,10 +11,10 @@ from quick_compile import quick_compile
 
 from stradiff import simulate
 from stradiff.config import Settings
+from stradiff.initialise import initialise
 from stradiff.model import numerics
-from stradiff.train import Callback
-from stradiff.train import step as trainer
-from stradiff.train import training as fit
+from stradiff.train import Callback, train
+from stradiff.train import step as training_step
 from stradiff.train.callbacks import PATIENCE, EarlyStopping, Report
 from stradiff.train.step import CHUNK
 
@@ -44,13 +44,12 @@ def observed():
 
 @pytest.fixture(scope="module")
 def run(observed):
-    """``fit`` with all that is not under test in its place; one compilation serves the whole module."""
+    """``train`` with all that is not under test in its place; one compilation serves the whole module."""
 
     def run(callbacks=(), record="auto", seed=0, **settings):
         with numerics():
-            return fit(
-                observed, None, dataclasses.replace(SMALL, **settings), seed=seed, record=record, callbacks=callbacks
-            )
+            start = initialise(observed, None, dataclasses.replace(SMALL, **settings), seed=seed)
+            return train(start, record=record, callbacks=callbacks)
 
     return run
 
@@ -213,7 +212,7 @@ def test_an_interrupt_before_anything_was_learned_is_an_interrupt(run, monkeypat
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "run", interrupted)
+    monkeypatch.setattr(training_step, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run()
 
@@ -234,14 +233,14 @@ def test_divergence_keeps_the_last_good_state(run):
 
 def test_an_objective_that_breaks_late_keeps_what_was_reached(run, monkeypatch):
     """The chunk in which it happens is given up, all before it stay."""
-    real, calls = trainer.run, []
+    real, calls = training_step.run, []
 
     def breaks_in_third_chunk(*arguments):
         state, info = real(*arguments)
         calls.append(None)
         return state, info._replace(total=info.total.at[5].set(np.nan)) if len(calls) == 3 else info
 
-    monkeypatch.setattr(trainer, "run", breaks_in_third_chunk)
+    monkeypatch.setattr(training_step, "run", breaks_in_third_chunk)
     result = run(max_epochs=1000)
     assert result.diverged and result.n_epochs == 2 * CHUNK
     assert_usable(result)
@@ -252,13 +251,13 @@ def test_an_objective_that_breaks_late_keeps_what_was_reached(run, monkeypatch):
 
 def test_fits_of_one_shape_share_one_compilation(run, plain, monkeypatch):
     """Seed, learning rate, tolerance and the number of epochs are no reason to compile again; a weight is."""
-    traces, real = [], trainer.terms
+    traces, real = [], training_step.terms
 
     def counted(*arguments):
         traces.append(None)
         return real(*arguments)
 
-    monkeypatch.setattr(trainer, "terms", counted)
+    monkeypatch.setattr(training_step, "terms", counted)
     run(seed=7, learning_rate=2e-3, max_epochs=3, tol=1.0, record=(1, 2))
     assert not traces
     run(max_epochs=1, lambda_prior=0.5)

@@ -73,19 +73,19 @@ def amari_distance(unmixing: ArrayLike, mixing: ArrayLike) -> float:
 
 
 def explained_variance(
-    Y: ArrayLike, Y_hat: ArrayLike, *, per_channel: bool = False, seen: np.ndarray | None = None
+    Y: ArrayLike, Y_hat: ArrayLike, *, per_channel: bool = False, mask: np.ndarray | None = None
 ) -> float | np.ndarray:
     """Share of each channel's variance that the reconstruction explains, averaged over channels of any unit.
 
     ``1 - sum_t (y - y_hat)^2 / sum_t (y - mean(y))^2`` per channel ``(m,)``, or its mean; at most 1, negative
-    when the channel's mean would do better. Only values that were ``seen (T, m)`` count; all of them by default.
+    when the channel's mean would do better. Only values that were ``mask (T, m)`` count; all of them by default.
     """
-    if seen is not None:
-        Y = np.where(seen, Y, Y_hat)
+    if mask is not None:
+        Y = np.where(mask, Y, Y_hat)
     Y_hat, Y = checked_pair(Y_hat, Y, names=("Y_hat", "Y"))
     if Y.shape != Y_hat.shape or not (np.abs(Y_hat) < LARGEST).all():
         raise InputError(f"Y_hat {Y_hat.shape} must be finite and have the shape of Y, {Y.shape}.")
-    there = np.ones(Y.shape, bool) if seen is None else seen
+    there = np.ones(Y.shape, bool) if mask is None else mask
     about_mean = ((Y - Y.mean(axis=0, where=there)) ** 2).sum(axis=0, where=there)
     share = 1 - ((Y - Y_hat) ** 2).sum(axis=0, where=there) / about_mean
     return share if per_channel else float(share.mean())

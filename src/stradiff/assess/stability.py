@@ -9,7 +9,7 @@ import numpy as np
 
 from stradiff.assess.alignment import match_sources
 from stradiff.posterior import Readout
-from stradiff.train import Fit
+from stradiff.train import TrainingResult
 
 
 def stability_index(sources: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
@@ -41,7 +41,7 @@ def stability_index(sources: np.ndarray, others: Sequence[np.ndarray]) -> np.nda
     return np.where(sources.std(axis=0) > 0, agreement, 0.0)
 
 
-def stability_of(fit: Fit, readout: Readout) -> dict[str, Any]:
+def stability_of(fit: TrainingResult, readout: Readout) -> dict[str, Any]:
     """``stability`` of the sources in the order shown, and seed and ``objective`` of all fits; empty after one fit."""
     if len(fit.restarts) < 2:
         return {}

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from stradiff.cli.app import main
 from stradiff.cli.console import INTERRUPTED
-from stradiff.interrupts import never_lost
+from stradiff.interrupts import resend_dropped_interrupts
 
 
 def run() -> int:
@@ -17,7 +17,7 @@ def run() -> int:
     Threads of XLA go on compiling after Ctrl-C, and an interpreter that tidies up beneath them ends in a crash.
     """
     try:
-        with never_lost():
+        with resend_dropped_interrupts():
             code = main()
     except KeyboardInterrupt:  # once more, while the first was being told
         code = INTERRUPTED

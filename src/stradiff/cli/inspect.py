@@ -32,12 +32,12 @@ def report(
 
     The recording must be the one the fit was made from, read with the same options.
     """
-    from stradiff.data.writers import check_place, check_writable_folder
+    from stradiff.data.writers import check_output_path, check_writable_folder
     from stradiff.estimator import StrADiff
     from stradiff.report import write_report
 
     console = Console(json, quiet)
-    check_writable_folder(check_place(out).parent)
+    check_writable_folder(check_output_path(out).parent)
     data = o.read(recording, sampling_rate, time_column, columns, missing)
     with console.notes():
         written = write_report(StrADiff.load(fit), data, out, title=title)

@@ -1,16 +1,17 @@
-"""What comes in: recordings from files or simulation, checked and normalised; and tables that go out."""
+"""Recordings: reading, simulation, validation and normalisation; writers of tables."""
 
 from stradiff.data.checks import check_observations, check_times
 from stradiff.data.examples import load_gait
 from stradiff.data.memory import available_memory, check_memory
-from stradiff.data.missing import interpolated, seen_values, with_gaps
+from stradiff.data.missing import interpolated, observed_mask, with_gaps
 from stradiff.data.model_order import count_sources
 from stradiff.data.normalise import Normaliser, fit_normaliser
 from stradiff.data.rank import check_rank
 from stradiff.data.readers import READERS, read_recording
 from stradiff.data.recording import Recording
-from stradiff.data.simulate import Simulation, artificial_sources, simulate
-from stradiff.data.timestamps import regular_rate
+from stradiff.data.simulate import Simulation, simulate
+from stradiff.data.sources import artificial_sources
+from stradiff.data.times import regular_rate
 from stradiff.data.writers import atomic_path, check_writable_folder, write_json, write_table
 
 __all__ = [
@@ -30,9 +31,9 @@ __all__ = [
     "fit_normaliser",
     "interpolated",
     "load_gait",
+    "observed_mask",
     "read_recording",
     "regular_rate",
-    "seen_values",
     "simulate",
     "with_gaps",
     "write_json",

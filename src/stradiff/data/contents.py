@@ -1,4 +1,4 @@
-"""Contents of a file, and how they become a recording: the part of reading that all formats share."""
+"""Contents of a file and their conversion to a recording: the part of reading that all formats share."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ import numpy as np
 import pandas as pd
 
 from stradiff.data.checks import (
-    Where,
+    RowLabel,
+    array_row,
     as_float_array,
     check_channel_names,
     check_observations,
     check_sampling_rate,
     check_times,
-    row_of_array,
 )
 from stradiff.data.missing import check_missing
 from stradiff.data.recording import Recording
-from stradiff.data.timestamps import regular_rate, seconds_per_unit, to_seconds
+from stradiff.data.times import regular_rate, seconds_per_unit, to_seconds
 from stradiff.errors import InputError, OptionError, ReadError, shortened
 
 TimeColumn = str | int | Literal[False] | None
 Columns = Sequence[str | int] | str | int | None
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
-"""How files write a sample that is not there, in lower case."""
+"""Notations of a missing value, in lower case."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a reader has found: columns of numbers or text, and whatever the file says about time."""
+    """The result of a reader: columns of numbers or text, and the time information of the file."""
 
     columns: pd.DataFrame
     times: np.ndarray | None = None
     """(T,) seconds"""
     time_position: int | None = None
-    """The column that is known to hold the times without looking at its name."""
+    """The time column, where its position and not its name determines it."""
     sampling_rate: float | None = None
     units: str | None = None
     decimal: str = "."
-    where: Where = row_of_array
-    """Names a sample the way the user finds it in the file."""
+    row_label: RowLabel = array_row
+    """Describes the place of a sample in the file."""
 
 
 @contextmanager
 def parsing() -> Iterator[None]:
-    """Around a parser that is not ours: a damaged file can make it raise anything."""
+    """Context of third-party parsers: any exception becomes a ``ReadError``."""
     try:
         yield
     except (InputError, OSError, MemoryError):
@@ -82,36 +82,35 @@ def to_recording(
     columns: Columns,
     missing: str = "refuse",
 ) -> Recording:
-    """Recording of the chosen columns; see :func:`read_recording` for the rules."""
+    """Recording of the selected columns; see :func:`read_recording` for the rules."""
     time_position = _time_position(contents, time_column)
     channels = [j for j in range(contents.columns.shape[1]) if j != time_position]
-    chosen = _chosen(contents.columns.columns, channels, columns)
-    names = check_channel_names([str(contents.columns.columns[j]) for j in chosen], len(chosen))
-    values = _values(contents, chosen, check_missing(missing))
+    selected = _selected(contents.columns.columns, channels, columns)
+    names = check_channel_names([str(contents.columns.columns[j]) for j in selected], len(selected))
+    values = _values(contents, selected, check_missing(missing))
     n_samples, n_channels = values.shape
     if n_channels > 1 and n_samples <= n_channels:
         raise InputError(
             f"The table has {n_samples} x {n_channels} cells (rows x channels), but rows must be samples; "
             "transpose it, or choose fewer channels with columns=."
         )
-    values = check_observations(values, channel_names=names, missing=missing, where=contents.where)
+    values = check_observations(values, channel_names=names, missing=missing, row_label=contents.row_label)
     if sampling_rate is not None and time_column not in (None, False):
         raise OptionError("time_column= and sampling_rate= both say when the samples were taken; give one of them.")
-    rate: float | None
     if sampling_rate is None:
         times, rate = _time_base(contents, time_position)
     else:
         times, rate = None, check_sampling_rate(sampling_rate)
-        _refuse_gaps(contents, time_position)
+        _reject_irregular_times(contents, time_position)
     return Recording(values, times, rate, names, contents.units, name, missing)
 
 
 def _time_base(contents: Contents, time_position: int | None) -> tuple[np.ndarray | None, float | None]:
-    """Times that are not regular, else the sampling rate; neither when the file says nothing."""
+    """Irregular times, or a sampling rate, or neither where the file contains none."""
     if time_position is not None:
         times = _times(contents, time_position)
     elif contents.times is not None:
-        times = check_times(contents.times, len(contents.columns), contents.where)
+        times = check_times(contents.times, len(contents.columns), contents.row_label)
         times = times - times[0]
     else:
         return None, contents.sampling_rate
@@ -119,12 +118,12 @@ def _time_base(contents: Contents, time_position: int | None) -> tuple[np.ndarra
     return (times, None) if rate is None else (None, rate)
 
 
-def _refuse_gaps(contents: Contents, time_position: int | None) -> None:
-    """A rate instead of times that can be read and are not regular would close the gaps in them unseen."""
+def _reject_irregular_times(contents: Contents, time_position: int | None) -> None:
+    """A sampling rate must not override valid irregular times: that would silently close their gaps."""
     try:
         times, _ = _time_base(contents, time_position)
     except InputError:
-        return  # whatever the column is called, it holds no times
+        return  # the column contains no valid times, whatever its name
     if times is not None:
         raise OptionError(
             "sampling_rate= is given, but the times of the table are not regular: there are gaps in them, or they "
@@ -134,26 +133,26 @@ def _refuse_gaps(contents: Contents, time_position: int | None) -> None:
 
 
 def _times(contents: Contents, position: int) -> np.ndarray:
-    """Seconds since the first sample, increasing; the user learns how to keep the column as a channel."""
+    """Increasing seconds since the first sample; errors name the option that makes the column a channel."""
     name, cells = contents.columns.columns[position], contents.columns.iloc[:, position]
     with parsing():
         times = to_seconds(cells, seconds_per_unit(str(name)) or 1.0)
-    bad = ~np.isfinite(times)
-    if bad.any():
-        row = int(np.argmax(bad))
+    invalid = ~np.isfinite(times)
+    if invalid.any():
+        row = int(np.argmax(invalid))
         raise InputError(
-            f"{contents.where(row)}, column {name!r}: {shortened(str(cells.iloc[row]))} is not a time "
+            f"{contents.row_label(row)}, column {name!r}: {shortened(str(cells.iloc[row]))} is not a time "
             "like that of the first sample; write seconds, 2020-12-31 13:00:01.5 or 13:00:01.5."
         )
     try:
-        return check_times(times, len(times), contents.where)
+        return check_times(times, len(times), contents.row_label)
     except InputError as error:
         hint = f"Column {name!r} is taken for time; time_column=False makes it a channel."
         raise InputError(f"{error} {hint}") from error
 
 
 def _time_position(contents: Contents, time_column: TimeColumn) -> int | None:
-    """Where the times stand: as asked for, as the reader knows, or by the name of the column."""
+    """Position of the time column: as requested, as known to the reader, or by name."""
     names = [str(name) for name in contents.columns.columns]
     if time_column is False:
         return None
@@ -164,20 +163,20 @@ def _time_position(contents: Contents, time_column: TimeColumn) -> int | None:
     return _position(time_column, names, "time_column")
 
 
-def _chosen(labels: pd.Index, channels: list[int], columns: Columns) -> list[int]:
-    """Positions in the file of the channels asked for, in the order asked for."""
+def _selected(labels: pd.Index, channels: list[int], columns: Columns) -> list[int]:
+    """Positions in the file of the requested channels, in the requested order."""
     if len(labels) and not channels:
         raise InputError("the only column is taken for time; time_column=False makes it a channel.")
     if columns is None:
         return channels
-    wanted = [columns] if isinstance(columns, str | int) else list(columns)
-    if not wanted:
+    requested = [columns] if isinstance(columns, str | int) else list(columns)
+    if not requested:
         raise InputError("columns is empty; name at least one channel, or leave it out to read all.")
     names = [str(labels[j]) for j in channels]
-    positions = [channels[_position(item, names, "columns")] for item in wanted]
-    twice = next((j for i, j in enumerate(positions) if j in positions[:i]), None)
-    if twice is not None:
-        raise InputError(f"columns names the channel {str(labels[twice])!r} twice; name every channel once.")
+    positions = [channels[_position(item, names, "columns")] for item in requested]
+    repeated = next((j for i, j in enumerate(positions) if j in positions[:i]), None)
+    if repeated is not None:
+        raise InputError(f"columns names the channel {str(labels[repeated])!r} twice; name every channel once.")
     return positions
 
 
@@ -186,64 +185,65 @@ def _position(item: str | int, names: list[str], option: str) -> int:
         return names.index(item)
     if isinstance(item, int) and not isinstance(item, bool) and 0 <= item < len(names):
         return item
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    raise InputError(f"{option}: there is no {item!r}; choose from {shown}, or from 0 to {len(names) - 1}.")
+    listing = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    raise InputError(f"{option}: there is no {item!r}; choose from {listing}, or from 0 to {len(names) - 1}.")
 
 
-def _values(contents: Contents, chosen: list[int], may_miss: bool) -> np.ndarray:
-    """Numbers ``(T, m)`` of the chosen columns, NaN where one is missing that may be; other text is refused."""
+def _values(contents: Contents, selected: list[int], may_miss: bool) -> np.ndarray:
+    """Numbers ``(T, m)`` of the selected columns, NaN for permitted missing values; other text is rejected."""
     frame = contents.columns
-    if chosen != list(range(frame.shape[1])):
-        frame = frame.iloc[:, chosen]
-    kinds = [isinstance(dtype, np.dtype) and dtype.kind in "fiu" for dtype in frame.dtypes]
-    if all(kinds):
+    if selected != list(range(frame.shape[1])):
+        frame = frame.iloc[:, selected]
+    is_numeric = [isinstance(dtype, np.dtype) and dtype.kind in "fiu" for dtype in frame.dtypes]
+    if all(is_numeric):
         return frame.to_numpy()
-    texts = {j: _Text.of(frame.iloc[:, j], contents.decimal) for j, numeric in enumerate(kinds) if not numeric}
+    texts = {j: _TextColumn.of(frame.iloc[:, j], contents.decimal) for j, ok in enumerate(is_numeric) if not ok}
     _check_numbers(contents, frame, texts, may_miss)
-    columns = [texts[j].values() if j in texts else frame.iloc[:, j].to_numpy(np.float64) for j in range(len(kinds))]
-    return np.column_stack(columns)
+    return np.column_stack(
+        [texts[j].values() if j in texts else frame.iloc[:, j].to_numpy(np.float64) for j in range(frame.shape[1])]
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class _Text:
+class _TextColumn:
     """A column that was read as text."""
 
     cells: pd.Series
     numbers: pd.Series
-    """Its cells as Python writes numbers."""
-    absent: np.ndarray
-    """(T,) where a sample is said to be missing."""
-    wrong: np.ndarray
-    """(T,) where there is something else that is no number."""
+    """The cells in Python's notation of numbers."""
+    missing: np.ndarray
+    """(T,) notations of a missing value."""
+    invalid: np.ndarray
+    """(T,) other cells that are not numbers."""
 
     @classmethod
-    def of(cls, column: pd.Series, decimal: str) -> _Text:
+    def of(cls, column: pd.Series, decimal: str) -> _TextColumn:
         cells = column.astype(str).str.strip()
-        numbers = cells.str.translate(str.maketrans({decimal: ".", ".": decimal}))  # 1.234 is no number among 1,5
-        absent = cells.str.lower().isin(MISSING).to_numpy(bool)
-        bad = pd.to_numeric(numbers, errors="coerce").isna().to_numpy(bool)
-        return cls(cells, numbers, bad & absent, bad & ~absent)
+        numbers = cells.str.translate(str.maketrans({decimal: ".", ".": decimal}))  # 1.234 is invalid beside 1,5
+        missing = cells.str.lower().isin(MISSING).to_numpy(bool)
+        not_numeric = pd.to_numeric(numbers, errors="coerce").isna().to_numpy(bool)
+        return cls(cells, numbers, not_numeric & missing, not_numeric & ~missing)
 
     def values(self) -> np.ndarray:
-        """``(T,)`` to the nearest float64, as pandas does not always, and NaN where absent."""
-        return self.numbers.mask(self.absent, "nan").to_numpy(dtype=str).astype(np.float64)
+        """``(T,)`` rounded to the nearest float64, unlike pandas in general; NaN where missing."""
+        return self.numbers.mask(self.missing, "nan").to_numpy(dtype=str).astype(np.float64)
 
 
-def _check_numbers(contents: Contents, frame: pd.DataFrame, texts: dict[int, _Text], may_miss: bool) -> None:
-    """A sentence about the first cell, row by row, that is no number, and how many of its kind there are."""
-    refused = {j: text.wrong if may_miss else text.wrong | text.absent for j, text in texts.items()}
-    places = [(int(np.argmax(bad)), j) for j, bad in refused.items() if bad.any()]
-    if not places:
+def _check_numbers(contents: Contents, frame: pd.DataFrame, texts: dict[int, _TextColumn], may_miss: bool) -> None:
+    """Report the first cell, row by row, that is not a number, and how many there are of its kind."""
+    rejected = {j: text.invalid if may_miss else text.invalid | text.missing for j, text in texts.items()}
+    positions = [(int(np.argmax(cells)), j) for j, cells in rejected.items() if cells.any()]
+    if not positions:
         return
-    row, j = min(places)
-    if texts[j].absent[row]:
-        what, hint = "a sample is missing", "mark such samples with missing='mask', "
-        alike = sum(int(text.absent.sum()) for text in texts.values())
+    row, j = min(positions)
+    if texts[j].missing[row]:
+        problem, hint = "a sample is missing", "mark such samples with missing='mask', "
+        n_cells = sum(int(text.missing.sum()) for text in texts.values())
     else:
-        what, hint = f"{shortened(texts[j].cells.iloc[row])} is not a number", ""
-        alike = sum(int(text.wrong.sum()) for text in texts.values())
-    many = f" ({alike} such cells in all)" if alike > 1 else ""
+        problem, hint = f"{shortened(texts[j].cells.iloc[row])} is not a number", ""
+        n_cells = sum(int(text.invalid.sum()) for text in texts.values())
+    total = f" ({n_cells} such cells in all)" if n_cells > 1 else ""
     raise InputError(
-        f"{contents.where(row)}, column {frame.columns[j]!r}: {what}{many}; "
-        f"{hint}mend it, or choose other channels with columns=."
+        f"{contents.row_label(row)}, column {frame.columns[j]!r}: {problem}{total}; "
+        f"{hint}fix it, or choose other channels with columns=."
     )

@@ -1,7 +1,8 @@
-"""A real recording that travels with the package."""
+"""Recorded example data."""
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -16,13 +17,12 @@ def load_gait(n_samples: int | None = None, start: int = 0) -> Recording:
 
     110 s of the Daphnet Freezing of Gait data (Baechlin et al. 2010, doi:10.1109/TITB.2009.2036165;
     UCI Machine Learning Repository, doi:10.24432/C56K78, CC BY 4.0). The person stands until sample 1,310
-    and walks from 1,600 to 6,780, turning about every 750 samples. Provenance and more about the
-    content: ``stradiff/data/README.md``.
+    and walks from 1,600 to 6,780, turning about every 750 samples; more in ``stradiff/data/README.md``.
 
     Parameters
     ----------
     n_samples : int, optional
-        Samples to take; up to the end (7,040 in all) by default.
+        By default all from ``start`` to the end (7,040 in all).
     start : int
         First sample.
 
@@ -34,7 +34,7 @@ def load_gait(n_samples: int | None = None, start: int = 0) -> Recording:
     Raises
     ------
     InputError
-        The piece is not inside the recording or has fewer than two samples.
+        The segment exceeds the recording or has fewer than two samples.
 
     Examples
     --------
@@ -43,17 +43,12 @@ def load_gait(n_samples: int | None = None, start: int = 0) -> Recording:
     ((1000, 9), 64.0, 'mg')
     """
     with as_file(files("stradiff") / "data" / "daphnet_gait.npz") as path:
-        whole = read_recording(path)
-    stop = whole.n_samples if n_samples is None else start + n_samples
-    if not 0 <= start <= stop - 2 <= whole.n_samples - 2:
+        recording = read_recording(path)
+    stop = recording.n_samples if n_samples is None else start + n_samples
+    if not 0 <= start <= stop - 2 <= recording.n_samples - 2:
         raise InputError(
-            f"start={start} and n_samples={n_samples} do not fit; choose at least 2 of the {whole.n_samples} samples."
+            f"start={start} and n_samples={n_samples} do not fit; choose at least 2 of the {recording.n_samples} "
+            "samples."
         )
-    return Recording(
-        np.ascontiguousarray(whole.values[start:stop]),
-        None,
-        whole.sampling_rate,
-        whole.channel_names,
-        whole.units,
-        "Daphnet gait",
-    )
+    values = np.ascontiguousarray(recording.values[start:stop])
+    return dataclasses.replace(recording, values=values, name="Daphnet gait")

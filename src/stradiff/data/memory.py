@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stradiff.errors import MemoryNeedError
+from stradiff.errors import InsufficientMemoryError
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -36,12 +36,12 @@ def check_memory(needed_bytes: float | int, what: str) -> None:
 
     Raises
     ------
-    MemoryNeedError
+    InsufficientMemoryError
         With both numbers. Nothing is refused where the available memory cannot be found out.
     """
     available = available_memory()
     if available is not None and needed_bytes > available:
-        raise MemoryNeedError(
+        raise InsufficientMemoryError(
             f"{what} needs about {needed_bytes / 2**30:.3g} GiB of memory, but {available / 2**30:.3g} GiB "
             "are available; use fewer samples or channels, or a larger machine."
         )

@@ -1,49 +1,21 @@
-"""Mixings with known truth: linear, a linear map with a bend per channel, a network; all drawn by seed."""
+"""Simulated mixings, drawn by seed: linear, post-nonlinear (one nonlinearity per channel), and network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from itertools import pairwise, zip_longest
 
 import numpy as np
 
+from stradiff.data.checks import check_count
 from stradiff.errors import OptionError
 
 Seed = int | np.random.Generator
 
 
-@runtime_checkable
-class Mixing(Protocol):
-    """A fixed map from sources ``(T, n)`` to channels ``(T, m)``."""
-
-    def __call__(self, S: np.ndarray) -> np.ndarray:
-        """Channels ``(T, m)`` of sources ``(T, n)``."""
-        ...
-
-    def calibrated(self, S: np.ndarray) -> Mixing:
-        """The same map with every bend scaled to the spread that ``S`` has in front of it."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class LinearMixing:
-    """``Y = S A'`` with ``matrix`` ``A (m, n)``."""
-
-    matrix: np.ndarray
-
-    def __call__(self, S: np.ndarray) -> np.ndarray:
-        """Channels ``(T, m)`` of sources ``(T, n)``."""
-        return S @ self.matrix.T
-
-    def calibrated(self, S: np.ndarray) -> LinearMixing:
-        """Itself: nothing bends."""
-        return self
-
-
 @dataclass(frozen=True, eq=False)
 class Nonlinearity:
-    """``x -> f((x - centre) / scale)``, per column; both ``f`` are increasing from and onto all real numbers.
+    """``x -> f((x - centre) / scale)`` per column, ``f`` increasing and onto the real numbers.
 
     ``f`` is ``leaky_relu`` (slope 1 above zero, ``slope`` below) or ``tanh`` (``tanh(x) + 0.1 x``).
     """
@@ -57,73 +29,65 @@ class Nonlinearity:
         if self.activation not in ("leaky_relu", "tanh"):
             raise OptionError(f"activation={self.activation!r} does not exist; choose leaky_relu or tanh.")
         if not 0 < self.slope <= 1:
-            raise OptionError(f"slope={self.slope!r} must be in (0, 1]: at 0 the mixing cannot be undone.")
+            raise OptionError(f"slope={self.slope!r} must be in (0, 1]: at 0 the mixing is not invertible.")
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Nonlinearity ``x (T, m)``."""
+        """Nonlinearity of ``x (T, m)``."""
         x = (x - self.centre) / self.scale
         if self.activation == "tanh":
             return np.tanh(x) + 0.1 * x
         return np.where(x > 0, x, self.slope * x)
 
     def calibrated(self, x: np.ndarray) -> Nonlinearity:
-        """The bend that sees ``x`` with mean 0 and variance 1, so that its curved part is really used."""
+        """The nonlinearity with ``x`` standardised at its input, so that its curvature takes effect."""
         return replace(self, centre=x.mean(axis=0), scale=x.std(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
-class PostNonlinearMixing:
-    """``Y = bend(S A')``: a linear mixing, then one bend per channel, as of a sensor that saturates."""
+class SimulatedMixing:
+    """``Y = ... A_2 f_1(A_1 S)`` with matrices ``(m, n), (m, m), ...``, each but perhaps the last with a nonlinearity.
 
-    matrix: np.ndarray
-    bend: Nonlinearity
-
-    def __call__(self, S: np.ndarray) -> np.ndarray:
-        """Channels ``(T, m)`` of sources ``(T, n)``."""
-        return self.bend(S @ self.matrix.T)
-
-    def calibrated(self, S: np.ndarray) -> PostNonlinearMixing:
-        """The same mixing with its bend scaled to ``S``."""
-        return replace(self, bend=self.bend.calibrated(S @ self.matrix.T))
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkMixing:
-    """``Y = A_K b_{K-1}( ... A_2 b_1(A_1 S))``: matrices ``(m, n), (m, m), ...``, bends between.
-
-    The last layer is linear. One to one whenever the matrices have full column rank.
+    A linear mixing has one matrix, a post-nonlinear one a matrix and a nonlinearity, a network a linear last layer.
+    Injective if the matrices have full column rank.
     """
 
     matrices: tuple[np.ndarray, ...]
-    bends: tuple[Nonlinearity, ...]
+    nonlinearities: tuple[Nonlinearity, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.bends) != len(self.matrices) - 1:
-            wanted = len(self.matrices) - 1
-            raise OptionError(f"bends has {len(self.bends)} entries, but these matrices need {wanted}.")
+        n_layers, n_given = len(self.matrices), len(self.nonlinearities)
+        if n_given not in (n_layers - 1, n_layers):
+            raise OptionError(
+                f"nonlinearities has {n_given} entries, but {n_layers} matrices need {n_layers - 1} or {n_layers}."
+            )
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The matrix ``(m, n)`` of the first layer, and of a linear mixing."""
+        return self.matrices[0]
 
     def __call__(self, S: np.ndarray) -> np.ndarray:
         """Channels ``(T, m)`` of sources ``(T, n)``."""
-        for matrix, bend in zip(self.matrices, self.bends, strict=False):
-            S = bend(S @ matrix.T)
-        return S @ self.matrices[-1].T
+        for matrix, nonlinearity in zip_longest(self.matrices, self.nonlinearities):
+            S = S @ matrix.T if nonlinearity is None else nonlinearity(S @ matrix.T)
+        return S
 
-    def calibrated(self, S: np.ndarray) -> NetworkMixing:
-        """The same network with every bend scaled to what ``S`` brings to it."""
-        bends: list[Nonlinearity] = []
-        for matrix, bend in zip(self.matrices, self.bends, strict=False):
+    def calibrated(self, S: np.ndarray) -> SimulatedMixing:
+        """The mixing with every nonlinearity scaled to its input for the sources ``S``."""
+        calibrated: list[Nonlinearity] = []
+        for matrix, nonlinearity in zip(self.matrices, self.nonlinearities, strict=False):
             S = S @ matrix.T
-            bends.append(bend.calibrated(S))
-            S = bends[-1](S)
-        return replace(self, bends=tuple(bends))
+            calibrated.append(nonlinearity.calibrated(S))
+            S = calibrated[-1](S)
+        return replace(self, nonlinearities=tuple(calibrated))
 
 
-def random_linear(n: int, m: int, condition_number: float = 3.0, seed: Seed = 0) -> LinearMixing:
-    """A linear mixing ``(m, n)``: random orthogonal factors around log-spaced singular values.
+def random_linear(n: int, m: int, condition_number: float = 3.0, seed: Seed = 0) -> SimulatedMixing:
+    """A linear mixing ``(m, n)`` with random orthogonal factors and log-spaced singular values.
 
-    The singular values run from ``sqrt(condition_number)`` to its inverse, so the condition number is exact.
+    The singular values run from ``sqrt(condition_number)`` to its inverse, so that the condition number is exact.
     """
-    return LinearMixing(_conditioned(n, m, condition_number, np.random.default_rng(seed)))
+    return SimulatedMixing((_conditioned(n, m, condition_number, np.random.default_rng(seed)),))
 
 
 def random_network(
@@ -134,13 +98,13 @@ def random_network(
     slope: float = 0.2,
     condition_number: float = 3.0,
     seed: Seed = 0,
-) -> NetworkMixing:
-    """A network of ``n_layers`` matrices of that condition number; ``.calibrated(S)`` sets its bends."""
+) -> SimulatedMixing:
+    """A network of ``n_layers`` matrices with the given condition number; not yet calibrated."""
     check_count("n_layers", n_layers, least=1)
     rng = np.random.default_rng(seed)
     widths = [n] + [m] * n_layers
     matrices = [_conditioned(a, b, condition_number, rng) for a, b in pairwise(widths)]
-    return NetworkMixing(tuple(matrices), (Nonlinearity(activation, slope),) * (n_layers - 1))
+    return SimulatedMixing(tuple(matrices), (Nonlinearity(activation, slope),) * (n_layers - 1))
 
 
 def random_post_nonlinear(
@@ -150,15 +114,15 @@ def random_post_nonlinear(
     slope: float = 0.2,
     condition_number: float = 3.0,
     seed: Seed = 0,
-) -> PostNonlinearMixing:
-    """A random linear mixing with a bend per channel; ``.calibrated(S)`` sets the bends."""
-    return PostNonlinearMixing(random_linear(n, m, condition_number, seed).matrix, Nonlinearity(activation, slope))
+) -> SimulatedMixing:
+    """A random linear mixing with a nonlinearity per channel; not yet calibrated."""
+    return SimulatedMixing(random_linear(n, m, condition_number, seed).matrices, (Nonlinearity(activation, slope),))
 
 
 def _conditioned(n: int, m: int, condition_number: float, rng: np.random.Generator) -> np.ndarray:
     check_count("the number of sources", n, least=1)
     if m < n:
-        raise OptionError(f"{n} sources need at least {n} channels, not {m}: fewer cannot be undone.")
+        raise OptionError(f"{n} sources need at least {n} channels, not {m}: the mixing would not be invertible.")
     if not 1 <= condition_number <= 1e8:
         raise OptionError(f"condition_number={condition_number!r} must be from 1 to 1e8.")
     singular = np.geomspace(condition_number**0.5, condition_number**-0.5, n)
@@ -166,12 +130,6 @@ def _conditioned(n: int, m: int, condition_number: float, rng: np.random.Generat
 
 
 def _orthonormal(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """Orthonormal columns without a preferred direction (Haar): QR of normal draws, signs of R undone."""
+    """Orthonormal columns with Haar distribution: QR of normal draws, with the signs of R removed."""
     q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
     return q * np.sign(np.diagonal(r))
-
-
-def check_count(name: str, value: int, least: int) -> None:
-    """Refuse what is not a whole number from ``least`` on."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{name}={value!r} must be a whole number of at least {least}.")

@@ -1,8 +1,8 @@
-"""How much white noise every channel of a recording may hold, from what its spectra leave room for.
+"""Upper bound on the white noise of a recording, from its spectral matrix.
 
-With sources of spectra p_k(f) behind a linear map and white noise of variance sigma^2 in every standardised channel,
-the spectral matrix of the channels is A diag(p(f)) A' + sigma^2 I: its least eigenvalue is nowhere below sigma^2, and
-comes near where one source has no power. The least of all frequencies bounds the noise from above.
+With sources of spectra p_k(f), a linear mixing and white noise of variance sigma^2 in every standardised channel, the
+spectral matrix is A diag(p(f)) A' + sigma^2 I. Its smallest eigenvalue is at least sigma^2, and close to it where one
+source has no power, so that its minimum over frequency bounds the noise from above.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from scipy.signal.windows import hann
 
 from stradiff.data.rank import correlation_spectrum
 
-FREQUENCIES = 32  # averaged in a spectral matrix, at least; ..
-PER_CHANNEL = 4  # .. and this many for every channel
-DEGREES = 4 / 3  # of freedom that each brings: two, less what a Hann window shares between neighbours
+MIN_FREQUENCIES = 32  # averaged in a spectral matrix,
+MIN_FREQUENCIES_PER_CHANNEL = 4  # or this many per channel, if that is more
+DEGREES_OF_FREEDOM = 4 / 3  # per frequency: two, less the correlation of neighbours under a Hann window
 
 
 def noise_floor(values: np.ndarray) -> float:
-    """Greatest variance of white noise, in variances of a channel, that the channels ``(T, m)`` leave room for.
+    """Largest possible variance of white noise in the channels ``(T, m)``, in variances of a channel.
 
-    0 where the record is too short to say. Free of the bias of a least eigenvalue (Marchenko & Pastur 1967), but not of
-    taking the least of several.
+    0 where the record is too short. Corrected for the bias of a smallest eigenvalue (Marchenko & Pastur 1967), but not
+    for that of the minimum over frequency.
 
     Examples
     --------
@@ -35,14 +35,14 @@ def noise_floor(values: np.ndarray) -> float:
     window = hann(len(values), sym=False)[:, None]
     amplitudes = np.fft.rfft((values - spectrum.mean) / spectrum.scale * window, axis=0)[1:]
     amplitudes /= np.linalg.norm(window)
-    n_bands = max(1, len(amplitudes) // max(FREQUENCIES, PER_CHANNEL * n_channels))
-    return max(0.0, min(_least_eigenvalue(band) for band in np.array_split(amplitudes, n_bands)))
+    n_bands = max(1, len(amplitudes) // max(MIN_FREQUENCIES, MIN_FREQUENCIES_PER_CHANNEL * n_channels))
+    return max(0.0, min(_smallest_eigenvalue(band) for band in np.array_split(amplitudes, n_bands)))
 
 
-def _least_eigenvalue(band: np.ndarray) -> float:
-    """Of the mean co-spectrum of ``(frequencies, m)``, as it would be over many frequencies."""
-    share = band.shape[1] / max(DEGREES * len(band), 1.0)
-    if share >= 1.0:
+def _smallest_eigenvalue(band: np.ndarray) -> float:
+    """Bias-corrected smallest eigenvalue of the mean co-spectrum of ``(frequencies, m)``."""
+    ratio = band.shape[1] / max(DEGREES_OF_FREEDOM * len(band), 1.0)
+    if ratio >= 1.0:
         return 0.0
     cospectrum = (band.T @ band.conj()).real / len(band)
-    return float(np.linalg.eigvalsh(cospectrum)[0] / (1.0 - np.sqrt(share)) ** 2)
+    return float(np.linalg.eigvalsh(cospectrum)[0] / (1.0 - np.sqrt(ratio)) ** 2)

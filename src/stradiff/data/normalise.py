@@ -1,4 +1,4 @@
-"""Centre, standardise or whiten observations, with exact inverses: ``Y~`` of the paper's Section 2.4."""
+"""Centring, standardising and whitening of observations, with exact inverses: ``Y~`` of Section 2.4 of the paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stradiff.data.checks import as_float_array, check_observations
-from stradiff.data.missing import interpolated, seen_values
+from stradiff.data.missing import interpolated, observed_mask
 from stradiff.data.rank import CorrelationSpectrum, check_n_components, correlation_spectrum
 from stradiff.errors import InputError, OptionError
 
@@ -31,35 +31,33 @@ class Normaliser:
     """(m', m) float64"""
 
     def forward(self, Y: Any) -> np.ndarray:
-        """Normalised observations ``(..., m')`` of ``Y (..., m)``, in the dtype of ``Y``.
+        """Normalised observations ``(..., m')`` of ``Y (..., m)``, computed in float64, in the dtype of ``Y``.
 
-        Computed in float64, so an offset does not cost digits of a float32 signal. :class:`InputError` when
-        the number of channels is another one. A row with a missing value becomes NaN: fill it first.
+        A row with a missing value becomes NaN. :class:`InputError` for another number of channels.
         """
         Y = _with_columns(Y, len(self.mean), "channels")
         return ((Y - self.mean) @ self.matrix).astype(Y.dtype)
 
-    def visible(self, seen: np.ndarray) -> np.ndarray:
-        """What the seen channels ``(T, m)`` of a row say of its normalised channels.
+    def forward_mask(self, mask: np.ndarray) -> np.ndarray:
+        """Mask of the normalised channels for a mask ``(T, m)`` of the observed channels.
 
-        A residual ``e`` of normalised channels stands for ``e @ inverse_matrix`` in the recording. White noise of
-        ``e``, marginalised over the channels that were not seen, leaves the squared length of ``e`` projected onto the
-        span of the seen columns of ``inverse_matrix``.
+        A residual ``e`` of normalised channels is ``e @ inverse_matrix`` in the recording. With white noise in ``e``,
+        marginalising the missing channels leaves the squared norm of ``e`` projected onto the span of the observed
+        columns of ``inverse_matrix``.
 
         Returns
         -------
         ndarray
-            ``(T, m')``, 1 or 0, where every normalised channel is seen or not; else the projections ``(T, m', m')``.
+            ``(T, m')``, 1 or 0, if every normalised channel is observed or missing; else projections ``(T, m', m')``.
         """
         columns = self.inverse_matrix / np.linalg.norm(self.inverse_matrix, axis=0)
-        diagonal = np.count_nonzero(columns) == len(columns) == columns.shape[1]
-        if diagonal:
-            return seen.astype(np.float64)
-        if (seen == seen[:, :1]).all():
-            return np.repeat(seen[:, :1].astype(np.float64), len(columns), axis=1)
-        patterns, which = np.unique(seen, axis=0, return_inverse=True)
-        projections = [columns[:, there] @ np.linalg.pinv(columns[:, there]) for there in patterns]
-        return np.stack(projections)[which.ravel()]
+        if np.count_nonzero(columns) == len(columns) == columns.shape[1]:  # diagonal
+            return mask.astype(np.float64)
+        if (mask == mask[:, :1]).all():
+            return np.repeat(mask[:, :1].astype(np.float64), len(columns), axis=1)
+        patterns, indices = np.unique(mask, axis=0, return_inverse=True)
+        projections = [columns[:, observed] @ np.linalg.pinv(columns[:, observed]) for observed in patterns]
+        return np.stack(projections)[indices.ravel()]
 
     def inverse(self, Y_normalised: Any) -> np.ndarray:
         """Observations ``(..., m)`` in the recording's units, in the dtype of ``Y_normalised (..., m')``."""
@@ -73,24 +71,23 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
     Parameters
     ----------
     Y : array-like, shape (T, m)
-        NaN stands for what was not seen and does not count.
+        NaN marks missing values, which are ignored.
     mode : {"centre", "standardise", "whiten"}
-        ``"centre"``: mean 0. ``"standardise"``: also variance 1 (divided by ``T``). ``"whiten"``: also
-        uncorrelated: the principal components of the standardised channels, largest first, each to
-        variance 1. Standardising first makes the whitened signals independent of the units of the channels.
-        Gaps are bridged by straight lines for the correlations: they only choose the axes, and those of a filled
-        recording are positive definite, which correlations pair by pair of what was seen need not be.
+        ``"centre"``: mean 0. ``"standardise"``: also variance 1 (divided by ``T``). ``"whiten"``: also uncorrelated,
+        the principal components of the standardised channels, largest first, each scaled to variance 1. The
+        correlations, which only determine the axes, are those of the recording with gaps interpolated: unlike
+        pairwise correlations of the observed values they are positive semidefinite.
     n_components : int, optional
-        Whitened signals to keep; all ``m`` by default. With fewer, ``inverse(forward(Y))`` is not ``Y`` but
-        its best approximation by that many signals.
+        Number of whitened signals; ``m`` by default. With fewer, ``inverse(forward(Y))`` is the best approximation of
+        ``Y`` by that many signals.
     floor : float
-        Whitened signals of a smaller variance than this, in variances of a channel, are only divided by its root and
-        keep a variance below 1: so noise in them is not amplified beyond that.
+        Lower bound, in variances of a channel, on the variance by which whitened signals are divided: weaker signals
+        keep a variance below 1, which limits the amplification of noise.
 
     Raises
     ------
     InputError
-        ``Y`` is not a recording, or whitening meets fewer independent signals than it must return.
+        ``Y`` is not a valid recording, or its rank is below the number of whitened signals.
     OptionError
         Unknown ``mode``; ``n_components`` outside 1 to ``m``, or without whitening.
 
@@ -115,7 +112,7 @@ def fit_normaliser(Y: Any, mode: str = "centre", n_components: int | None = None
         identity = np.eye(n_channels)
         return Normaliser(mean, identity, identity)
     if mode == "whiten":
-        spectrum = correlation_spectrum(interpolated(Y, seen_values(Y)))
+        spectrum = correlation_spectrum(interpolated(Y, observed_mask(Y)))
         spectrum = dataclasses.replace(spectrum, mean=mean, scale=scale)
         return _whitener(spectrum, check_n_components(n_components, n_channels), floor)
     return Normaliser(mean, np.diag(1 / scale), np.diag(scale))
@@ -129,7 +126,7 @@ def _whitener(spectrum: CorrelationSpectrum, keep: int, floor: float) -> Normali
             f"be whitened to {keep}; leave out repeated channels, or standardise them instead."
         )
     vectors = spectrum.eigenvectors[:, :keep]
-    # An eigenvector has no sign of its own: its largest weight is made positive, so every machine agrees.
+    # The largest weight of an eigenvector is made positive, so that its sign does not depend on the machine.
     vectors = vectors * np.sign(vectors[np.argmax(np.abs(vectors), axis=0), np.arange(keep)])
     deviations = np.sqrt(np.maximum(spectrum.eigenvalues[:keep], floor))
     matrix = vectors / deviations / spectrum.scale[:, None]

@@ -1,4 +1,4 @@
-"""How many independent signals the channels carry: an upper bound on the number of sources."""
+"""Numerical rank of the channels: an upper bound on the number of sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stradiff.errors import InputError, OptionError, shortened
 
 @dataclass(frozen=True, eq=False)
 class CorrelationSpectrum:
-    """Eigen-decomposition of the channels' correlation matrix: units and offsets are gone."""
+    """Eigendecomposition of the correlation matrix of the channels, independent of units and offsets."""
 
     mean: np.ndarray
     """(m,)"""
@@ -27,19 +27,19 @@ class CorrelationSpectrum:
     eigenvectors: np.ndarray
     """(m, m) one per column"""
     rounding: float
-    """An eigenvalue up to this size is rounding, not signal."""
+    """Bound on eigenvalues caused by rounding."""
 
     @property
     def rank(self) -> int:
-        """Number of eigenvalues that rounding cannot explain."""
+        """Number of eigenvalues above ``rounding``."""
         return int(np.count_nonzero(self.eigenvalues > self.rounding))
 
 
 def correlation_spectrum(values: np.ndarray) -> CorrelationSpectrum:
-    """Spectrum of checked observations ``(T, m)``, in float64.
+    """Correlation spectrum of checked observations ``(T, m)``, in float64.
 
-    Two sources of rounding bound what an eigenvalue can show: the last digit of the values themselves,
-    relative to how much they vary, and the sums of ``T`` products in the correlations.
+    Rounding has two causes: the last digit of the values relative to their standard deviation, and the sums of ``T``
+    products in the correlations.
     """
     n_samples, n_channels = values.shape
     mean = values.mean(axis=0, dtype=np.float64)
@@ -60,30 +60,30 @@ def check_rank(
     n_components: Any = None,
     *,
     channel_names: Sequence[str] | None = None,
-    may_be_auto: bool = False,
+    allow_auto: bool = False,
 ) -> int:
-    """Numerical rank of the channels; refused when it is below the number of sources wanted.
+    """Numerical rank of the channels; an error when it is below the requested number of sources.
 
     Parameters
     ----------
     values : ndarray, shape (T, m)
         As :func:`check_observations` returns them.
     n_components : int, optional
-        Number of sources wanted; ``m`` by default.
+        Requested number of sources; ``m`` by default.
     channel_names : sequence of str, optional
-    may_be_auto : bool
-        Whether ``n_components="auto"`` leaves their number open; one signal is then enough.
+    allow_auto : bool
+        Whether ``n_components`` may be ``"auto"``, for which a rank of 1 suffices.
 
     Returns
     -------
     int
-        Number of independent signals among the ``m`` channels, at least ``n_components``.
+        The rank, at least ``n_components``.
 
     Raises
     ------
     InputError
-        Fewer than two channels, or fewer independent signals than ``n_components``; the message names two
-        channels that are one signal, when there are such.
+        Fewer than two channels, or a rank below ``n_components``; the message names two proportional channels, if
+        there are any.
     OptionError
         ``n_components`` is not a whole number from 1 to ``m``.
 
@@ -96,41 +96,41 @@ def check_rank(
     names = check_channel_names(channel_names, n_channels)
     if n_channels < 2:  # scikit-learn's checks look for "n_features = 1"
         raise InputError(f"Separation needs at least two channels, but here n_features = {n_channels}.")
-    wanted = check_n_components(n_components, n_channels, may_be_auto=may_be_auto)
+    n_sources = check_n_components(n_components, n_channels, allow_auto=allow_auto)
     spectrum = correlation_spectrum(values)
-    if spectrum.rank < wanted:
+    if spectrum.rank < n_sources:
         cause = _cause(values, spectrum, names)
         raise InputError(
             f"The {n_channels} channels carry only {spectrum.rank} independent signals, too few for "
-            f"{wanted} sources: {cause}, or use n_components={spectrum.rank}."
+            f"{n_sources} sources: {cause}, or use n_components={spectrum.rank}."
         )
     return spectrum.rank
 
 
-def check_n_components(n_components: Any, n_channels: int, *, may_be_auto: bool = False) -> int:
+def check_n_components(n_components: Any, n_channels: int, *, allow_auto: bool = False) -> int:
     """A whole number from 1 to ``m``, or ``m`` for None and 1 for "auto"; :class:`OptionError` otherwise."""
     if n_components is None:
         return n_channels
-    if may_be_auto and isinstance(n_components, str) and n_components == "auto":
+    if allow_auto and isinstance(n_components, str) and n_components == "auto":
         return 1
-    whole = isinstance(n_components, int | np.integer) and not isinstance(n_components, bool)
-    if whole and 1 <= n_components <= n_channels:
+    is_integer = isinstance(n_components, int | np.integer) and not isinstance(n_components, bool)
+    if is_integer and 1 <= n_components <= n_channels:
         return int(n_components)
-    wanted = "from 1" if whole else "a whole number from 1"
-    beyond = ", or 'auto'" if may_be_auto and not whole else ""
+    least = "from 1" if is_integer else "a whole number from 1"
+    alternative = ", or 'auto'" if allow_auto and not is_integer else ""
     raise OptionError(
-        f"n_components={shortened(n_components)} must be {wanted} to the number of channels, {n_channels}{beyond}."
+        f"n_components={shortened(n_components)} must be {least} to the number of channels, {n_channels}{alternative}."
     )
 
 
 def _cause(values: np.ndarray, spectrum: CorrelationSpectrum, names: Sequence[str]) -> str:
-    """Why the rank is low, and what to do about it."""
-    if len(values) <= len(names):  # first: over two samples, every pair of channels is one signal
+    """Cause of a low rank, and its remedy."""
+    if len(values) <= len(names):  # checked first: over two samples, any two channels are proportional
         return f"{len(values)} samples are too few, so give more samples than channels"
-    twins = np.argwhere(np.triu(np.abs(spectrum.correlation) >= 1 - spectrum.rounding, k=1))
-    if len(twins):
-        i, j = twins[0]
-        same = np.array_equal(values[:, i], values[:, j])
-        how = "are identical" if same else "are the same signal up to scale and offset"
-        return f"channels {names[i]!r} and {names[j]!r} {how}, so leave one of them out"
+    pairs = np.argwhere(np.triu(np.abs(spectrum.correlation) >= 1 - spectrum.rounding, k=1))
+    if len(pairs):
+        i, j = pairs[0]
+        identical = np.array_equal(values[:, i], values[:, j])
+        relation = "are identical" if identical else "are the same signal up to scale and offset"
+        return f"channels {names[i]!r} and {names[j]!r} {relation}, so leave one of them out"
     return "some channels are weighted sums of others, so leave those out"

@@ -1,6 +1,6 @@
-"""Files as recordings: one function per format, chosen by the suffix of the file.
+"""Readers of recordings, one function per format, selected by the suffix of the file.
 
-A new format is one function ``(path) -> Contents`` and one row of ``READERS``.
+A new format is a function ``(path) -> Contents`` and an entry of ``READERS``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -20,8 +21,8 @@ from stradiff.data.checks import check_sampling_rate
 from stradiff.data.contents import Columns, Contents, TimeColumn, contents_of_array, parsing, to_recording
 from stradiff.data.memory import check_memory
 from stradiff.data.recording import Recording
-from stradiff.data.text import read_csv, read_tsv
-from stradiff.errors import InputError, MemoryNeedError, ReadError
+from stradiff.data.text import read_text
+from stradiff.errors import InputError, InsufficientMemoryError, ReadError
 
 
 def read_recording(
@@ -37,32 +38,30 @@ def read_recording(
     ========  ==============================================================================================
     suffix    content
     ========  ==============================================================================================
-    .csv      text with commas, semicolons or tabs; decimal point or comma; header line or none; lines that
-              start with ``#`` before the data are skipped, and so is a first column without a name that only
-              counts the rows
+    .csv      text with commas, semicolons or tabs; decimal point or comma; with or without a header line; lines
+              that start with ``#`` before the data are skipped, and so is an unnamed first column of row numbers
     .tsv      the same with tabs
     .npy      one array ``(T, m)`` or ``(T,)``
-    .npz      one array, or one named ``values``, ``Y`` or ``data``; beside it, when there, ``times``,
-              ``sampling_rate``, ``channel_names`` and ``units``
+    .npz      one array, or one named ``values``, ``Y`` or ``data``; optional ``times``, ``sampling_rate``,
+              ``channel_names`` and ``units``
     .wav      PCM scaled to [-1, 1), or floats; one or more channels
     ========  ==============================================================================================
 
-    Times count in seconds from the first sample. Even ones (see :func:`regular_rate`) become a sampling rate.
+    Times are in seconds since the first sample. Evenly spaced ones (:func:`regular_rate`) become a sampling rate.
 
     Parameters
     ----------
     path : path
     sampling_rate : float, optional
-        Samples per second. It stands above whatever the file says about time, which is then not looked at.
+        Samples per second; overrides the time information of the file.
     time_column : str, int or False, optional
-        Name or position (from 0) of the column that holds the times. By default a column called ``time``,
-        ``t``, ``timestamp``, ``datetime``, ``date`` or ``seconds``, with a unit or without (``time_ms``,
-        ``t [s]``); False reads such a column as a channel.
+        Name or position (from 0) of the time column. By default a column named ``time``, ``t``, ``timestamp``,
+        ``datetime``, ``date`` or ``seconds``, with or without a unit (``time_ms``, ``t [s]``); False reads such a
+        column as a channel.
     columns : list of str or int, optional
         Channels to keep, by name or by position among the channels (from 0, the time column not counted).
     missing : {"refuse", "mask"}
-        What to do with samples that are not there (empty cells, ``NA``, ``NaN``, ``null``, ``-``): refuse the file, or
-        mark them as missing (NaN).
+        Whether missing values (empty cells, ``NA``, ``NaN``, ``null``, ``-``) are an error or become NaN.
 
     Returns
     -------
@@ -74,10 +73,10 @@ def read_recording(
     ReadError
         The file is missing, a folder, not permitted, of an unknown suffix, empty, damaged or ragged.
     InputError
-        Its content is no recording: see :class:`Recording`; also at least as many channels as samples, which
-        nearly always is a table that lies on its side.
-    MemoryNeedError
-        It would not fit into memory.
+        Its content is not a valid :class:`Recording`, or has at least as many channels as samples, as of a transposed
+        table.
+    InsufficientMemoryError
+        The recording does not fit into memory.
 
     Examples
     --------
@@ -90,9 +89,9 @@ def read_recording(
     (2.0, ('a', 'b'))
     """
     path = Path(path)
-    with _explained(path):
-        reader = _reader_of(path)
-        return to_recording(reader(path), path.stem, sampling_rate, time_column, columns, missing)
+    with _named_errors(path):
+        contents = _reader_of(path)(path)
+        return to_recording(contents, path.stem, sampling_rate, time_column, columns, missing)
 
 
 def read_npy(path: Path) -> Contents:
@@ -104,51 +103,51 @@ def read_npy(path: Path) -> Contents:
 
 
 def read_npz(path: Path) -> Contents:
-    """The array of an archive, and what stands beside it."""
+    """The array of an archive and its metadata."""
     if not is_zipfile(path):
-        raise ReadError("the archive is truncated or not one that numpy.savez has written; save it again.")
-    # Opened here because numpy leaves a file open whose directory is damaged.
+        raise ReadError("the archive is truncated or was not written by numpy.savez; save it again.")
+    # Opened here because numpy does not close an archive with a damaged directory.
     with parsing(), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         key = _key_of_values(archive.files)
         check_memory(5 * sum(entry.file_size for entry in archive.zip.infolist()), f"Reading {path.name}")
-        beside = {name: archive[name] for name in _BESIDE if name in archive.files}
+        metadata = {name: archive[name] for name in _METADATA if name in archive.files}
         values = archive[key]
-    rate, units = (_single(beside[name], name) if name in beside else None for name in ("sampling_rate", "units"))
+    rate, units = (_single(metadata[name], name) if name in metadata else None for name in ("sampling_rate", "units"))
     return contents_of_array(
         values,
-        [str(name) for name in beside["channel_names"].ravel()] if "channel_names" in beside else None,
-        times=beside.get("times"),
+        [str(name) for name in metadata["channel_names"].ravel()] if "channel_names" in metadata else None,
+        times=metadata.get("times"),
         sampling_rate=None if rate is None else check_sampling_rate(rate),
         units=None if units is None else str(units),
     )
 
 
 def read_wav(path: Path) -> Contents:
-    """Sound: columns are channels, whole numbers become fractions of full scale."""
-    check_memory(9 * path.stat().st_size, f"Reading {path.name}")  # 8 bits a sample become 64, beside the 8
+    """Audio; integers are scaled to fractions of full scale."""
+    check_memory(9 * path.stat().st_size, f"Reading {path.name}")  # 8 bits per sample become 64, in addition to the 8
     with parsing(), warnings.catch_warnings():
-        warnings.simplefilter("error", wavfile.WavFileWarning)  # the file ends before its data do
+        warnings.simplefilter("error", wavfile.WavFileWarning)  # a truncated file
         warnings.filterwarnings("ignore", "Chunk .non-data. not understood", wavfile.WavFileWarning)
         try:
             rate, samples = wavfile.read(path)
         except (ValueError, struct.error, wavfile.WavFileWarning) as error:
-            raise ReadError("the sound is shorter than its header says, or damaged; copy it again.") from error
+            raise ReadError("the audio is shorter than its header says, or damaged; copy it again.") from error
     if samples.dtype.kind in "iu":
         full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        middle = full_scale if samples.dtype.kind == "u" else 0.0  # 8-bit sound has its zero at 128
-        samples = (samples - middle) / full_scale
+        zero = full_scale if samples.dtype.kind == "u" else 0.0  # 8-bit audio is unsigned, with its zero at 128
+        samples = (samples - zero) / full_scale
     return contents_of_array(samples, sampling_rate=float(rate))
 
 
 READERS: dict[str, Callable[[Path], Contents]] = {
-    ".csv": read_csv,
-    ".tsv": read_tsv,
+    ".csv": read_text,
+    ".tsv": partial(read_text, delimiters=("\t",)),
     ".npy": read_npy,
     ".npz": read_npz,
     ".wav": read_wav,
 }
 
-_BESIDE = ("times", "sampling_rate", "channel_names", "units")
+_METADATA = ("times", "sampling_rate", "channel_names", "units")
 
 
 def _reader_of(path: Path) -> Callable[[Path], Contents]:
@@ -170,24 +169,24 @@ def _single(array: np.ndarray, name: str) -> object:
 
 def _key_of_values(keys: list[str]) -> str:
     known = [key for key in ("values", "Y", "data") if key in keys]
-    others = [key for key in keys if key not in _BESIDE]
+    others = [key for key in keys if key not in _METADATA]
     if known or len(others) == 1:
         return (known or others)[0]
     raise InputError(f"the archive holds {', '.join(keys) or 'nothing'}; name the array to read 'values'.")
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Whatever goes wrong, the user learns in which file and why."""
+def _named_errors(path: Path) -> Iterator[None]:
+    """Prefix errors with the path, and convert those of the operating system."""
     try:
         yield
     except InputError as error:
         raise type(error)(f"{path}: {error}") from error
-    except MemoryNeedError:
+    except InsufficientMemoryError:
         raise
     except MemoryError as error:
-        raise MemoryNeedError(f"{path}: there is not enough memory to read it; use a shorter file.") from error
+        raise InsufficientMemoryError(f"{path}: there is not enough memory to read it; use a shorter file.") from error
     except PermissionError as error:
-        raise ReadError(f"{path}: reading is not permitted; change the rights of the file.") from error
+        raise ReadError(f"{path}: reading is not permitted; change the permissions of the file.") from error
     except OSError as error:
         raise ReadError(f"{path}: the file cannot be read: {error.strerror or error}.") from error

@@ -1,4 +1,4 @@
-"""Recording: what was observed, checked once and never changed after."""
+"""Recording: validated, immutable observations."""
 
 from __future__ import annotations
 
@@ -9,47 +9,39 @@ from typing import Literal
 import numpy as np
 
 from stradiff.data.checks import check_channel_names, check_observations, check_sampling_rate, check_times
-from stradiff.data.missing import interpolated, seen_values
+from stradiff.data.missing import interpolated, observed_mask
 from stradiff.errors import InputError
-
-__all__ = ["Recording", "check_observations"]
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Observations ``Y (T, m)`` with their times and names.
+    """Observations ``Y (T, m)`` with their times and names, validated on construction.
 
-    Checked when made, so that everything that takes a ``Recording`` can trust it. The arrays are read-only
-    views of those handed in, not copies. One channel is a legal recording; separating needs two
+    The arrays are read-only views of those passed, not copies. One channel is allowed; separation needs two
     (``check_rank``).
 
     Parameters
     ----------
     values : ndarray, shape (T, m)
-        Rows are samples. float32 and float64 are kept, whole numbers become float64.
+        Rows are samples. float32 and float64 are kept, integers become float64.
     times : ndarray, shape (T,), optional
-        Seconds, strictly increasing, for samples that are not evenly spaced. None: a regular grid.
+        Strictly increasing seconds of unevenly spaced samples. None: a regular grid.
     sampling_rate : float, optional
-        Samples per second of a regular grid. None and no times: the unit of time is one sample.
+        Samples per second of a regular grid. Without it and without times, the unit of time is one sample.
     channel_names : tuple of str
-        ``m`` different names; ``channel 1``, ``channel 2``, ... when left out.
+        ``m`` unique names; ``channel 1``, ``channel 2``, ... by default.
     units : str, optional
         Unit of the values, such as ``"mV"``.
     name : str
-        What reports call the recording.
+        Name of the recording in reports.
     missing : {"refuse", "mask"}
-        ``"mask"``: NaN among the values marks what was not seen.
-
-    Attributes
-    ----------
-    seen : ndarray of bool, shape (T, m), or None
-        Where there is a value; None where nothing is missing.
+        ``"mask"``: NaN marks a missing value.
 
     Raises
     ------
     InputError
-        What :func:`check_observations` refuses; times that do not fit or do not increase; names that do not
-        fit or repeat; a rate that is not above zero; times and a sampling rate together.
+        Observations rejected by :func:`check_observations`; times of another length or not increasing; names of
+        another number or repeated; a rate not above zero; both times and a sampling rate.
 
     Examples
     --------
@@ -82,14 +74,14 @@ class Recording:
             object.__setattr__(self, key, value)
 
     @cached_property
-    def seen(self) -> np.ndarray | None:
-        """``(T, m)`` True where there is a value; None where nothing is missing."""
-        return seen_values(self.values)
+    def mask(self) -> np.ndarray | None:
+        """``(T, m)`` True where a value was observed; None where nothing is missing."""
+        return observed_mask(self.values)
 
     @property
     def filled(self) -> np.ndarray:
-        """The values with straight lines through their gaps, for methods that cannot do with gaps."""
-        return interpolated(self.values, self.seen, self.times)
+        """The values with gaps filled by linear interpolation, for methods that do not support missing values."""
+        return interpolated(self.values, self.mask, self.times)
 
     @property
     def n_samples(self) -> int:
@@ -103,7 +95,7 @@ class Recording:
 
     @property
     def time_unit(self) -> Literal["s", "samples"]:
-        """Unit of ``time_axis``: seconds where times or a sampling rate are known."""
+        """Unit of ``time_axis``: seconds if times or a sampling rate are known."""
         return "samples" if self.times is None and self.sampling_rate is None else "s"
 
     @property
@@ -115,10 +107,8 @@ class Recording:
 
     @property
     def duration(self) -> float:
-        """From the first sample to the last, in ``time_unit``."""
-        if self.times is not None:
-            return float(self.times[-1] - self.times[0])
-        return (self.n_samples - 1) / (self.sampling_rate or 1.0)
+        """Time from the first sample to the last, in ``time_unit``."""
+        return float(self.time_axis[-1] - self.time_axis[0])
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -1,7 +1,4 @@
-"""Recordings with known truth: sources, mixings, noise (the experiments of Section 3.1, in our own formulas).
-
-Every draw comes from ``numpy.random.default_rng(seed)``.
-"""
+"""Simulated recordings of known sources, mixing and noise, as in Section 3.1 of the paper."""
 
 from __future__ import annotations
 
@@ -10,18 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stradiff.data.checks import check_count
 from stradiff.data.memory import check_memory
-from stradiff.data.mixings import (
-    LinearMixing,
-    Mixing,
-    NetworkMixing,
-    Nonlinearity,
-    PostNonlinearMixing,
-    check_count,
-    random_linear,
-    random_network,
-    random_post_nonlinear,
-)
+from stradiff.data.mixings import SimulatedMixing, random_linear, random_network, random_post_nonlinear
 from stradiff.data.recording import Recording
 from stradiff.data.sources import (
     ar_sources,
@@ -34,25 +22,6 @@ from stradiff.data.sources import (
 )
 from stradiff.errors import InputError, OptionError
 
-__all__ = [
-    "LinearMixing",
-    "Mixing",
-    "NetworkMixing",
-    "Nonlinearity",
-    "PostNonlinearMixing",
-    "Simulation",
-    "ar_sources",
-    "artificial_sources",
-    "gp_sources",
-    "modulated_sources",
-    "multimodal_sources",
-    "random_linear",
-    "random_network",
-    "random_post_nonlinear",
-    "simulate",
-    "sparse_sources",
-]
-
 RANDOM_SOURCES: dict[str, Callable[..., np.ndarray]] = {
     "gp": gp_sources,
     "ar": ar_sources,
@@ -64,12 +33,12 @@ RANDOM_SOURCES: dict[str, Callable[..., np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """A recording with everything that made it: ``recording.values = mixing(sources) + noise``."""
+    """A recording and its ground truth: ``recording.values = mixing(sources) + noise``."""
 
     recording: Recording
     sources: np.ndarray
     """(T, n), mean 0 and variance 1."""
-    mixing: Mixing
+    mixing: SimulatedMixing
     noise_free: np.ndarray
     """(T, m)"""
     seed: int
@@ -86,25 +55,24 @@ def simulate(
     condition_number: float = 3.0,
     seed: int = 0,
 ) -> Simulation:
-    """A recording of known sources through a known mixing.
+    """A recording of known sources and a known mixing.
 
-    Sources, mixing and noise have separate random streams: the same seed gives the same mixing whatever the
-    sources and the noise.
+    Sources, mixing and noise have separate random streams: the mixing of a seed does not depend on sources and noise.
 
     Parameters
     ----------
     kind : {"linear", "leaky_relu", "tanh", "post_nonlinear"}
-        Linear map, network with that bend, or linear map with a tanh bend per channel.
+        Linear mixing, network with that activation, or linear mixing with a tanh nonlinearity per channel.
     sources : {"artificial", "gp", "ar", "am", "sparse", "multimodal"} or ndarray (T, n)
-        Three sources by name with the defaults of the function of that name, or your own (standardised here).
+        Three sources with the defaults of the function of that name, or an array, which is standardised.
     n_samples : int
         ``T``; ignored when ``sources`` is an array.
     n_channels : int, optional
         ``m``; as many as sources by default.
     noise : float
-        White Gaussian noise, as a fraction of each channel's standard deviation.
+        Standard deviation of white Gaussian noise, as a fraction of that of each channel.
     n_layers : int
-        Matrices of a network (kinds ``leaky_relu`` and ``tanh``).
+        Number of matrices of a network (kinds ``leaky_relu`` and ``tanh``).
     condition_number : float
         Of every mixing matrix.
     seed : int
@@ -112,7 +80,7 @@ def simulate(
     Raises
     ------
     OptionError
-        A name that does not exist, a number out of range, or fewer channels than sources.
+        An unknown name, a number out of range, or fewer channels than sources.
     InputError
         ``sources`` is an array that is not ``(T, n)``, not finite, or constant in a column.
 
@@ -127,24 +95,22 @@ def simulate(
     if not 0 <= noise < np.inf:
         raise OptionError(f"noise={noise!r} must be a fraction of the channel's deviation, 0 or above.")
     source_rng, mixing_rng, noise_rng = np.random.default_rng(seed).spawn(3)
-    S = _sources(sources, n_samples, source_rng)
+    S = _draw_sources(sources, n_samples, source_rng)
     n, m = S.shape[1], S.shape[1] if n_channels is None else n_channels
-    mixing = _mixing(kind, n, m, n_layers, condition_number, mixing_rng).calibrated(S)
+    mixing = _draw_mixing(kind, n, m, n_layers, condition_number, mixing_rng).calibrated(S)
     noise_free = mixing(S)
     Y = noise_free + noise * noise_free.std(axis=0) * noise_rng.standard_normal(noise_free.shape)
-    names = tuple(f"channel {j + 1}" for j in range(m))
-    name = f"simulated {kind}, seed {seed}"
-    recording = Recording(values=Y, times=None, sampling_rate=None, channel_names=names, units=None, name=name)
+    recording = Recording(Y, name=f"simulated {kind}, seed {seed}")
     return Simulation(recording, S, mixing, noise_free, seed)
 
 
-def _sources(sources: str | np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_sources(sources: str | np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
     if isinstance(sources, str):
         if sources == "artificial":
             return artificial_sources(n_samples)
         if sources not in RANDOM_SOURCES:
-            known = ", ".join(("artificial", *RANDOM_SOURCES))
-            raise OptionError(f"sources={sources!r} does not exist; choose {known}, or give an array.")
+            names = ", ".join(("artificial", *RANDOM_SOURCES))
+            raise OptionError(f"sources={sources!r} does not exist; choose {names}, or give an array.")
         return RANDOM_SOURCES[sources](n_samples, seed=rng)
     S = np.asarray(sources, dtype=float)
     if S.ndim != 2 or not np.isfinite(S).all() or not (np.ptp(S, axis=0) > 0).all():
@@ -152,7 +118,9 @@ def _sources(sources: str | np.ndarray, n_samples: int, rng: np.random.Generator
     return standardise(S)
 
 
-def _mixing(kind: str, n: int, m: int, n_layers: int, condition_number: float, rng: np.random.Generator) -> Mixing:
+def _draw_mixing(
+    kind: str, n: int, m: int, n_layers: int, condition_number: float, rng: np.random.Generator
+) -> SimulatedMixing:
     match kind:
         case "linear":
             return random_linear(n, m, condition_number, rng)

@@ -1,7 +1,7 @@
-"""Sources with known structure in time and known distributions, to mix and to find again.
+"""Simulated sources with known temporal structure and distributions: ``(n_samples, n)``, standardised columns.
 
-Random ones are drawn in O(T log T): white noise is coloured on a ring much longer than the recording, and the
-recording is a piece of that ring. Every draw comes from ``numpy.random.default_rng(seed)``.
+Stationary Gaussian sources are drawn in O(T log T): white noise is filtered on a ring much longer than the recording,
+of which the recording is a segment.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from stradiff.data.mixings import Seed, check_count
+from stradiff.data.checks import check_count
+from stradiff.data.mixings import Seed
 from stradiff.errors import OptionError
+
+Numbers = Sequence[float] | np.ndarray
 
 
 def artificial_sources(n_samples: int = 1000) -> np.ndarray:
-    r"""Three deterministic sources: a slow, a middle and a fast one, with different amplitude distributions.
+    r"""Three deterministic sources: slow, middle and fast, with different amplitude distributions.
 
     With ``t`` from 0 to 1 in ``n_samples`` steps and frequencies in cycles per recording::
 
@@ -25,18 +28,13 @@ def artificial_sources(n_samples: int = 1000) -> np.ndarray:
         middle  tanh(1.5 sin(2 pi 11 t + 0.8 sin(2 pi 2 t)))             flat-topped
         fast    exp(cos(2 pi 5 t)) sin(2 pi 40 t + 3 sin(2 pi 3 t))      bursts, 31 to 49 cycles
 
-    and then each to mean 0 and variance 1. The formulas are ours: the paper says only that its three sources
-    have different temporal structures, and prints none.
+    each standardised, with mutual correlations below 0.05. The paper does not give the formulas of its three sources,
+    only that their temporal structures differ.
 
     Parameters
     ----------
     n_samples : int
-        At least 150, or the fast source is not resolved by its samples.
-
-    Returns
-    -------
-    ndarray, shape (n_samples, 3)
-        Mutual correlations are below 0.05.
+        At least 150, so that the fast source is resolved.
 
     Examples
     --------
@@ -52,15 +50,12 @@ def artificial_sources(n_samples: int = 1000) -> np.ndarray:
 
 
 def gp_sources(
-    n_samples: int = 1000,
-    length_scales: Sequence[float] | np.ndarray = (50.0, 15.0, 5.0),
-    kernel: str = "rbf",
-    seed: Seed = 0,
+    n_samples: int = 1000, length_scales: Numbers = (50.0, 15.0, 5.0), kernel: str = "rbf", seed: Seed = 0
 ) -> np.ndarray:
-    """One stationary Gaussian process per length-scale, each to mean 0 and variance 1.
+    """One standardised stationary Gaussian process per length-scale.
 
     Drawn by circulant embedding (Dietrich & Newsam 1997): the ring is 40 length-scales longer than twice the
-    recording, so the covariance of the piece is the kernel's (to 1e-8 for Matern 1/2, else to rounding).
+    recording, so that the covariance is the kernel's to 1e-8 for Matern 1/2, and to rounding otherwise.
 
     Parameters
     ----------
@@ -70,85 +65,57 @@ def gp_sources(
         In samples, above 0 and at most ``n_samples``.
     kernel : {"rbf", "matern12", "matern32", "matern52"}
     seed : int or numpy Generator
-
-    Returns
-    -------
-    ndarray, shape (n_samples, len(length_scales))
     """
     check_count("n_samples", n_samples, least=2)
     if kernel not in _KERNELS:
         raise OptionError(f"kernel={kernel!r} does not exist; choose one of {', '.join(_KERNELS)}.")
     if not len(length_scales) or not all(0 < scale <= n_samples for scale in length_scales):
         raise OptionError(f"length_scales={length_scales!r} must be samples above 0 and at most {n_samples}.")
-    rng = np.random.default_rng(seed)
-    spectra = [_kernel_spectrum(kernel, scale, n_samples) for scale in length_scales]
-    return standardise(np.column_stack([_piece_of_ring(spectrum, n_samples, rng) for spectrum in spectra]))
+    return _draw([_kernel_spectrum(kernel, scale, n_samples) for scale in length_scales], n_samples, seed)
 
 
 def ar_sources(
-    n_samples: int = 1000,
-    frequencies: Sequence[float] | np.ndarray = (0.01, 0.05, 0.15),
-    damping: float = 0.97,
-    seed: Seed = 0,
+    n_samples: int = 1000, frequencies: Numbers = (0.01, 0.05, 0.15), damping: float = 0.97, seed: Seed = 0
 ) -> np.ndarray:
-    """One autoregressive resonance per frequency, each to mean 0 and variance 1.
+    """One standardised autoregressive resonance per frequency.
 
     ``s_t = 2 r cos(2 pi f) s_{t-1} - r^2 s_{t-2} + e_t`` with ``e`` white and Gaussian and ``r`` the damping.
 
     Parameters
     ----------
-    n_samples : int
-        ``T``, at least 2.
+    n_samples, seed : as in ``gp_sources``
     frequencies : sequence of float
         In cycles per sample, from 0 to 0.5.
     damping : float
-        ``r``, the modulus of the poles, from 0 to 0.9999: towards 1 the resonance is sharper.
-    seed : int or numpy Generator
-
-    Returns
-    -------
-    ndarray, shape (n_samples, len(frequencies))
+        ``r``, the modulus of the poles, from 0 to 0.9999; the resonance sharpens towards 1.
     """
     check_count("n_samples", n_samples, least=2)
     if not 0 <= damping <= 0.9999:  # the ring must be longer than the memory
-        raise OptionError(f"damping={damping!r} must be from 0 to 0.9999: at 1 the resonance never dies.")
-    if not len(frequencies) or not all(0 <= f <= 0.5 for f in frequencies):
-        raise OptionError(f"frequencies={frequencies!r} must be in cycles per sample, from 0 to 0.5.")
-    rng = np.random.default_rng(seed)
-    spectra = [_resonance_spectrum(frequency, damping, n_samples) for frequency in frequencies]
-    return standardise(np.column_stack([_piece_of_ring(spectrum, n_samples, rng) for spectrum in spectra]))
+        raise OptionError(f"damping={damping!r} must be from 0 to 0.9999: at 1 the resonance never decays.")
+    _check_frequencies(frequencies)
+    return _draw([_resonance_spectrum(f, damping, n_samples) for f in frequencies], n_samples, seed)
 
 
 def modulated_sources(
-    n_samples: int = 1000,
-    frequencies: Sequence[float] | np.ndarray = (0.02, 0.06, 0.15),
-    depth: float = 0.5,
-    seed: Seed = 0,
+    n_samples: int = 1000, frequencies: Numbers = (0.02, 0.06, 0.15), depth: float = 0.5, seed: Seed = 0
 ) -> np.ndarray:
-    """Amplitude-modulated noise bands: ``s_t = exp(depth g_t) r_t``, each to mean 0 and variance 1.
+    """Amplitude-modulated noise bands: ``s_t = exp(depth g_t) r_t``, standardised.
 
     ``r`` is a resonance of ``ar_sources`` (damping 0.97) and ``g`` an independent Gaussian process of variance 1 whose
-    RBF length-scale is five periods (at most the recording): bursts and quiet stretches, hence heavy tails, a kurtosis
-    of 3 exp(4 depth^2) in a recording long enough.
+    RBF length-scale is five periods (at most the recording): bursts, and hence heavy tails, with a kurtosis of
+    3 exp(4 depth^2) in a long recording.
 
     Parameters
     ----------
-    n_samples : int
-        ``T``, at least 2.
+    n_samples, seed : as in ``gp_sources``
     frequencies : sequence of float
         In cycles per sample, above 0 and at most 0.5.
     depth : float
-        Deviation of the logarithm of the amplitude, from 0 (a plain resonance) to 2.
-    seed : int or numpy Generator
-
-    Returns
-    -------
-    ndarray, shape (n_samples, len(frequencies))
+        Standard deviation of the logarithm of the amplitude, from 0 (no modulation) to 2.
     """
     if not 0 <= depth <= 2:
-        raise OptionError(f"depth={depth!r} must be from 0 (no modulation) to 2 (a few bursts are all there is).")
-    if not len(frequencies) or not all(0 < f <= 0.5 for f in frequencies):
-        raise OptionError(f"frequencies={frequencies!r} must be in cycles per sample, above 0 and at most 0.5.")
+        raise OptionError(f"depth={depth!r} must be from 0 (no modulation) to 2 (a few bursts only).")
+    _check_frequencies(frequencies, allow_zero=False)
     rng = np.random.default_rng(seed)
     carrier = ar_sources(n_samples, frequencies, seed=rng)
     amplitude = gp_sources(n_samples, [min(5 / f, float(n_samples)) for f in frequencies], seed=rng)
@@ -157,12 +124,12 @@ def modulated_sources(
 
 def sparse_sources(
     n_samples: int = 1000,
-    frequencies: Sequence[float] | np.ndarray = (0.01, 0.05, 0.15),
+    frequencies: Numbers = (0.01, 0.05, 0.15),
     damping: float = 0.8,
     freedom: float = 3.0,
     seed: Seed = 0,
 ) -> np.ndarray:
-    """Resonances struck by rare large innovations, each to mean 0 and variance 1.
+    """Resonances excited by rare large innovations, standardised.
 
     The recursion of ``ar_sources`` with Student-t innovations: heavy tails, and a memory of a few samples.
 
@@ -170,36 +137,31 @@ def sparse_sources(
     ----------
     n_samples, frequencies, seed : as in ``ar_sources``
     damping : float
-        From 0 to 0.99; the nearer to 1, the more innovations overlap and the nearer to Gaussian is their sum.
+        From 0 to 0.99; towards 1 more innovations overlap, and their sum approaches a Gaussian.
     freedom : float
         Degrees of freedom of the innovations, above 2.
-
-    Returns
-    -------
-    ndarray, shape (n_samples, len(frequencies))
     """
     check_count("n_samples", n_samples, least=2)
     if not 0 <= damping <= 0.99:
         raise OptionError(f"damping={damping!r} must be from 0 to 0.99: nearer to 1 the sources are Gaussian.")
     if not 2 < freedom < np.inf:
         raise OptionError(f"freedom={freedom!r} must be above 2: below, a Student density has no variance.")
-    if not len(frequencies) or not all(0 <= f <= 0.5 for f in frequencies):
-        raise OptionError(f"frequencies={frequencies!r} must be in cycles per sample, from 0 to 0.5.")
+    _check_frequencies(frequencies)
     rng = np.random.default_rng(seed)
-    before = 1 + int(np.log(1e-12) / np.log(max(damping, 1e-3)))  # samples until the beginning is forgotten
-    struck = rng.standard_t(freedom, (before + n_samples, len(frequencies)))
-    recursions = [[1.0, -2 * damping * np.cos(2 * np.pi * f), damping**2] for f in frequencies]
-    rung = [lfilter([1.0], recursion, e) for recursion, e in zip(recursions, struck.T, strict=True)]
-    return standardise(np.column_stack(rung)[before:])
+    burn_in = 1 + int(_memory(damping))
+    innovations = rng.standard_t(freedom, (burn_in + n_samples, len(frequencies)))
+    filters = [[1.0, -2 * damping * np.cos(2 * np.pi * f), damping**2] for f in frequencies]
+    columns = [lfilter([1.0], filter_, e) for filter_, e in zip(filters, innovations.T, strict=True)]
+    return standardise(np.column_stack(columns)[burn_in:])
 
 
 def multimodal_sources(
     n_samples: int = 1000,
-    length_scales: Sequence[float] | np.ndarray = (40.0, 12.0, 4.0),
+    length_scales: Numbers = (40.0, 12.0, 4.0),
     n_modes: Sequence[int] = (2, 3, 2),
     seed: Seed = 0,
 ) -> np.ndarray:
-    """Smooth walks between levels: Matern 3/2 processes through a quantile map, each to mean 0 and variance 1.
+    """Smooth transitions between levels: Matern 3/2 processes through a quantile function, standardised.
 
     ``s_t = F^-1(Phi(g_t))``, ``F`` Gaussians of deviation 0.4 at 0, 2, 4, .. with weights as 3 : 2 : 3 : ...
 
@@ -208,24 +170,31 @@ def multimodal_sources(
     n_samples, length_scales, seed : as in ``gp_sources``
     n_modes : sequence of int
         Modes of each source, at least 2.
-
-    Returns
-    -------
-    ndarray, shape (n_samples, len(length_scales))
     """
     if len(n_modes) != len(length_scales) or not all(isinstance(k, int | np.integer) and k >= 2 for k in n_modes):
         raise OptionError(f"n_modes={n_modes!r} must be one whole number of at least 2 for each length-scale.")
-    rank = ndtr(gp_sources(n_samples, length_scales, "matern32", seed))
-    return standardise(np.column_stack([_levels(u, k) for u, k in zip(rank.T, n_modes, strict=True)]))
+    probabilities = ndtr(gp_sources(n_samples, length_scales, "matern32", seed))
+    return standardise(np.column_stack([_levels(p, k) for p, k in zip(probabilities.T, n_modes, strict=True)]))
 
 
-def _levels(rank: np.ndarray, n_modes: int) -> np.ndarray:
+def standardise(S: np.ndarray) -> np.ndarray:
+    """Every column with mean 0 and variance 1."""
+    return (S - S.mean(axis=0)) / S.std(axis=0)
+
+
+def _check_frequencies(frequencies: Numbers, allow_zero: bool = True) -> None:
+    if not len(frequencies) or not all((f >= 0 if allow_zero else f > 0) and f <= 0.5 for f in frequencies):
+        limits = "from 0 to 0.5" if allow_zero else "above 0 and at most 0.5"
+        raise OptionError(f"frequencies={frequencies!r} must be in cycles per sample, {limits}.")
+
+
+def _levels(probability: np.ndarray, n_modes: int) -> np.ndarray:
     """Quantiles of Gaussians (deviation 0.4) at 0, 2, 4, .. with weights proportional to 3, 2, 3, 2, ..."""
-    place, deviation = 2.0 * np.arange(n_modes), 0.4
+    centre, deviation = 2.0 * np.arange(n_modes), 0.4
     weight = np.where(np.arange(n_modes) % 2 == 0, 3.0, 2.0)
-    grid = np.linspace(-6 * deviation, place[-1] + 6 * deviation, 4001)
-    distribution = ndtr((grid[:, None] - place) / deviation) @ (weight / weight.sum())
-    return np.interp(rank, distribution, grid)
+    grid = np.linspace(-6 * deviation, centre[-1] + 6 * deviation, 4001)
+    distribution = ndtr((grid[:, None] - centre) / deviation) @ (weight / weight.sum())
+    return np.interp(probability, distribution, grid)
 
 
 _KERNELS = {
@@ -237,32 +206,35 @@ _KERNELS = {
 
 
 def _kernel_spectrum(kernel: str, length_scale: float, n_samples: int) -> np.ndarray:
-    """Power over frequency of a kernel wrapped around its ring."""
+    """Power spectrum of a kernel on its ring."""
     size = _ring_size(n_samples + 20 * length_scale)
     lag = np.arange(size)
     covariance = _KERNELS[kernel](np.minimum(lag, size - lag) / length_scale)
-    return np.maximum(np.fft.rfft(covariance).real, 0.0)  # where it vanishes, rounding has either sign
+    return np.maximum(np.fft.rfft(covariance).real, 0.0)  # rounding makes vanishing power negative
 
 
 def _resonance_spectrum(frequency: float, damping: float, n_samples: int) -> np.ndarray:
-    """Power over frequency of the recursion in ``ar_sources``, driven by white noise of variance 1."""
-    memory = np.log(1e-12) / np.log(max(damping, 1e-3))  # samples until r^k has died away
-    delay = np.exp(-2j * np.pi * np.fft.rfftfreq(_ring_size(n_samples + memory)))
+    """Power spectrum of the recursion in ``ar_sources`` driven by white noise of variance 1."""
+    delay = np.exp(-2j * np.pi * np.fft.rfftfreq(_ring_size(n_samples + _memory(damping))))
     return np.abs(1 - 2 * damping * np.cos(2 * np.pi * frequency) * delay + (damping * delay) ** 2) ** -2
 
 
+def _memory(damping: float) -> float:
+    """Samples after which a resonance has decayed to 1e-12."""
+    return float(np.log(1e-12) / np.log(max(damping, 1e-3)))
+
+
 def _ring_size(samples: float) -> int:
-    """Smallest power of two that holds twice ``samples`` (quick for the FFT, and its ends are far apart)."""
+    """Smallest power of two that holds twice ``samples``."""
     return 1 << int(np.ceil(np.log2(2 * samples)))
 
 
-def _piece_of_ring(spectrum: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """First samples of a ring of white noise coloured to ``spectrum (size // 2 + 1,)``."""
-    size = 2 * (len(spectrum) - 1)
-    white = np.fft.rfft(rng.standard_normal(size))
-    return np.fft.irfft(np.sqrt(spectrum) * white, n=size)[:n_samples]
-
-
-def standardise(S: np.ndarray) -> np.ndarray:
-    """Every column to mean 0 and variance 1."""
-    return (S - S.mean(axis=0)) / S.std(axis=0)
+def _draw(spectra: Sequence[np.ndarray], n_samples: int, seed: Seed) -> np.ndarray:
+    """One standardised column per spectrum ``(size // 2 + 1,)``: the first samples of a ring of coloured noise."""
+    rng = np.random.default_rng(seed)
+    columns = []
+    for spectrum in spectra:
+        size = 2 * (len(spectrum) - 1)
+        white = np.fft.rfft(rng.standard_normal(size))
+        columns.append(np.fft.irfft(np.sqrt(spectrum) * white, n=size)[:n_samples])
+    return standardise(np.column_stack(columns))

@@ -1,4 +1,4 @@
-"""Writing results: a file is there whole or not at all."""
+"""Writers of results; a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from stradiff.errors import InputError, StorageError
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` and with its suffix; renamed to ``path`` when the block ends well.
+    """A temporary path beside ``path`` with its suffix, renamed to ``path`` at the end of the block.
 
-    When the block raises, the temporary file is removed and an older ``path`` stays as it was.
+    When the block raises, the temporary file is removed and an existing ``path`` stays unchanged.
 
     Raises
     ------
     StorageError
-        The operating system refuses to write, or the block has written nothing.
+        The file cannot be written, or the block has written nothing.
 
     Examples
     --------
@@ -36,19 +36,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     (Path(folder) / "notes.txt").read_text()
     'done'
     """
-    path = check_place(path)
+    path = check_output_path(path)
     temporary = path.with_name(f".{path.stem[:40]}-{uuid4().hex}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb+") as written:
-            os.fsync(written.fileno())  # or a power cut could leave the new name with no content
+            os.fsync(written.fileno())  # so that a power cut cannot leave the new name without content
         temporary.replace(path)
     except OSError as error:
-        # An unreadable input of the block is not a failed output: only the temporary file is ours to explain.
+        # An unreadable input of the block is not a failed output.
         if error.filename is not None and Path(os.fsdecode(error.filename)) not in (temporary, path):
             raise
         reason = error.strerror or "the operating system refuses"
-        raise StorageError(f"{path} cannot be written: {reason}; choose another place.") from error
+        raise StorageError(f"{path} cannot be written: {reason}; choose another path.") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -60,22 +60,21 @@ def write_table(
     column_names: Sequence[str],
     times: np.ndarray | None = None,
 ) -> None:
-    """A table as CSV with a header; every number is written with as many digits as bring it back exactly.
+    """A table as CSV with a header; an existing file is replaced. Numbers are read back exactly.
 
     Parameters
     ----------
     path : path
-        Replaced when it exists.
     array : ndarray, shape (T, k)
     column_names : sequence of str
-        ``k`` different names.
+        ``k`` unique names.
     times : ndarray, shape (T,), optional
-        Written first, as the column ``time``; :func:`read_recording` takes it for seconds.
+        Seconds, written as the first column, ``time``, which :func:`read_recording` recognises.
 
     Raises
     ------
     InputError
-        Names or times do not fit the array.
+        The number of names or times is not that of the columns or rows of the array, or names repeat.
     StorageError
         The file cannot be written.
     """
@@ -101,30 +100,24 @@ def write_json(path: str | os.PathLike[str], data: object) -> None:
         A value has no JSON form (NaN and inf have none), or the file cannot be written.
     """
     try:
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_json_value)
     except (TypeError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} cannot be written as JSON: {error}.") from error
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def check_place(path: str | os.PathLike[str]) -> Path:
-    """A path at which a file can stand; :class:`StorageError` where there is no folder for it, or one in its place."""
+def check_output_path(path: str | os.PathLike[str]) -> Path:
+    """The path of an output file; :class:`StorageError` if its folder does not exist, or it is a folder."""
     path = Path(path)
     if not path.parent.is_dir() or path.is_dir():
-        place = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
-        raise StorageError(f"{path.name or path} cannot be written: {place}; choose another path.")
+        reason = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
+        raise StorageError(f"{path.name or path} cannot be written: {reason}; choose another path.")
     return path
 
 
 def check_writable_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder, made when it is not there and tried by writing: no long run may end in vain.
-
-    Raises
-    ------
-    StorageError
-        It is a file, or nothing can be written into it.
-    """
+    """The folder, created if necessary and tested by writing; :class:`StorageError` if that fails."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise StorageError(f"{folder} is a file, not a folder; choose another output folder.")
@@ -139,7 +132,7 @@ def check_writable_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

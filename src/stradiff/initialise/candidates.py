@@ -1,11 +1,11 @@
-"""Sources of a linear method for training to start from, also where the mixing is bent.
+"""Sources of a linear method that a nonlinear mixing may start from.
 
-A linear method asked for n sources keeps the n strongest principal components first. A bent map spreads its sources
-over more of them, and puts into these what the sources make of each other: a weak source is then thrown away for a bent
-image of a strong one. So of more channels than sources, more components are separated as well, and from what comes out
-those n are taken of which the rest is a function: the least-squares polynomial of them that comes nearest to the
-recording. How many components serve best differs from recording to recording, and now and then the second choice is
-better than the first: ``stradiff.train.trials`` tries.
+A linear method for n sources keeps the n strongest principal components first. A nonlinear mixing spreads its sources
+over more of them, and these hold what its nonlinearity makes of the sources: a weak source is then lost to an image of
+a strong one. So of more channels than sources more components are separated as well, and of the result those n are
+taken of which the rest is a function: those whose least-squares polynomial comes nearest to the recording. The best
+number of components differs from recording to recording, and sometimes the second choice of n beats the first:
+successive halving compares them (``stradiff.train.restarts``).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ METHODS: dict[str, Callable[[int], LinearSeparator]] = {
     "fastica": lambda n_sources: FastICA(n_sources, random_state=0),  # any first rotation, but always the same
     "picard": lambda n_sources: Picard(n_sources, random_state=0),
 }
-NUMBERS = 4  # of components that are tried, at most
-CHOICES = 4  # of n from the most components that are tried; from fewer, the best one
-SUBSETS = 300  # compared one with the other; where there are more, sources are taken one after the other
+NUMBERS = 4  # of components, at most
+CHOICES = 4  # of n sources from the largest number of components; from fewer, the best one
+SUBSETS = 300  # compared with one another; where there are more, sources are taken one after the other
 DEGREE = 3  # of the polynomial, while it has fewer terms than a quarter of the samples
-VISITED = 2000  # samples that the polynomial is fitted to
+POLYNOMIAL_SAMPLES = 2000  # that the polynomial is fitted to
 
 
 def linear_sources(observed: np.ndarray, method: str, n_sources: int) -> np.ndarray:
@@ -40,13 +40,13 @@ def linear_sources(observed: np.ndarray, method: str, n_sources: int) -> np.ndar
 
 
 def candidates(observed: np.ndarray, method: str, n_sources: int) -> list[np.ndarray]:
-    """Sources ``(T, n)`` to start a bent map from: those that explain most, of n to 2 n components."""
+    """Sources ``(T, n)`` to start a nonlinear mixing from: those that explain most, of n to 2 n components."""
     most = min(2 * n_sources, max(n_sources, correlation_spectrum(observed).rank))
     starts: list[np.ndarray] = []
     for k in numbers_of_components(n_sources, most):
-        found = linear_sources(observed, method, k)
-        chosen = explaining(found, observed, n_sources, CHOICES if k == most else 1)
-        starts += [found[:, columns] for columns in chosen]
+        components = linear_sources(observed, method, k)
+        subsets = explaining(components, observed, n_sources, CHOICES if k == most else 1)
+        starts += [components[:, columns] for columns in subsets]
     return starts
 
 
@@ -55,23 +55,23 @@ def numbers_of_components(least: int, most: int) -> list[int]:
     return np.unique(np.linspace(least, most, NUMBERS).round().astype(int)).tolist()
 
 
-def explaining(found: np.ndarray, observed: np.ndarray, n_sources: int, n_choices: int = 1) -> list[list[int]]:
-    """The sets of n columns of ``found (T, k)`` whose polynomials are nearest to the recording, the nearest first."""
-    every = -(-len(found) // VISITED)
-    unit = (found - found.mean(axis=0)) / found.std(axis=0)
+def explaining(components: np.ndarray, observed: np.ndarray, n_sources: int, n_choices: int = 1) -> list[list[int]]:
+    """The sets of n columns of ``components (T, k)`` whose polynomials come nearest to the recording, best first."""
+    every = -(-len(components) // POLYNOMIAL_SAMPLES)
+    unit = (components - components.mean(axis=0)) / components.std(axis=0)
     unit, centred = unit[::every], (observed - observed.mean(axis=0))[::every]
 
     def explained(columns: Sequence[int]) -> float:
         return _explained(unit[:, list(columns)], centred)
 
-    n_found = found.shape[1]
-    if math.comb(n_found, n_sources) <= SUBSETS:
-        ranked = sorted(combinations(range(n_found), n_sources), key=explained, reverse=True)
+    k = components.shape[1]
+    if math.comb(k, n_sources) <= SUBSETS:
+        ranked = sorted(combinations(range(k), n_sources), key=explained, reverse=True)
         return [list(columns) for columns in ranked[:n_choices]]
     taken: list[int] = []
     for _ in range(n_sources):
-        rest = [k for k in range(n_found) if k not in taken]
-        taken.append(max(rest, key=lambda k: explained([*taken, k])))
+        rest = [column for column in range(k) if column not in taken]
+        taken.append(max(rest, key=lambda column: explained([*taken, column])))
     return [taken]
 
 

@@ -1,4 +1,4 @@
-"""Where training starts: the model built from its settings, at random, at a linear method's answer or as given."""
+"""The model before its first epoch, at random or at given sources."""
 
 from __future__ import annotations
 
@@ -12,61 +12,62 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.config import AUTO, Settings
-from stradiff.errors import OptionError
-from stradiff.initialise.candidates import METHODS, linear_sources
-from stradiff.initialise.prior_selection import CANDIDATES, ON_IRREGULAR_TIMES, best_of, tuned_and_judged
+from stradiff.config import Settings
 from stradiff.initialise.priors import priors_of
 from stradiff.model.branches import Branch
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, Dense, Network, Reach
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
 from stradiff.model.mixing import Mixing
 from stradiff.model.model import Model
 from stradiff.model.priors import PriorSet
 from stradiff.model.start import Start
 
-MAP_STEPS, MAP_RATE = 500, 3e-3  # of Adam, before anything else is trained
+MIXING_STEPS, MIXING_RATE = 500, 3e-3  # of Adam, before anything else is trained
 UNITS_PER_CHANNEL = 4  # of a dense network's width: a convolution has its channels at every frame
 
 
 def initial_model(
     observed: np.ndarray,
-    times: np.ndarray | None,
     settings: Settings,
+    sources: np.ndarray | None,
+    priors: PriorSet,
     key: PRNGKeyArray,
-    guess: np.ndarray | None = None,
-    parts: Concatenation | None = None,
+    layout: Concatenation | None = None,
 ) -> Model:
     """The model before its first epoch (Algorithm 1, line 1), for normalised observations ``(T, m)``.
 
-    ``guess (T, n)`` are the sources to start from, instead of those that ``settings.init`` finds; ``"given"`` needs
-    them. Of several recordings (``parts``) the observations are padded, and a guess is bare.
+    Parameters
+    ----------
+    sources : ``(T, n)`` to start from, without padding; None: at random.
+    priors : of these sources, as training begins with them.
+    layout : of several recordings, whose observations are padded.
     """
-    structure, start = jax.random.split(key)
-    model = random_model(observed.shape[0], observed.shape[1], settings, structure, parts=parts)
-    if settings.init == "random":
-        mean = settings.start_spread * jax.random.normal(start, model.branches.start.mean.shape, jnp.float32)
+    structure, noise = jax.random.split(key)
+    reach = reach_of(priors, settings, len(observed) if layout is None else layout.length)
+    model = random_model(*observed.shape, settings, structure, reach, layout)
+    model = dataclasses.replace(model, priors=priors)
+    if sources is None:
+        mean = settings.start_spread * jax.random.normal(noise, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
-    bare = observed if parts is None else parts.bare(observed)
-    model = _start_from(model, starting_sources(bare, settings, guess), bare)
-    if not model.mixing.is_linear and observed.shape[1] > settings.n_sources:  # else the linear fit leaves nothing over
-        model = _fit_map(model, jnp.asarray(bare))
-    model = _with_priors(model, None if times is None else jnp.asarray(times), settings)
-    if settings.branch == "none" or not settings.convolves(model.length):
-        return model
-    reach = reach_of(model.priors, model.length)
-    branches, _ = _random_maps(model.n_samples, model.length, observed.shape[1], settings, reach, structure)
-    return eqx.tree_at(lambda m: m.branches.network, model, branches.network)
+    bare = observed if layout is None else layout.unpad(observed)
+    model = _placed(model, sources, bare)
+    if settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
+        return model  # the least-squares matrix leaves nothing over
+    return _with_fitted_mixing(model, jnp.asarray(bare))
 
 
-def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
-    """Sources ``(T, n)`` that training starts from when it does not start at random: those given, or the method's."""
-    if guess is not None:
-        return guess
-    if settings.init not in METHODS:
-        raise OptionError("init='given' needs the sources to start from.")
-    return linear_sources(observed, settings.init, settings.n_sources)
+def initial_trajectories(
+    observed: np.ndarray,
+    settings: Settings,
+    sources: np.ndarray,
+    key: PRNGKeyArray,
+    layout: Concatenation | None = None,
+) -> Float[Array, "n T"]:
+    """``sources (T, n)`` as the initial model has them: in its scale, and padded."""
+    structure, _ = jax.random.split(key)
+    model = random_model(*observed.shape, settings, structure, layout=layout)
+    return _placed(model, sources, observed if layout is None else layout.unpad(observed)).at_mean()
 
 
 def random_model(
@@ -74,45 +75,31 @@ def random_model(
     n_channels: int,
     settings: Settings,
     key: PRNGKeyArray,
-    reach: Reach | None = None,
-    parts: Concatenation | None = None,
+    reach: ReceptiveField | None = None,
+    layout: Concatenation | None = None,
 ) -> Model:
     """Every part at its random or plain initial value, start means at zero.
 
-    ``reach`` of convolutional branches; without, that of the priors' initial length-scales. ``parts``: the recordings
+    ``reach`` of convolutional branches; without, that of the priors' initial length-scales. ``layout``: the recordings
     that share the ``n_samples``, where they are several.
     """
-    length = n_samples if parts is None else parts.length
+    length = n_samples if layout is None else layout.length
     priors = priors_of(settings, length)
-    if reach is None and settings.branch != "none" and settings.convolves(length):
-        reach = reach_of(priors, length)
+    reach = reach_of(priors, settings, length) if reach is None else reach
     branches, mixing = _random_maps(n_samples, length, n_channels, settings, reach, key)
-    return Model(branches, priors, mixing, settings.standardise, parts)
+    return Model(branches, priors, mixing, settings.standardise, layout)
 
 
-def reach_of(priors: PriorSet, n_samples: int) -> Reach:
-    """How far a convolutional branch must see for sources of these priors."""
-    return Reach.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
+def reach_of(priors: PriorSet, settings: Settings, n_samples: int) -> ReceptiveField | None:
+    """How far a convolutional branch must see for sources of these priors; None for other branches."""
+    if settings.branch == "none" or not settings.convolves(n_samples):
+        return None
+    return ReceptiveField.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
 
 
-def _with_priors(model: Model, times: Float[Array, " T"] | None, settings: Settings) -> Model:
-    """The model with the priors its present sources ask for: the likeliest of ``"auto"``, tuned unless told where."""
-    sources = model.at_mean()
-    if settings.prior != AUTO:
-        if settings.length_scale_init is not None:
-            return model
-        return eqx.tree_at(lambda m: m.priors, model, tuned_and_judged(model.priors, sources, times, model.parts)[0])
-    names = CANDIDATES if times is None else ON_IRREGULAR_TIMES
-    banks = [priors_of(dataclasses.replace(settings, prior=name), model.length) for name in names]
-    priors = best_of(banks, sources, times, model.parts)
-    if settings.length_scale_init is not None:
-        priors = priors_of(dataclasses.replace(settings, prior=priors.names), model.length)
-    return eqx.tree_at(lambda m: m.priors, model, priors)
-
-
-@compiled_soon
+@quick_jit
 def _random_maps(
-    n_samples: int, length: int, n_channels: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray
+    n_samples: int, length: int, n_channels: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
 ) -> tuple[Branch, Mixing]:
     of_branches, of_map = jax.random.split(key)
     spec, unit_columns = settings.mixing_spec, not settings.standardise
@@ -120,51 +107,55 @@ def _random_maps(
     return _branches(n_samples, length, settings, reach, of_branches), mixing
 
 
-def _start_from(model: Model, guess: np.ndarray, observed: np.ndarray) -> Model:
-    """Start means that the untrained branch maps to ``guess``, and the map at its least-squares linear fit.
+def _placed(model: Model, sources: np.ndarray, observed: np.ndarray) -> Model:
+    """Start means that the untrained branch maps to ``sources``, and the mixing at its least-squares linear fit.
 
-    Untrained means silent: the reverse path then only multiplies its start. Of several recordings both are bare.
+    An untrained branch predicts no noise: the reverse path then only multiplies its start. Of several recordings both
+    arrays are without padding.
     """
-    unit = (guess - guess.mean(axis=0)) / guess.std(axis=0)
+    unit = (sources - sources.mean(axis=0)) / sources.std(axis=0)
     matrix, *_ = np.linalg.lstsq(unit, observed, rcond=None)
-    if not model.standardise:  # then the scale of a source belongs to it, and the columns of the map are of norm one
+    if not model.standardise:  # the scale of a source then belongs to it, and the columns of the mixing have norm one
         norm = np.linalg.norm(matrix, axis=1)
         unit, matrix = unit * norm, matrix / norm[:, None]
-    if model.parts is not None:
-        unit = model.parts.padded(unit)
+    if model.layout is not None:
+        unit = model.layout.pad(unit)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, jnp.asarray(unit.T / model.branches.gain, jnp.float32))
     if model.mixing.matrix is None:  # a plain MLP has no linear path to put the fit into
         return model
     return eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(matrix.T, jnp.float32))
 
 
-@compiled_soon
-def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
-    """The model with its map nearer to explaining the recording, bare, by the sources it starts from."""
+@quick_jit
+def _with_fitted_mixing(model: Model, observed: Float[Array, "T m"]) -> Model:
+    """The model with its mixing fitted to the recording, without padding, at the sources it starts from."""
     sources = model.at_mean()
-    if model.parts is not None:
-        sources = sources[:, np.flatnonzero(model.concatenation.inside)]
-    adam = optax.adam(MAP_RATE)
+    if model.layout is not None:
+        sources = sources[:, np.flatnonzero(model.layout.mask)]
+    adam = optax.adam(MIXING_RATE)
 
-    def misfit(mixing: Mixing) -> Float[Array, ""]:
+    def error(mixing: Mixing) -> Float[Array, ""]:
         return jnp.mean((observed - jax.vmap(mixing, in_axes=1)(sources)) ** 2)
 
     def step(_: Array, carry: tuple[Mixing, Any]) -> tuple[Mixing, Any]:
         mixing, state = carry
-        change, state = adam.update(eqx.filter_grad(misfit)(mixing), state)
+        change, state = adam.update(eqx.filter_grad(error)(mixing), state)
         return eqx.apply_updates(mixing, change), state
 
     mixing = model.mixing
-    fitted, _ = jax.lax.fori_loop(0, MAP_STEPS, step, (mixing, adam.init(eqx.filter(mixing, eqx.is_inexact_array))))
+    carry = mixing, adam.init(eqx.filter(mixing, eqx.is_inexact_array))
+    fitted, _ = jax.lax.fori_loop(0, MIXING_STEPS, step, carry)
     return eqx.tree_at(lambda m: m.mixing, model, fitted)
 
 
-def _branches(n_samples: int, length: int, settings: Settings, reach: Reach | None, key: PRNGKeyArray) -> Branch:
+def _branches(
+    n_samples: int, length: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
+) -> Branch:
     def network(key: PRNGKeyArray) -> Network:
         width, scale = settings.network_width, settings.network_output_scale
         if reach is not None:
-            return Convolutional(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
-        return Dense(length, width, settings.network_depth, output_scale=scale, key=key)
+            return ConvolutionalNetwork(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
+        return DenseNetwork(length, width, settings.network_depth, output_scale=scale, key=key)
 
     zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
     log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))

@@ -1,16 +1,15 @@
-"""The start of a linear map made likelier: what priors its sources ask for, and the rotation that these prefer.
+"""Initialisation of a linear mixing by rotation: the most likely rotation of uncorrelated sources, given their priors.
 
-A Gaussian prior tells sources apart by their spectra alone, as SOBI does; what else is in them (bursts, several modes)
-FastICA sees, and only that. A prior that knows both is likeliest at sources that neither finds. Sources of a linear
-method are uncorrelated and of unit variance, so what is free is a rotation R: it is taken where sum_k log p_k((R s)_k)
-is largest, and the priors p_k are those that the sources found so far are likeliest under (quasi-maximum likelihood,
-Pham & Garat 1997, here with autoregressions whose innovations are learned).
+A Gaussian prior separates sources by their spectra alone, as SOBI does; what else is in them (bursts, several modes)
+FastICA sees, and only that. A prior that has both is most likely at sources that neither finds. Sources of a linear
+method are uncorrelated and of unit variance, so what is free is a rotation R: it maximises sum_k log p_k((R s)_k), in
+turn with the choice of the priors p_k (quasi-maximum likelihood, Pham & Garat 1997, here with autoregressions whose
+innovations are learned).
 
-Gaussian sources stay where they are. In noise an autoregression describes the noise as well, and a rotation would
-follow it. So it is asked first whether the recording is one of smooth sources in white noise of whatever strength: only
-where the others together are decisively likelier does any source get another prior. And only where these do better than
-Gaussian ones are sources turned. Where spectra tell nothing SOBI's sources are any rotation of the true ones, so
-FastICA's are asked as well, and the likelier ones are the start.
+Gaussian sources are not rotated. In noise an autoregression describes the noise as well, and a rotation would follow
+it. So structured priors are taken only where they are decisively more likely than smooth sources in white noise of any
+strength, and sources are rotated only where they are more likely than Gaussian autoregressions. Where spectra do not
+differ SOBI's sources are any rotation of the true ones; of several methods' sources the more likely ones are taken.
 """
 
 from __future__ import annotations
@@ -26,108 +25,105 @@ from scipy.linalg import polar, solve_sylvester
 from scipy.optimize import minimize
 
 from stradiff.config import SMOOTH, Settings
-from stradiff.initialise.prior_selection import STRUCTURED, likeliest_of, tuned_and_judged
+from stradiff.initialise.prior_selection import STRUCTURED, best_of, tuned
 from stradiff.initialise.priors import priors_of
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.priors import PriorSet
 
-SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the variance of a smooth source
+NOISE_SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the variance of a smooth source
 DECISIVE = 0.08  # of Schwarz's criterion, by sample and source: smooth ones gain .06 at most from 1,000 samples on
-UNLIKE_GAUSSIAN = 0.02  # the same, of what a turn needs: autoregressions gain .003 at most, modulated ones .03 and more
-ROUNDS = 3  # of choosing priors and rotating: what a fourth would move is less than the error
+NON_GAUSSIAN = 0.02  # the same, to rotate: autoregressions gain .003 at most, modulated ones .03 and more
+ROUNDS = 3  # of selecting priors and rotating: what a fourth would change is less than the error
 STEPS = 60  # of L-BFGS in each
-JUDGED = 4096  # samples, in the middle of a longer record, that say what prior suits
-TURNED = 1 << 20  # numbers that a rotation is sought by: all of the sources, or as many of their middle
+SELECTION_SAMPLES = 4096  # in the middle of a longer record, by which priors are selected
+ROTATION_SIZE = 1 << 20  # numbers by which a rotation is found: all of the sources, or as many of their middle
 
 
 def initialise_by_rotation(starts: Sequence[np.ndarray], settings: Settings) -> tuple[np.ndarray, tuple[str, ...]]:
     """Sources ``(T, n)`` to start from, of unit variance, and the names of their priors. Inside ``numerics()``.
 
-    ``starts`` are answers of linear methods, the first of them the one that stays where sources are smooth. Given
-    sources (``settings.init``) are not rotated. White noise of variance xi on all, always the same, stands for what no
-    source is known better than: over one that can be predicted a density would be without bound.
+    ``starts`` are the sources of linear methods; the first are returned where sources are smooth. Given sources
+    (``settings.init``) are not rotated. To all of them the same white noise of variance xi is added: without it the
+    density of a source that can be predicted exactly has no bound.
     """
     units = [((start - start.mean(axis=0)) / start.std(axis=0)).T for start in starts]
     noise = np.sqrt(settings.jitter) * np.random.default_rng(0).standard_normal(units[0].shape)
-    n_judged = min(noise.shape[1], JUDGED)
-    banks = [_named(name, settings, n_judged) for name in (SMOOTH, *STRUCTURED)]
+    n_samples = min(noise.shape[1], SELECTION_SAMPLES)
+    smooth, autoregressive, *structured = (
+        priors_of(dataclasses.replace(settings, prior=name), n_samples) for name in (SMOOTH, "ar", *STRUCTURED)
+    )
 
-    def judged(unit: np.ndarray) -> tuple[PriorSet, float]:
-        priors, cost = likeliest_of(banks, jnp.asarray(_middle(unit + noise, n_judged)))
-        return priors, float(cost.sum())
+    def selected(unit: np.ndarray, *prior_sets: PriorSet) -> tuple[PriorSet, float]:
+        priors, criteria = best_of(prior_sets, jnp.asarray(_middle(unit + noise, n_samples)))
+        return priors, float(criteria.sum())
 
-    found = [judged(unit) for unit in units]
-    best = int(np.argmin([cost for _, cost in found]))
-    (priors, cost), unit = found[best], units[best]
-    smooth = min(_smooth_cost(_middle(one + noise, n_judged), settings) for one in units)
-    if not smooth - cost > DECISIVE * n_judged * len(unit):
-        return units[0].T, banks[0].names
-    gaussian = likeliest_of([banks[0], _named("ar", settings, n_judged)], jnp.asarray(_middle(unit + noise, n_judged)))
-    turns = gaussian[1].sum() - cost > UNLIKE_GAUSSIAN * n_judged * len(unit) and settings.init != "given"
-    for _ in range(ROUNDS if turns else 0):
-        unit = _turned(priors, unit, noise, n_judged)
-        priors, _ = judged(unit)
+    selections = [selected(unit, smooth, *structured) for unit in units]
+    best = int(np.argmin([criterion for _, criterion in selections]))
+    (priors, criterion), unit = selections[best], units[best]
+    of_smooth = min(_smooth_criterion(_middle(one + noise, n_samples), settings) for one in units)
+    if not of_smooth - criterion > DECISIVE * n_samples * len(unit):
+        return units[0].T, smooth.names
+    gain = selected(unit, smooth, autoregressive)[1] - criterion
+    rotates = gain > NON_GAUSSIAN * n_samples * len(unit) and settings.init != "given"
+    for _ in range(ROUNDS if rotates else 0):
+        unit = _rotated(priors, unit, noise, n_samples)
+        priors, _ = selected(unit, smooth, *structured)
     return unit.T, priors.names
 
 
-def _turned(priors: PriorSet, sources: np.ndarray, noise: np.ndarray, n_judged: int) -> np.ndarray:
-    """R s, by the priors of ``n_judged`` samples. An R that a part of the record suggests must be likelier in all."""
+def _rotated(priors: PriorSet, sources: np.ndarray, noise: np.ndarray, n_selection: int) -> np.ndarray:
+    """R s, by the priors of ``n_selection`` samples. An R found by a part of the record must be more likely in all."""
     n_samples = sources.shape[1]
-    n_turned = min(n_samples, TURNED // len(sources))
-    there = priors if n_turned == n_judged else priors.of_segment((n_turned - 1) / (n_judged - 1))
-    rotation = likeliest_rotation(there, _middle(sources, n_turned), _middle(noise, n_turned))
-    if n_turned < n_samples:
-        whole = priors.of_segment((n_samples - 1) / (n_judged - 1))
-        old, new = (
+    n_rotation = min(n_samples, ROTATION_SIZE // len(sources))
+    own = priors if n_rotation == n_selection else priors.of_segment((n_rotation - 1) / (n_selection - 1))
+    rotation = most_likely_rotation(own, _middle(sources, n_rotation), _middle(noise, n_rotation))
+    if n_rotation < n_samples:
+        whole = priors.of_segment((n_samples - 1) / (n_selection - 1))
+        before, after = (
             float(_negative_log_likelihood(whole, jnp.asarray(one), jnp.asarray(sources), jnp.asarray(noise))[0])
             for one in (np.eye(len(sources)), rotation)
         )
-        rotation = rotation if new < old else np.eye(len(sources))
+        rotation = rotation if after < before else np.eye(len(sources))
     return rotation @ sources
 
 
-def likeliest_rotation(priors: PriorSet, sources: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """R ``(n, n)`` near the identity at which R s + noise are likeliest; s ``(n, T)``. Inside ``numerics()``.
+def most_likely_rotation(priors: PriorSet, sources: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """R ``(n, n)`` near the identity that maximises the likelihood of R s + noise; s ``(n, T)``. Inside ``numerics()``.
 
-    R is the orthogonal factor of a free matrix W = R P. The slope in W is 2 R X, where the skew X solves
-    P X + X P = (R'G - G'R) / 2 and G is the slope in R.
+    R is the orthogonal factor of a free matrix W = R P. The gradient in W is 2 R X, where the skew X solves
+    P X + X P = (R'G - G'R) / 2 and G is the gradient in R.
     """
     shape = (len(sources), len(sources))
     rows, floor = jnp.asarray(sources), jnp.asarray(noise)
 
     def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
         rotation, stretch = polar(flat.reshape(shape))
-        value, slope = _negative_log_likelihood(priors, jnp.asarray(rotation), rows, floor)
-        twist = rotation.T @ np.asarray(slope)
+        value, gradient = _negative_log_likelihood(priors, jnp.asarray(rotation), rows, floor)
+        twist = rotation.T @ np.asarray(gradient)
         skew = solve_sylvester(stretch, stretch, 0.5 * (twist - twist.T))
         return float(value), 2.0 * (rotation @ skew).ravel()
 
-    found = minimize(cost, np.eye(len(sources)).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-    return polar(found.x.reshape(shape))[0]
+    optimum = minimize(cost, np.eye(len(sources)).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+    return polar(optimum.x.reshape(shape))[0]
 
 
-@compiled_soon
+@quick_jit
 def _negative_log_likelihood(
     priors: PriorSet, rotation: Float[Array, "n n"], sources: Float[Array, "n T"], noise: Float[Array, "n T"]
 ) -> tuple[Float[Array, ""], Float[Array, "n n"]]:
-    """-sum_k log p_k((R s + noise)_k), and its slope in R."""
-    return jax.value_and_grad(lambda turned: -jnp.sum(priors.log_prob(turned @ sources + noise, None)))(rotation)
+    """-sum_k log p_k((R s + noise)_k), and its gradient in R."""
+    return jax.value_and_grad(lambda R: -jnp.sum(priors.log_prob(R @ sources + noise, None)))(rotation)
 
 
-def _smooth_cost(sources: np.ndarray, settings: Settings) -> float:
-    """Schwarz's criterion of smooth sources in white noise, each of the share that it is likeliest with."""
-    costs = []
-    for share in SHARES:
-        divided = dataclasses.replace(settings, sigma_f=float(np.sqrt(1.0 - share)), jitter=share)
-        bank = _named(SMOOTH, divided, sources.shape[1])
-        costs.append(np.asarray(tuned_and_judged(bank, jnp.asarray(sources), None)[1]))
-    return float(np.min(costs, axis=0).sum())
+def _smooth_criterion(sources: np.ndarray, settings: Settings) -> float:
+    """Schwarz's criterion of smooth sources in white noise, each of the share that it is most likely with."""
+    criteria = []
+    for share in NOISE_SHARES:
+        divided = dataclasses.replace(settings, prior=SMOOTH, sigma_f=float(np.sqrt(1.0 - share)), jitter=share)
+        criteria.append(np.asarray(tuned(priors_of(divided, sources.shape[1]), jnp.asarray(sources), None)[1]))
+    return float(np.min(criteria, axis=0).sum())
 
 
 def _middle(rows: np.ndarray, n_samples: int) -> np.ndarray:
     first = (rows.shape[1] - n_samples) // 2
     return rows[:, first : first + n_samples]
-
-
-def _named(name: str, settings: Settings, n_samples: int) -> PriorSet:
-    return priors_of(dataclasses.replace(settings, prior=name), n_samples)

@@ -20,8 +20,7 @@ from stradiff.config import check_count, check_seed
 from stradiff.data.checks import check_channel_names
 from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
-from stradiff.data.times import time_axis
-from stradiff.data.timestamps import regular_rate
+from stradiff.data.times import normalised_times, regular_rate
 from stradiff.errors import InputError, OptionError, SeparationWarning
 from stradiff.estimator import OWN, StrADiff
 from stradiff.jobs.recordings import by_name
@@ -76,7 +75,7 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
 
     Raises
     ------
-    InputError, OptionError, MemoryNeedError
+    InputError, OptionError, InsufficientMemoryError
         For recordings that do not belong together, and data or settings that cannot be used.
     StorageError
         For a checkpoint that cannot be written, or is of other recordings or other settings.
@@ -189,7 +188,7 @@ def _check_alike(member: Member, first: Member) -> None:
 def _keep(member: Member, found: Found, n_together: int, names: list[str]) -> None:
     """Everything that ``StrADiff.fit`` leaves on an estimator, of one recording of the group."""
     model, values, separation, fit = member.estimator, member.values, found.separation, found.fit
-    _, model.times_, model.span_ = time_axis(member.times, len(values))
+    _, model.times_, model.span_ = normalised_times(member.times, len(values))
     model._store(*found[:2], values, *found[2:])
     shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": model.n_draws}
     model.fit_info_ = describe(separation, preset=model.preset, **shape, n_devices=fit.n_devices, seconds=0.0)

@@ -1,18 +1,9 @@
-"""What a user would try first, and where training may start: scikit-learn transformers."""
+"""Linear separation methods as scikit-learn transformers: baselines, and initialisations of training."""
 
-from stradiff.linear.amuse import AMUSE
-from stradiff.linear.base import LinearSeparator
-from stradiff.linear.fastica import FastICA
-from stradiff.linear.pca import PCA
-from stradiff.linear.picard import Picard
-from stradiff.linear.sobi import SOBI
+from stradiff.linear.base import PCA, LinearSeparator
+from stradiff.linear.ica import FastICA, Picard
+from stradiff.linear.sobi import AMUSE, SOBI
 
-BASELINES: dict[str, type[LinearSeparator]] = {
-    "sobi": SOBI,
-    "amuse": AMUSE,
-    "fastica": FastICA,
-    "picard": Picard,
-    "pca": PCA,
-}
+BASELINES: dict[str, type[LinearSeparator]] = {cls.__name__.lower(): cls for cls in (SOBI, AMUSE, FastICA, Picard, PCA)}
 
 __all__ = ["AMUSE", "BASELINES", "PCA", "SOBI", "FastICA", "LinearSeparator", "Picard"]

@@ -1,4 +1,4 @@
-"""What all baselines share: centre, whiten, turn. They differ only in the turn of the whitened recording."""
+"""The common base of the linear methods: centre, whiten, rotate. They differ in the rotation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from stradiff.errors import InputError, NumericsError
 class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
     """Linear separation in two steps: ``Z = whitening (Y - mean)``, then ``S = unmixing Z``.
 
-    A subclass is one method, ``_unmixing_of``. Sources come out with variance 1, the one that explains most
-    of the (standardised) channels first, with the sign that makes its largest mixing weight positive.
+    A subclass implements ``_unmixing_of``. Sources have variance 1 and are ordered by the variance of the standardised
+    channels that they explain; the largest mixing weight of each is positive.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     components_ : ndarray (n, m)
         Unmixing: ``S = (Y - mean_) components_.T``.
     mixing_ : ndarray (m, n)
-        Mixing: ``Y = S mixing_.T + mean_`` (the closest such, when ``n < m``).
+        Mixing: ``Y = S mixing_.T + mean_`` (its least-squares approximation when ``n < m``).
     mean_ : ndarray (m,)
     converged_ : bool
-        False when the iterations of the method ran out.
+        False when the method stopped at its maximum number of iterations.
     n_features_in_ : int
     """
 
@@ -51,19 +51,19 @@ class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Unmixing ``(n, n)`` of the whitened recording ``Z (T, n)``; sets ``converged_`` if it iterates."""
 
     def fit(self, X: Any, y: object = None) -> LinearSeparator:
-        """Learn the unmixing of the recording ``X (T, m)``.
+        """Estimate the unmixing of the recording ``X (T, m)``.
 
         Raises
         ------
         InputError
-            If ``X`` is no recording, has one channel only, or has a rank below ``n_components``.
+            ``X`` is not a valid recording, has one channel only, or has a rank below ``n_components``.
         OptionError
-            If a setting does not exist for this recording.
+            A parameter is invalid for this recording.
         NumericsError
-            If the method diverged.
+            The method diverged.
         """
         Y = check_observations(X)
-        validate_data(self, X, skip_check_array=True)  # notes the number and names of the channels
+        validate_data(self, X, skip_check_array=True)  # records the number and names of the channels
         check_rank(Y, self.n_components)
         normaliser = fit_normaliser(Y, "whiten", self.n_components)
         Y = Y.astype(np.float64, copy=False)
@@ -97,23 +97,31 @@ class LinearSeparator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self.components_.shape[0]
 
     def _set_unmixing(self, unmixing: np.ndarray, mixing: np.ndarray, deviation: np.ndarray) -> None:
-        """Store both in a fixed order and sign; blind separation itself leaves them open."""
-        share = ((mixing / deviation[:, None]) ** 2).sum(axis=0)
-        order = np.argsort(-share, kind="stable")
-        largest = np.abs(mixing / deviation[:, None]).argmax(axis=0)
-        sign = np.where(mixing[largest, np.arange(len(share))] < 0, -1.0, 1.0)
+        """Store both with the order and signs of the sources fixed, which separation itself leaves undetermined."""
+        weights = mixing / deviation[:, None]
+        order = np.argsort(-(weights**2).sum(axis=0), kind="stable")
+        largest = np.abs(weights).argmax(axis=0)
+        sign = np.where(mixing[largest, np.arange(mixing.shape[1])] < 0, -1.0, 1.0)
         self.components_ = (sign[:, None] * unmixing)[order]
         self.mixing_ = (mixing * sign)[:, order]
 
 
+class PCA(LinearSeparator):
+    """Principal components of the standardised channels, each scaled to variance 1: whitening without a rotation."""
+
+    def _unmixing_of(self, Z: np.ndarray) -> np.ndarray:
+        return np.eye(Z.shape[1])
+
+
 @contextmanager
-def convergence_watched(estimator: LinearSeparator) -> Iterator[None]:
-    """Turn a wrapped library's warning "did not converge" into ``converged_``; let other warnings through."""
+def record_convergence(estimator: LinearSeparator) -> Iterator[None]:
+    """Turn a wrapped library's warning "did not converge" into ``converged_``; re-emit other warnings."""
+    estimator.converged_ = True
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    missed = [w for w in caught if "did not converge" in str(w.message)]
-    estimator.converged_ = not missed
-    for w in caught:
-        if w not in missed:
-            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    for warning in caught:
+        if "did not converge" in str(warning.message):
+            estimator.converged_ = False
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -1,4 +1,4 @@
-"""The paper, top to bottom: starts, reverse diffusion, branches, priors, mixing, and the model they make."""
+"""The generative model of the paper: starts, reverse diffusion, branches, priors and mixing."""
 
 from stradiff.model.branches import Branch
 from stradiff.model.diffusion.schedule import Schedule

@@ -1,6 +1,6 @@
-"""One generator per source: a Gaussian start and a reverse diffusion of its own (Eqs. 2-4, 16, 25, 26).
+"""Generators of the sources: a Gaussian start and a reverse diffusion for each (Eqs. 2-4, 16, 25, 26).
 
-Two ablations show what the diffusions are for: one network shared by all sources, and none at all.
+Ablations have one network shared by all sources, or none.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import Convolutional, Ending, Network
+from stradiff.model.diffusion.networks import ConvolutionalNetwork, MaskedConvolutionalNetwork, Network
 from stradiff.model.diffusion.reverse import generate, reverse_path
 from stradiff.model.diffusion.schedule import Schedule
-from stradiff.model.source_sharding import split_by_source
+from stradiff.model.source_sharding import shard_by_source
 from stradiff.model.start import Start
 
 
 class Branch(eqx.Module):
-    """f_theta of one source; the model holds n of them, stacked along a leading axis.
+    """f_theta of one source; a model has n of them, stacked along a leading axis.
 
-    ``shared``: the network is not stacked but one for all. Without a network the source is its start, s = z.
+    ``shared``: there is one network for all sources, not stacked. Without a network the source is its start, s = z.
     """
 
     start: Start
@@ -34,7 +34,7 @@ class Branch(eqx.Module):
 
     @property
     def gain(self) -> float:
-        """What the start is multiplied by while the network is silent: 1 / sqrt(abar_L)."""
+        """Gain from start to source while the network predicts zero: 1 / sqrt(abar_L)."""
         return 1.0 if self.network is None else float(1.0 / np.sqrt(self.schedule.alpha_bar[-1]))
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, " T"]:
@@ -42,11 +42,11 @@ class Branch(eqx.Module):
         return generate(self.network, self.start.sample(key), self.schedule)
 
     def at(self, noise: Float[Array, " T"]) -> Float[Array, " T"]:
-        """The source that standard-normal ``noise`` is mapped to."""
+        """The source of standard-normal ``noise``."""
         return generate(self.network, self.start.at(noise), self.schedule)
 
     def path(self, noise: Float[Array, " T"]) -> Float[Array, "states T"]:
-        """x_L .. x_0 from the start that ``noise`` is mapped to."""
+        """x_L .. x_0 from the start of ``noise``."""
         return reverse_path(self.network, self.start.at(noise), self.schedule)
 
     def denoising_loss(self, source: Float[Array, " T"], tau: Array, noise: Float[Array, " T"]) -> Float[Array, ""]:
@@ -68,37 +68,36 @@ class Branch(eqx.Module):
 
 
 def over_sources(function: Callable[..., Array], branches: Branch, *arrays: Array) -> Array:
-    """``function(branch, *arrays)`` for every source at once, over the leading axis of all but a shared network."""
-    network, schedule, shared = branches.network, branches.schedule, branches.shared
+    """``function(branch, *arrays)`` of all sources, mapped over the leading axis of all but a shared network."""
+    shared_network, networks = (branches.network, None) if branches.shared else (None, branches.network)
 
-    def every(common: Network | None, start: Start, own: Network | None, *arrays: Array) -> Array:
-        def one(start: Start, own: Network | None, *arrays: Array) -> Array:
-            return function(Branch(start, common if shared else own, schedule), *arrays)
+    def of_sources(shared_network: Network | None, starts: Start, networks: Network | None, *arrays: Array) -> Array:
+        def of_source(start: Start, network: Network | None, *arrays: Array) -> Array:
+            return function(Branch(start, shared_network or network, branches.schedule), *arrays)
 
-        result: Array = eqx.filter_vmap(one)(start, own, *arrays)
+        result: Array = eqx.filter_vmap(of_source)(starts, networks, *arrays)
         return result
 
-    of_all, of_each = (network, None) if shared else (None, network)
-    return split_by_source(every, of_all, branches.start, of_each, *arrays)
+    return shard_by_source(of_sources, shared_network, branches.start, networks, *arrays)
 
 
-def over_recordings(function: Callable[..., Array], branches: Branch, parts: Concatenation, *arrays: Array) -> Array:
-    """``function(branch, *arrays)`` for every part of every source at once: arrays ``(n, R, ..)``, and so the result.
+def over_recordings(function: Callable[..., Array], branches: Branch, layout: Concatenation, *arrays: Array) -> Array:
+    """``function(branch, *arrays)`` of all sources and recordings; arrays and result ``(n, R, ..)``.
 
-    A part has a start of its own; the network is the source's, and ends where the part's recording does.
+    Each recording has its own start; the network is that of the source, masked beyond the end of the recording.
     """
-    inside = None if parts.equal else jnp.asarray(parts.inside)
+    masks = None if layout.equal_lengths else jnp.asarray(layout.mask)
 
-    def parts_of_one(branch: Branch, *arrays: Array) -> Array:
-        starts = jax.tree.map(lambda rows: rows.reshape(parts.count, parts.length), branch.start)
+    def of_source(branch: Branch, *arrays: Array) -> Array:
+        starts = jax.tree.map(lambda rows: rows.reshape(layout.n_recordings, layout.length), branch.start)
 
-        def one(start: Start, there: Array | None, *arrays: Array) -> Array:
+        def of_recording(start: Start, mask: Array | None, *arrays: Array) -> Array:
             network = branch.network
-            if there is not None and isinstance(network, Convolutional):
-                network = Ending(network, there)
+            if mask is not None and isinstance(network, ConvolutionalNetwork):
+                network = MaskedConvolutionalNetwork(network, mask)
             return function(Branch(start, network, branch.schedule), *arrays)
 
-        result: Array = eqx.filter_vmap(one)(starts, inside, *arrays)
+        result: Array = eqx.filter_vmap(of_recording)(starts, masks, *arrays)
         return result
 
-    return over_sources(parts_of_one, branches, *arrays)
+    return over_sources(of_source, branches, *arrays)

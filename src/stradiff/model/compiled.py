@@ -1,9 +1,7 @@
-"""Compiling is most of a first fit: how it takes less, and how the second fit of a shape need not do it anew.
+"""Compilation: options that shorten it, and the persistent cache of compiled programs.
 
-Compiled programs are kept on disk. JAX keeps them
-(https://docs.jax.dev/en/latest/persistent_compilation_cache.html); this says where, unless the user has told JAX
-already, and whether: on some processors JAX finds its own programs unfit for the machine, says so in a line of errors
-for each, and compiles again (jax issue 38445).
+The cache is JAX's (https://docs.jax.dev/en/latest/persistent_compilation_cache.html). It stays disabled where JAX
+rejects its own cached programs as unfit for the processor, with an error message for each (jax issue 38445).
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import equinox as eqx
-import filelock  # noqa: F401  JAX needs it to bound the folder
+import filelock  # noqa: F401  JAX needs it to limit the size of the cache
 import jax
 import jax.numpy as jnp
 from jax.experimental import serialize_executable
@@ -25,21 +23,21 @@ from platformdirs import user_cache_path
 
 VARIABLE = "STRADIFF_CACHE"
 OFF = "off"
-LEAST_SECONDS = 0.02  # of compiling: what is quicker is not worth a file
-MOST_BYTES = 1 << 27  # a shape takes some forty files and two megabytes; the least used ones go first
-REFUSED = "AOT result"  # what XLA's complaint is about
-# XLA's older way to write loops compiles in two thirds of the time, but an epoch takes half as long again on two cores.
-SOON = {"xla_cpu_use_fusion_emitters": False}
+MIN_SECONDS = 0.02  # of compilation, for a program to be cached
+MAX_BYTES = 1 << 27  # one shape takes about forty files and two megabytes; the least recently used are evicted
+REJECTION = "AOT result"  # in XLA's message about an unfit program
+# XLA's older loop emitter compiles in two thirds of the time; its programs take half as long again on two cores.
+QUICK_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compiled_soon(function: Callable[P, R]) -> Callable[P, R]:
-    """As ``eqx.filter_jit``, for what runs a few times in a fit: compiling is then most of what it costs.
+def quick_jit(function: Callable[P, R]) -> Callable[P, R]:
+    """As ``eqx.filter_jit``, with quick compilation, for functions that run only a few times in a fit.
 
-    Traced inside another program it is a part of that one, as JAX has one set of options for the whole. That it is
-    traced must show in its arguments: where none of them is, JAX refuses.
+    Within another jitted function it is inlined, since JAX has one set of options per program; at least one argument
+    must then be traced.
     """
 
     @functools.cache
@@ -48,43 +46,42 @@ def compiled_soon(function: Callable[P, R]) -> Callable[P, R]:
         return compiled
 
     @functools.wraps(function)
-    def call(*arguments: P.args, **named: P.kwargs) -> R:
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((arguments, named))):
-            return function(*arguments, **named)
-        return program()(*arguments, **named)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            return function(*args, **kwargs)
+        return program()(*args, **kwargs)
 
-    return call
+    return wrapper
 
 
 @functools.cache
 def _options() -> dict[str, bool] | None:
-    """``SOON`` where JAX runs on the processor and XLA knows what is meant; else everything as usual."""
+    """``QUICK_OPTIONS`` on a CPU where XLA supports them, else None."""
     if jax.default_backend() != "cpu":
         return None
     try:
-        jax.jit(lambda x: x, compiler_options=SOON).lower(jnp.zeros(1)).compile()
+        jax.jit(lambda x: x, compiler_options=QUICK_OPTIONS).lower(jnp.zeros(1)).compile()
     except jax.errors.JaxRuntimeError:
         return None
-    return SOON
+    return QUICK_OPTIONS
 
 
 @functools.cache
-def keep_compiled() -> None:
-    """Have JAX keep its programs in the user's cache folder, or where the variable STRADIFF_CACHE says; "off": nowhere.
+def enable_compilation_cache() -> None:
+    """Enable JAX's cache in the user's cache folder, or that of the variable STRADIFF_CACHE; "off" disables it.
 
-    Nothing happens where JAX has a folder already, where none can be written, or where this processor would not take
-    its programs back.
+    Without effect where JAX has a cache folder already, the folder is not writable, or cached programs are rejected.
     """
-    where = os.environ.get(VARIABLE)
-    if jax.config.jax_compilation_cache_dir or where == OFF:  # type: ignore[attr-defined]
+    setting = os.environ.get(VARIABLE)
+    if jax.config.jax_compilation_cache_dir or setting == OFF:  # type: ignore[attr-defined]
         return
-    folder = Path(where) if where else user_cache_path("stradiff") / "compiled"
-    if not (_writable(folder) and _takes_programs_back()):
+    folder = Path(setting) if setting else user_cache_path("stradiff") / "compiled"
+    if not (_writable(folder) and _programs_reload()):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
-    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
-    compilation_cache.reset_cache()  # JAX asks once whether there is a folder, and may have asked before
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_SECONDS)
+    jax.config.update("jax_compilation_cache_max_size", MAX_BYTES)
+    compilation_cache.reset_cache()  # JAX reads the folder only once, perhaps before this
 
 
 def _writable(folder: Path) -> bool:
@@ -95,21 +92,21 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _takes_programs_back() -> bool:
-    """Whether a small program written to bytes can be read again without complaint."""
+def _programs_reload() -> bool:
+    """Whether a serialised small program can be loaded again without a rejection."""
     compiled = jax.jit(lambda x: x + 1.0).lower(jnp.zeros(8)).compile()
-    said = _said_while(lambda: serialize_executable.deserialize_and_load(*serialize_executable.serialize(compiled)))
-    return said is not None and REFUSED not in said
+    messages = _stderr_of(lambda: serialize_executable.deserialize_and_load(*serialize_executable.serialize(compiled)))
+    return messages is not None and REJECTION not in messages
 
 
-def _said_while(call: Callable[[], object]) -> str | None:
-    """What compiled code wrote to the error stream meanwhile; None where the call failed."""
+def _stderr_of(call: Callable[[], object]) -> str | None:
+    """Output of compiled code to the error stream during a call; None if the call failed."""
     with tempfile.TemporaryFile() as file:
         stream = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:
             call()
-        except Exception:  # whatever it was, programs do not come back
+        except Exception:  # of any kind: the program cannot be loaded
             return None
         finally:
             os.dup2(stream, 2)

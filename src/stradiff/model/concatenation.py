@@ -1,4 +1,4 @@
-"""Several recordings laid end to end: which rows belong to which, and which are padding."""
+"""Several recordings concatenated along time, each padded to the longest."""
 
 from __future__ import annotations
 
@@ -11,64 +11,62 @@ from jaxtyping import Array, Float
 
 @dataclass(frozen=True)
 class Concatenation:
-    """R recordings, each padded at its end to the longest: ``(R * length, ..)`` rows, of one shape for the compiler.
+    """Layout of R recordings, each padded at its end to the longest: arrays of ``R * length`` rows.
 
-    ``bare`` rows are those of the recordings alone, without the padding: ``(sum of lengths, ..)``.
+    The padding gives all recordings one shape for the compiler.
     """
 
     lengths: tuple[int, ...]
 
     @property
-    def count(self) -> int:
+    def n_recordings(self) -> int:
         """R."""
         return len(self.lengths)
 
     @property
     def length(self) -> int:
-        """Samples of the longest recording, and of every part."""
+        """Samples of the longest recording, and of every padded one."""
         return max(self.lengths)
 
     @property
-    def equal(self) -> bool:
-        """Whether all are as long, and nothing is padding."""
+    def equal_lengths(self) -> bool:
+        """Whether there is no padding."""
         return min(self.lengths) == self.length
 
     @cached_property
-    def inside(self) -> np.ndarray:
-        """``(R, length)`` True where a row is a recording's."""
+    def mask(self) -> np.ndarray:
+        """``(R, length)`` True for samples, False for padding."""
         return np.arange(self.length)[None, :] < np.array(self.lengths)[:, None]
 
-    def shares(self) -> np.ndarray:
-        """``(R,)``: span of every recording, as a share of the longest."""
+    def relative_spans(self) -> np.ndarray:
+        """``(R,)`` span of every recording relative to the longest."""
         return (np.array(self.lengths) - 1.0) / (self.length - 1.0)
 
-    def padded(self, bare: np.ndarray) -> np.ndarray:
-        """Bare rows with every recording going on backwards from its end where padding is.
+    def pad(self, rows: np.ndarray) -> np.ndarray:
+        """Rows ``(sum of lengths, ..)`` padded with reflections of the recordings about their ends.
 
-        A jump there would be an infinitely unlikely place of a smooth source, and training would begin by mending it.
+        Padding with a jump would have a very low likelihood under a smooth prior, and dominate early training.
         """
-        ends = np.cumsum(self.lengths)[:-1]
-        rests = [(0, self.length - length) for length in self.lengths]
-        pieces = np.split(np.asarray(bare), ends)
+        recordings = np.split(np.asarray(rows), np.cumsum(self.lengths)[:-1])
         return np.concatenate(
             [
-                np.pad(piece, [rest] + [(0, 0)] * (piece.ndim - 1), mode="reflect")
-                for piece, rest in zip(pieces, rests, strict=True)
+                np.pad(values, [(0, self.length - len(values))] + [(0, 0)] * (values.ndim - 1), mode="reflect")
+                for values in recordings
             ]
         )
 
-    def bare(self, rows: np.ndarray) -> np.ndarray:
-        """Rows ``(R * length, ..)`` without the padding."""
-        return rows[self.inside.ravel()]
+    def unpad(self, rows: np.ndarray) -> np.ndarray:
+        """Rows ``(R * length, ..)`` without the padding, ``(sum of lengths, ..)``."""
+        return rows[self.mask.ravel()]
 
     def split(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Every recording's own, of rows ``(R * length, ..)``."""
-        return [rows[where] for where in map(self.rows, range(self.count))]
+        """Rows ``(R * length, ..)`` of every recording, without the padding."""
+        return [rows[self.rows(number)] for number in range(self.n_recordings)]
 
     def rows(self, number: int) -> slice:
-        """Where recording ``number``, from 0, stands."""
+        """Rows of recording ``number``, from 0."""
         return slice(number * self.length, number * self.length + self.lengths[number])
 
-    def divided(self, trajectories: Float[Array, "n all"]) -> Float[Array, "n R length"]:
-        """Trajectories of all recordings, one by one."""
-        return trajectories.reshape(-1, self.count, self.length)
+    def by_recording(self, trajectories: Float[Array, "n all"]) -> Float[Array, "n R length"]:
+        """Trajectories with an axis of recordings."""
+        return trajectories.reshape(-1, self.n_recordings, self.length)

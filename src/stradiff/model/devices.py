@@ -1,4 +1,4 @@
-"""Which device computes: JAX's own choice, or the one that was named."""
+"""Selection of the device that computes."""
 
 from __future__ import annotations
 
@@ -11,44 +11,43 @@ import jax
 from stradiff.errors import OptionError
 
 AUTO = "auto"
-GPUS = ("gpu", "cuda", "rocm")  # names that JAX knows graphics cards by
+GPUS = ("gpu", "cuda", "rocm")  # JAX's names of GPU platforms
 
 
 @contextmanager
 def computing_on(device: Any) -> Iterator[None]:
-    """Compute what is called inside on ``device``: the name of a platform of JAX, or ``"auto"``.
+    """Context of computations on ``device``: the name of a JAX platform, or ``"auto"``.
 
-    ``"auto"`` leaves the choice to JAX, which takes the fastest there is: a GPU where its libraries find one. A device
-    that is not there is refused with :class:`OptionError`; nothing runs elsewhere instead.
+    ``"auto"`` is JAX's choice: a GPU if its libraries find one. :class:`OptionError` for an unavailable device.
     """
-    with nullcontext() if device == AUTO else jax.default_device(_first_of(device)):
+    with nullcontext() if device == AUTO else jax.default_device(_first_device(device)):
         yield
 
 
-def devices_here() -> list[jax.Device]:
-    """The devices of this machine and of the platform that computes at present, the one in use first."""
-    chosen: Any = jax.config.jax_default_device  # type: ignore[attr-defined]
-    if chosen is None:
+def available_devices() -> list[jax.Device]:
+    """Local devices of the current platform, the default one first."""
+    default: Any = jax.config.jax_default_device  # type: ignore[attr-defined]
+    if default is None:
         return jax.local_devices()
-    if isinstance(chosen, str):  # JAX takes the name of a platform, too
-        return jax.local_devices(backend=chosen)
-    return [chosen, *(one for one in jax.local_devices(backend=chosen.platform) if one != chosen)]
+    if isinstance(default, str):  # JAX also accepts the name of a platform
+        return jax.local_devices(backend=default)
+    return [default, *(device for device in jax.local_devices(backend=default.platform) if device != default)]
 
 
-def memory_left() -> int | None:
-    """Bytes that the device in use has for new arrays; None where it does not tell: a processor's are the machine's."""
-    told = devices_here()[0].memory_stats() or {}
-    return told["bytes_limit"] - told["bytes_in_use"] if {"bytes_limit", "bytes_in_use"} <= set(told) else None
+def free_device_memory() -> int | None:
+    """Bytes available on the default device; None where it has no memory of its own, as a CPU."""
+    stats = available_devices()[0].memory_stats() or {}
+    return stats["bytes_limit"] - stats["bytes_in_use"] if {"bytes_limit", "bytes_in_use"} <= set(stats) else None
 
 
-def _first_of(platform: Any) -> jax.Device:
+def _first_device(platform: Any) -> jax.Device:
     if not isinstance(platform, str) or not platform:
         raise OptionError(f"device={platform!r} must be 'auto', 'cpu', 'gpu' or another name of a JAX platform.")
     try:
         return jax.local_devices(backend=platform)[0]
     except RuntimeError as error:
-        hint = 'pip install "stradiff[cuda]" brings what an NVIDIA GPU needs; ' if platform in GPUS else ""
+        hint = 'install support of NVIDIA GPUs with pip install "stradiff[cuda]", or ' if platform in GPUS else ""
         raise OptionError(
-            f"device={platform!r} is not there: JAX finds {jax.default_backend()} here; {hint}"
-            "device='auto' takes what there is."
+            f"device={platform!r} is not available: JAX finds {jax.default_backend()} here; {hint}"
+            "use device='auto' for the best available one."
         ) from error

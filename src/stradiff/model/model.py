@@ -1,4 +1,4 @@
-"""The whole model as one pytree of all that is learned: branches + priors + mixing (Figure 1 of the paper)."""
+"""The complete model as one pytree of trainable arrays: branches, priors and mixing (Figure 1 of the paper)."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from stradiff.model.branches import Branch, over_recordings, over_sources
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.mixing import Mixing
 from stradiff.model.priors import PriorSet
-from stradiff.model.source_sharding import on_every_device
+from stradiff.model.source_sharding import replicate
 from stradiff.model.start import Start
 
-LEAST_SCALE = 1e-6  # a source flatter than this over time is divided by it instead of by its own deviation
+MIN_SCALE = 1e-6  # added in quadrature to the standard deviation by which a source is divided
 
 
 class Moments(NamedTuple):
-    """Mean and variance of the sources over the record, before they are standardised; or what belongs to each."""
+    """Mean and variance over time of the sources before standardisation, or derivatives with respect to them."""
 
     mean: Float[Array, "... n"]
     variance: Float[Array, "... n"]
 
 
 class Model(eqx.Module):
-    """Sources stand in rows here, ``(n, T)``: a branch and a prior are written for one trajectory and mapped over n.
+    """Generative model of a recording; sources are rows, ``(n, T)``.
 
     Parameters
     ----------
     branches : one per source, their arrays stacked along a leading axis of length n.
     priors : one per source, of one family or of several.
     mixing : the map g_phi.
-    standardise : whether a source is centred and scaled to unit variance over time before prior and map see it.
-        The paper does not; a nonlinear map leaves the scale of its sources open, and this closes it.
-    parts : the recordings whose trajectories ``(n, T)`` these are, laid end to end; None for one recording. Networks,
-        priors and the map are shared by all of them, and unit variance is that over all of them.
-    moments : with which sources are standardised, of a recording that was one of several; None: their own.
+    standardise : whether sources have zero mean and unit variance over time before prior and map. The paper does not
+        standardise; it fixes the scale that a nonlinear map leaves undetermined.
+    layout : layout of concatenated recordings in ``(n, T)``; None for one recording. Networks, priors and the map are
+        common to all of them, and unit variance is that over all of them.
+    moments : fixed moments of the standardisation, of a recording extracted from several; None: those of the sources.
     """
 
     branches: Branch
     priors: PriorSet
     mixing: Mixing
     standardise: bool = eqx.field(static=True)
-    parts: Concatenation | None = eqx.field(static=True, default=None)
+    layout: Concatenation | None = eqx.field(static=True, default=None)
     moments: Moments | None = None
 
     @property
@@ -56,101 +56,102 @@ class Model(eqx.Module):
 
     @property
     def n_samples(self) -> int:
-        """Number of samples T, those of all parts and their padding together."""
+        """Number of samples T, of all recordings and their padding."""
         return self.branches.start.mean.shape[1]
 
     @property
     def length(self) -> int:
-        """Number of samples that networks and priors see at once: T, or those of the longest part."""
-        return self.n_samples if self.parts is None else self.parts.length
+        """Number of samples of one trajectory of networks and priors: T, or that of the longest recording."""
+        return self.n_samples if self.layout is None else self.layout.length
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, "n T"]:
         """S = f_Theta(Z), Z ~ q(Z) (Eqs. 8, 9, 16, 33)."""
         keys = jax.random.split(key, self.n_sources)
-        if (parts := self.parts) is not None:
-            keys = jax.vmap(lambda key: jax.random.split(key, parts.count))(keys)
-            return self._scaled(self._joined(over_recordings(Branch.sample, self.branches, parts, keys)))
-        return self._scaled(over_sources(Branch.sample, self.branches, keys))
+        if (layout := self.layout) is None:
+            return self._standardised(over_sources(Branch.sample, self.branches, keys))
+        keys = jax.vmap(lambda key: jax.random.split(key, layout.n_recordings))(keys)
+        return self._standardised(_concatenated(over_recordings(Branch.sample, self.branches, layout, keys)))
 
     def at(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
-        """The sources that standard-normal ``noise`` is mapped to."""
-        return self._scaled(self.raw(noise))
+        """The sources of standard-normal ``noise``."""
+        return self._standardised(self.raw(noise))
 
     @eqx.filter_jit
     def at_mean(self) -> Float[Array, "n T"]:
-        """The sources that the mean start is mapped to."""
+        """The sources of the mean start."""
         return self.at(jnp.zeros_like(self.branches.start.mean))
 
     def raw(self, noise: Float[Array, "n T"]) -> Float[Array, "n T"]:
-        """The same before any standardisation."""
+        """The sources of ``noise`` before standardisation."""
         return self._over_trajectories(Branch.at, noise)
 
     def paths(self, noise: Float[Array, "n T"]) -> Float[Array, "n states T"]:
-        """x_L .. x_0 of every source, before any standardisation."""
+        """x_L .. x_0 of every source, before standardisation."""
         return self._over_trajectories(Branch.path, noise)
 
     def _over_trajectories(self, function: Callable[..., Array], *arrays: Float[Array, "n T"]) -> Array:
-        """``function(branch, *rows)`` of every source, part by part; trajectories along the last axis."""
-        if self.parts is None:
+        """``function(branch, *rows)`` of every source and recording; time is the last axis."""
+        if self.layout is None:
             return over_sources(function, self.branches, *arrays)
-        return self._joined(over_recordings(function, self.branches, self.parts, *map(self.parts.divided, arrays)))
-
-    def _joined(self, rows: Float[Array, "n R ..."]) -> Array:
-        """Concatenation end to end again, along the last axis."""
-        return jnp.concatenate(list(jnp.moveaxis(rows, 1, 0)), axis=-1)
+        rows = map(self.layout.by_recording, arrays)
+        return _concatenated(over_recordings(function, self.branches, self.layout, *rows))
 
     def mix(self, sources: Float[Array, "n T"]) -> Float[Array, "T m"]:
         """Y^ = g_phi(S) (Eqs. 5, 22)."""
-        return jax.vmap(self.mixing, in_axes=1)(on_every_device(sources))  # a sample needs all of its sources
+        return jax.vmap(self.mixing, in_axes=1)(replicate(sources))  # a sample depends on all sources
 
     def log_prior(self, sources: Float[Array, "n T"], times: Float[Array, " T"] | None) -> Float[Array, ""]:
         """log p(S) = sum_k log p(s_k) (Eqs. 19, 20)."""
-        if self.parts is not None:
-            return jnp.sum(self.priors.log_prob_of_recordings(self.parts.divided(sources)))
+        if self.layout is not None:
+            return jnp.sum(self.priors.log_prob_of_recordings(self.layout.by_recording(sources)))
         return jnp.sum(self.priors.log_prob(sources, times))
 
     def of_segment(self, start: Start, share: float) -> Model:
-        """The model of a part of the record, ``share`` of its span on a regular grid, with these starts."""
+        """The model of a segment with the given starts, ``share`` of the span of the record, on a regular grid."""
         priors = self.priors.of_segment(share)
         return eqx.tree_at(lambda m: (m.branches.start, m.priors), self, (start, priors), is_leaf=lambda x: x is None)
 
-    def recordings(self, *, padded: bool = False) -> list[Model]:
-        """The model of every recording alone, of its own length, or ``padded``: of the longest.
+    def per_recording(self, *, padded: bool = False) -> list[Model]:
+        """Models of the individual recordings, of their own lengths or ``padded`` to the longest.
 
-        What standardises all of them together, at the mean start, standardises each.
+        Each is standardised by the moments of all recordings together, at the mean start.
         """
-        parts = self.parts
-        assert parts is not None, "one recording has no others beside it"
-        moments = moments_of(self.raw(jnp.zeros_like(self.branches.start.mean)), parts) if self.standardise else None
-        every = []
-        for number, share in enumerate(parts.shares().tolist()):
-            first = parts.rows(number).start
-            where = slice(first, first + parts.length) if padded else parts.rows(number)
-            start = jax.tree.map(lambda rows, where=where: rows[:, where], self.branches.start)
-            alone = self._with_start(start) if padded or share == 1.0 else self.of_segment(start, share)
-            every.append(Model(alone.branches, alone.priors, alone.mixing, self.standardise, None, moments))
-        return every
+        layout = self.layout
+        assert layout is not None, "a model of a single recording"
+        moments = moments_of(self.raw(jnp.zeros_like(self.branches.start.mean)), layout) if self.standardise else None
+        models = []
+        for number, share in enumerate(layout.relative_spans().tolist()):
+            rows = layout.rows(number)
+            if padded:
+                rows, share = slice(rows.start, rows.start + layout.length), 1.0
+            start = jax.tree.map(lambda values, rows=rows: values[:, rows], self.branches.start)
+            priors = self.priors if share == 1.0 else self.priors.of_segment(share)
+            branches = Branch(start, self.branches.network, self.branches.schedule, self.branches.shared)
+            models.append(Model(branches, priors, self.mixing, self.standardise, None, moments))
+        return models
 
-    def _with_start(self, start: Start) -> Model:
-        return eqx.tree_at(lambda m: m.branches.start, self, start, is_leaf=lambda x: x is None)
-
-    def _scaled(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
+    def _standardised(self, sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
         if not self.standardise:
             return sources
-        moments = self.moments if self.parts is None else moments_of(sources, self.parts)
+        moments = self.moments if self.layout is None else moments_of(sources, self.layout)
         if moments is None:
             return standardised(sources)
-        return (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + LEAST_SCALE**2)[:, None]
+        return (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + MIN_SCALE**2)[:, None]
 
 
 def standardised(sources: Float[Array, "n T"]) -> Float[Array, "n T"]:
     """Every row with zero mean and unit variance."""
     centred = sources - jnp.mean(sources, axis=1, keepdims=True)
-    return centred / jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True) + LEAST_SCALE**2)
+    return centred / jnp.sqrt(jnp.mean(centred**2, axis=1, keepdims=True) + MIN_SCALE**2)
 
 
-def moments_of(sources: Float[Array, "n T"], parts: Concatenation) -> Moments:
-    """Of every row over all parts, but for their padding."""
-    inside = jnp.asarray(parts.inside.ravel(), sources.dtype)
-    mean = sources @ inside / sum(parts.lengths)
-    return Moments(mean, (sources - mean[:, None]) ** 2 @ inside / sum(parts.lengths))
+def moments_of(sources: Float[Array, "n T"], layout: Concatenation) -> Moments:
+    """Moments of every row over all recordings, without their padding."""
+    mask = jnp.asarray(layout.mask.ravel(), sources.dtype)
+    mean = sources @ mask / sum(layout.lengths)
+    return Moments(mean, (sources - mean[:, None]) ** 2 @ mask / sum(layout.lengths))
+
+
+def _concatenated(rows: Float[Array, "n R ..."]) -> Array:
+    """Recordings concatenated along time, the last axis."""
+    return jnp.concatenate(list(jnp.moveaxis(rows, 1, 0)), axis=-1)

@@ -1,4 +1,4 @@
-"""The surroundings in which the model is computed: double precision at hand, and one thread for small matrices."""
+"""The numerical context of the model: double precision, and a single BLAS thread."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from threading import Lock
 import jax
 from threadpoolctl import threadpool_limits
 
-from stradiff.model.compiled import keep_compiled
+from stradiff.model.compiled import enable_compilation_cache
 
 
 class _OneThread:
-    """BLAS on one thread while anybody is inside: the limit is the process's, whichever of its threads asks."""
+    """Context with a single BLAS thread; the limit belongs to the process, and ends with the last of its users."""
 
     def __init__(self) -> None:
-        self._lock, self._inside = Lock(), 0
+        self._lock, self._n_users = Lock(), 0
         self._limits: threadpool_limits | None = None
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
-            self._inside += 1
+            self._n_users += 1
             if self._limits is None:
                 self._limits = threadpool_limits(limits=1, user_api="blas")
         try:
             yield
         finally:
             with self._lock:
-                self._inside -= 1
-                if not self._inside and self._limits is not None:
+                self._n_users -= 1
+                if not self._n_users and self._limits is not None:
                     self._limits.restore_original_limits()
                     self._limits = None
 
@@ -40,11 +40,11 @@ _one_blas_thread = _OneThread()
 
 @contextmanager
 def numerics() -> Iterator[None]:
-    """Switch JAX's double precision on, which the priors need, and BLAS threads off, for the calls inside.
+    """Context with JAX's double precision, which the priors need, and a single BLAS thread.
 
-    The factorisations of a regular-grid prior are 97 x 97: threads that wait for one another there made an epoch ten
-    times slower. XLA's own threads, which do the large products, stay as they are.
+    The factorisations of a regular-grid prior are 97 x 97, for which several BLAS threads are ten times slower. XLA's
+    own threads, which compute the large products, are unaffected.
     """
-    keep_compiled()
+    enable_compilation_cache()
     with jax.enable_x64(True), _one_blas_thread():
         yield

@@ -1,8 +1,8 @@
-"""Work on the sources of one model, dealt out among devices.
+"""Computations on the sources of one model, sharded over devices.
 
-Where a mesh of devices is in force (``jax.set_mesh``) that has an axis of sources, each device computes its own rows of
-what is stacked over sources. Left to itself XLA's partitioner gathers the sources before a loop over them, as that of
-the priors, and every device goes through all of it; inside a ``shard_map`` the loop is over a device's own sources.
+In a mesh (``jax.set_mesh``) with an axis of sources, each device computes its own rows of arrays stacked over sources.
+XLA's partitioner alone would gather all sources before a loop over them, such as that of the priors; within a
+``shard_map`` each device loops over its own.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ SOURCES = "sources"  # the mesh axis
 Result = TypeVar("Result")
 
 
-def n_shares() -> int:
-    """Devices that share the sources; 1 where no such mesh is in force."""
+def n_source_shards() -> int:
+    """Number of devices among which the sources are sharded; 1 without such a mesh."""
     return int(dict(jax.sharding.get_abstract_mesh().shape).get(SOURCES, 1))
 
 
-def split_by_source(function: Callable[..., Result], common: PyTree, *rows: PyTree) -> Result:
-    """``function(common, *rows)``, which must treat every row by itself and return rows.
+def shard_by_source(function: Callable[..., Result], common: PyTree, *rows: PyTree) -> Result:
+    """``function(common, *rows)`` of a function that maps rows to rows independently.
 
-    Each device has its share of ``rows``, arrays with a leading axis of sources, and the whole of ``common``. What does
-    not divide evenly (the priors of one family among several) is computed on every device.
+    Each device has its shard of ``rows``, arrays with a leading axis of sources, and all of ``common``. Rows that do
+    not divide evenly (the priors of one family among several) are computed on every device.
     """
-    n_rows, n = jax.tree.leaves(rows)[0].shape[0], n_shares()
-    if n == 1 or n_rows % n:
+    n_rows, n_shards = jax.tree.leaves(rows)[0].shape[0], n_source_shards()
+    if n_shards == 1 or n_rows % n_shards:
         return function(common, *rows)
-    own, whole = PartitionSpec(SOURCES), PartitionSpec()
-    split = jax.shard_map(function, in_specs=(whole, *[own] * len(rows)), out_specs=own, check_vma=False)
-    result: Result = split(common, *rows)
+    sharded, replicated = PartitionSpec(SOURCES), PartitionSpec()
+    in_specs = (replicated, *[sharded] * len(rows))
+    result: Result = jax.shard_map(function, in_specs=in_specs, out_specs=sharded, check_vma=False)(common, *rows)
     return result
 
 
-def on_every_device(array: Array) -> Array:
-    """The same array, whole on every device that shares the sources."""
-    if n_shares() == 1:
+def replicate(array: Array) -> Array:
+    """The array replicated on every device among which the sources are sharded."""
+    if n_source_shards() == 1:
         return array
-    whole: Any = jax.lax.with_sharding_constraint(array, PartitionSpec())
-    return whole
+    replicated: Any = jax.lax.with_sharding_constraint(array, PartitionSpec())
+    return replicated

@@ -29,6 +29,10 @@ class Specification(Parameters, abc.ABC):
         """Its parameters, but for those left to the preset."""
         return {name: value for name, value in self.items() if value is not None}
 
+    def filled(self: Kind, values: Mapping[str, Any]) -> Kind:
+        """The same with those of the values that are its parameters and left to the preset."""
+        return self.replace(**{name: values[name] for name, value in self.items() if value is None and name in values})
+
     def as_dict(self) -> dict[str, Any]:
         """Its name and its parameters, as JSON holds them; ``Registry.specified`` is the inverse."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in self.items()}

@@ -1,4 +1,4 @@
-"""Where a source begins: a trainable Gaussian over whole trajectories (Eqs. 6-9) and its pull to N(0, I)."""
+"""The start of a source: a trainable Gaussian over trajectories (Eqs. 6-9) and its divergence from N(0, I)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Start(eqx.Module):
-    """q(z) = N(mu, diag(sigma^2)) of one source (Eq. 7); sigma is kept as its logarithm to stay positive.
+    """q(z) = N(mu, diag(sigma^2)) of one source (Eq. 7), parametrised by log sigma.
 
     Without a sigma the start is the point mu: the model is then fitted by its most probable sources alone.
     """
@@ -22,17 +22,15 @@ class Start(eqx.Module):
         return self.at(jax.random.normal(key, self.mean.shape, self.mean.dtype))
 
     def at(self, noise: Float[Array, " T"]) -> Float[Array, " T"]:
-        """The z that this ``noise`` is mapped to (Eq. 9)."""
-        if self.log_sigma is None:
-            return self.mean
-        return self.mean + jnp.exp(self.log_sigma) * noise
+        """The z of this ``noise`` (Eq. 9)."""
+        return self.mean if self.log_sigma is None else self.mean + jnp.exp(self.log_sigma) * noise
 
     def kl(self) -> Float[Array, ""]:
         """KL(q(z) || N(0, I)) = 1/2 sum_t [mu_t^2 + sigma_t^2 - 1 - log sigma_t^2] (Eqs. 28-30); zero for a point."""
         return jnp.sum(self.kl_by_time())
 
     def kl_by_time(self) -> Float[Array, " T"]:
-        """What every time adds to it."""
+        """The terms of the divergence at every time."""
         if self.log_sigma is None:
             return jnp.zeros_like(self.mean)
         log_variance = 2.0 * self.log_sigma

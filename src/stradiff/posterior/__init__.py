@@ -1,4 +1,4 @@
-"""What is known after fitting (section 2.8), and what a map says of observations it never saw."""
+"""The posterior of the sources after training (section 2.8), and unmixing of new observations."""
 
 from stradiff.posterior.monte_carlo import draws, moments, reconstruct
 from stradiff.posterior.readout import Readout, choose_readout

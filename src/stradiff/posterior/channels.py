@@ -1,13 +1,11 @@
-"""The recording as the posterior takes it: in channels whose noise is equally strong.
+"""Channels of equal noise for the posterior.
 
-The model takes the noise of all normalised channels for equal. Where whitening made them, that of weak directions is
-the stronger one, and what belongs together would be judged by the average. A matrix can be told for the channels
-themselves, each in its own standard deviation, so there the posterior is that of white noise in the recording. Where
-noise is what the priors leave over of the sources, it is stronger in strong directions: then whitened channels suit it
-better, and the other noise drowns weak directions. The likelihood of the recording decides between the two.
+Training assumes noise of equal strength in all normalised channels. Sensor noise is white in the recording: after
+whitening it is stronger in weak directions, and the posterior under linear mixing is better computed in the recording's
+channels, each scaled to unit variance. Power of the sources beyond their priors is noise of another kind, stronger in
+strong directions, and nearer to equal in whitened channels. The likelihood of the recording decides between the two.
 
-A bent map stays as it was trained: what its noise has to hold are its own errors, which are those of normalised
-channels.
+With nonlinear mixing the normalised channels stay: the errors of the map, its main noise, are those of training.
 """
 
 from __future__ import annotations
@@ -22,31 +20,32 @@ from stradiff.model.model import Model
 from stradiff.posterior.segments import negative_log_likelihood
 
 
-def in_channels(normaliser: Normaliser, model: Model, *, as_trained: bool = False) -> tuple[Normaliser, Model]:
-    """What brings a recording into such channels, and the model of these.
+def in_recording_channels(
+    normaliser: Normaliser, model: Model, *, as_trained: bool = False
+) -> tuple[Normaliser, Model]:
+    """Normaliser and model for channels of the recording, each of unit variance.
 
-    Both are as they are where the map is bent, and where noise is equally strong ``as_trained``.
+    Unchanged for a nonlinear map, and where noise is of equal strength ``as_trained``.
     """
     if as_trained or not model.mixing.is_linear:
         return normaliser, model
     scale = np.linalg.norm(normaliser.inverse_matrix, axis=0)
     channels = Normaliser(normaliser.mean, np.diag(1.0 / scale), np.diag(scale))
     matrix = (normaliser.inverse_matrix / scale).T @ np.asarray(model.mixing.matrix, np.float64)
-    return channels, eqx.tree_at(lambda told: told.mixing.matrix, model, jnp.asarray(matrix))
+    return channels, eqx.tree_at(lambda model: model.mixing.matrix, model, jnp.asarray(matrix))
 
 
 def noise_as_trained(
     normaliser: Normaliser, model: Model, values: np.ndarray, times: np.ndarray | None, settings: Settings
 ) -> bool:
-    """Whether a recording ``(T, m)`` without gaps is likelier with noise equally strong in normalised channels."""
-    mixed = normaliser.matrix.shape[0] == normaliser.matrix.shape[1] and np.any(
-        normaliser.matrix != np.diag(np.diag(normaliser.matrix))
-    )
-    if not mixed or not model.mixing.is_linear:
+    """Whether equal noise in normalised channels makes a recording ``(T, m)`` without gaps more likely."""
+    matrix = normaliser.matrix
+    mixes_channels = matrix.shape[0] == matrix.shape[1] and np.any(matrix != np.diag(np.diag(matrix)))
+    if not mixes_channels or not model.mixing.is_linear:
         return False
     cost = {}
     for as_trained in (False, True):
-        channels, told = in_channels(normaliser, model, as_trained=as_trained)
-        volume = np.linalg.slogdet(channels.matrix)[1]  # densities are compared in the recording's own units
-        cost[as_trained] = negative_log_likelihood(told, channels.forward(values), times, settings) - volume
+        channels, rescaled = in_recording_channels(normaliser, model, as_trained=as_trained)
+        log_det = np.linalg.slogdet(channels.matrix)[1]  # densities are compared in the recording's own units
+        cost[as_trained] = negative_log_likelihood(rescaled, channels.forward(values), times, settings) - log_det
     return bool(cost[True] < cost[False])

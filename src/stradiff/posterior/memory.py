@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 from stradiff.config import Settings
 from stradiff.data import available_memory, check_memory
-from stradiff.errors import MemoryNeedError
-from stradiff.model.devices import devices_here, memory_left
-from stradiff.posterior.covariance import RING
-from stradiff.posterior.tangent import WHOLE
+from stradiff.errors import InsufficientMemoryError
+from stradiff.initialise.prior_selection import prior_choice, rotates
+from stradiff.model.devices import available_devices, free_device_memory
+from stradiff.posterior.covariance import EMBEDDING
+from stradiff.posterior.linearisation import LARGEST_FACTOR
 from stradiff.train.callbacks import is_shown
 
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
-ASKING = 0.7e9  # bytes more where it also compiles what asks a recording for its priors (measured: 1.8 in all)
-PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
+SELECTING = 0.7e9  # bytes more where it also compiles the selection of priors (measured: 1.8 in all)
+PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.forward_mask): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 
@@ -24,15 +26,15 @@ WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
     """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
 
-    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`MemoryNeedError` where not even
+    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not even
     one fits; ``what`` is the subject of its sentence.
     """
     check_memory(needed, what)
     on_device = max(needed - COMPILING, 0.0)
-    left = memory_left()
+    left = free_device_memory()
     if left is not None and on_device > left:
-        raise MemoryNeedError(
-            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {devices_here()[0].device_kind}, "
+        raise InsufficientMemoryError(
+            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {available_devices()[0].device_kind}, "
             f"of which {left / 2**30:.3g} GiB are left; use device='cpu', fewer samples or channels, or a larger card."
         )
     if is_shown(verbose):
@@ -70,7 +72,8 @@ def memory_estimate(
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
-    compiling = COMPILING + (ASKING if regular and longest is None and settings.turns_start(n_samples) else 0.0)
+    decided = dataclasses.replace(settings, prior=prior_choice(settings, n_samples, even=regular and not gaps))
+    compiling = COMPILING + (SELECTING if regular and longest is None and rotates(decided, n_samples) else 0.0)
     whole = max(training + waiting, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
     return projections + compiling + whole
 
@@ -96,10 +99,10 @@ def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, 
     if settings.uncertainty != "laplace":
         return 0.0
     n_sources = settings.n_sources
-    per_sample = n_sources * (10.0 + 6.0 * RING + n_channels + 4.0 * n_sources)
+    per_sample = n_sources * (10.0 + 6.0 * EMBEDDING + n_channels + 4.0 * n_sources)
     whole = (n_sources * n_samples) ** 2
-    if gappy and n_sources * n_samples <= WHOLE:
+    if gappy and n_sources * n_samples <= LARGEST_FACTOR:
         return 8.0 * (n_samples * per_sample + 3.0 * whole)
     if gappy:
-        per_sample += RING * n_sources**2
+        per_sample += EMBEDDING * n_sources**2
     return 8.0 * (n_samples * per_sample + (0.0 if linear else 3.0 * whole / n_sources))

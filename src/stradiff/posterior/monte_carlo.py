@@ -1,4 +1,4 @@
-"""What is known about the sources after fitting: Monte Carlo draws and their moments (Eqs. 33-36)."""
+"""Monte Carlo draws of the sources and their moments (Eqs. 33-36)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def moments(model: Model, key: PRNGKeyArray, n_draws: int) -> tuple[Float[Array,
     def add(carry: tuple[Array, Array], indexed: tuple[Array, PRNGKeyArray]) -> tuple[tuple[Array, Array], None]:
         mean, square = carry
         count, key = indexed
-        source = model.sample(key)
-        step = source - mean
-        mean = mean + step / count
-        return (mean, square + step * (source - mean)), None
+        sources = model.sample(key)
+        difference = sources - mean
+        mean = mean + difference / count
+        return (mean, square + difference * (sources - mean)), None
 
     zero = jnp.zeros_like(model.branches.start.mean)
     counts = jnp.arange(1, n_draws + 1, dtype=zero.dtype)

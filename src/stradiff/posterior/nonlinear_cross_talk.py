@@ -1,25 +1,25 @@
-"""What a bent map leaves open: sources that are functions of each other.
+"""Cross-talk after nonlinear mixing: sources as smooth functions of each other.
 
-A network that undoes any smooth change s + phi(s) of its sources explains the recording as well as before, so only the
-priors speak against one, and the volume that it takes. With phi_k = sigma_k sum_b c_kb b(s), b the products of
-Hermite's polynomials of sources of unit variance (but for s_k itself in phi_k: the scale of a source is free),
+A network that undoes any smooth change s + phi(s) of its sources explains the recording as well as before, so that
+only the priors and the volume term determine phi. With phi_k = sigma_k sum_b c_kb b(s), b the products of Hermite
+polynomials of sources of unit variance (s_k itself excepted in phi_k: the scale of a source is free),
 
     F(c) = 1/2 sum_k (s_k + phi_k)' K_k^-1 (s_k + phi_k) - sum_t log |det(I + dphi/ds)|
 
-is less the log of the marginal likelihood without noise. Its curvature at c = 0, between c_kb and c_ja, is
+is the negative log marginal likelihood without noise. Its curvature at c = 0, between c_kb and c_ja, is
 
     H = [k = j] b' K_k^-1 a + sum_t (db/ds_j) (da/ds_k).
 
-Noise of variance v_k on the estimate of source k (``posterior.mixing_uncertainty.noise_about``) makes K_k + v_k I of K_k and
-multiplies the second term with <f_k f_j / ((f_k + v_k) (f_j + v_j))>, f the spectra and <.> the mean over frequencies.
-Linear functions carry the information of ``posterior.cross_talk``, which is what is expected of theirs here.
+Noise of variance v_k on the estimate of source k (``posterior.mixing_uncertainty.source_noise``) replaces K_k by
+K_k + v_k I and multiplies the second term by <f_k f_j / ((f_k + v_k) (f_j + v_j))>, f the spectra and <.> the mean over
+frequencies. The information about linear functions is that of ``posterior.cross_talk``, which uses its expectation.
 
-One unit of prior information speaks for c = 0 in linear functions, as there. Those of a higher degree are no larger
-than they were in the map that was found: its coefficients about its best linear approximation give, degree by degree,
-the variance of those that are open (empirical Bayes). (H + A)^-1, A the prior information, is the covariance of c, and
-the step -(H + A)^-1 dF/dc that the evidence would go is added in squares, for the reasons of ``posterior.mixing_uncertainty``.
+The prior of linear coefficients has unit information, as there. Coefficients of higher degree have, degree by degree,
+the variance of the coefficients that the fitted map has about its best linear approximation (empirical Bayes).
+(H + A)^-1, A the prior information, is the covariance of c; the step -(H + A)^-1 dF/dc towards the optimum adds in
+squares, as in ``posterior.mixing_uncertainty``.
 
-Several recordings with one map share one c, and what they say of it adds up.
+Several recordings with one map share one c: their information and slopes add up.
 """
 
 from __future__ import annotations
@@ -35,50 +35,50 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
 from stradiff.posterior.covariance import Covariance
-from stradiff.posterior.tangent import Trajectories
+from stradiff.posterior.linearisation import Trajectories
 from stradiff.train.volume import quadrature
 
-DEGREE = 3  # of the functions, at most; a fourth changes coverage by one per cent (docs/uncertainty.md)
-COEFFICIENTS = 1000  # more are not told apart: the degree is lower where sources are many
-LEAST = 1e-12  # variance of a coefficient whose degree the found map does not have
+DEGREE = 3  # of the polynomials, at most; a fourth changes coverage by one per cent (docs/uncertainty.md)
+COEFFICIENTS = 1000  # at most: many sources have polynomials of a lower degree
+LEAST_VARIANCE = 1e-12  # of a coefficient whose degree the fitted map does not have
 
 
 class NonlinearCrossTalk(eqx.Module):
-    """The second moments of c, and the functions that it belongs to."""
+    """The second moments of c, and the polynomials that it multiplies."""
 
     exponents: Int[Array, "B n"]
-    """Degree of every function in every source."""
+    """Degree of every polynomial in every source."""
     centre: Float[Array, " n"]
     scale: Float[Array, " n"]
-    """Mean and deviation of the sources."""
+    """Mean and standard deviation of the sources."""
     factor: Float[Array, "n B N"]
-    """Of the second moments of c, N = n B + 1: draws of c are its product with white noise."""
+    """Factor of the second moments of c, N = n B + 1: draws of c are its product with white noise."""
 
     def draw(self, sources: Trajectories, key: PRNGKeyArray) -> Trajectories:
         """phi of one draw of c, at these sources."""
         coefficients = self.factor @ jax.random.normal(key, (self.factor.shape[2],), self.factor.dtype)
-        return self.scale[:, None] * (coefficients @ self._functions(sources))
+        return self.scale[:, None] * (coefficients @ self._polynomials(sources))
 
     def variance(self, sources: Trajectories) -> Trajectories:
-        """Of phi, at these sources."""
-        functions = self._functions(sources)
+        """Variance of phi, at these sources."""
+        polynomials = self._polynomials(sources)
         moments = self.factor @ jnp.moveaxis(self.factor, 1, 2)
-        return self.scale[:, None] ** 2 * jnp.einsum("bt,kba,at->kt", functions, moments, functions)
+        return self.scale[:, None] ** 2 * jnp.einsum("bt,kba,at->kt", polynomials, moments, polynomials)
 
-    def _functions(self, sources: Trajectories) -> Float[Array, "B T"]:
-        return functions_of((sources - self.centre[:, None]) / self.scale[:, None], self.exponents)
+    def _polynomials(self, sources: Trajectories) -> Float[Array, "B T"]:
+        return hermite_products((sources - self.centre[:, None]) / self.scale[:, None], self.exponents)
 
 
-class Known(NamedTuple):
-    """What a recording says of c."""
+class Expansion(NamedTuple):
+    """F of one recording to second order about c = 0."""
 
     information: np.ndarray
     """``(n B, n B)``: H"""
     slope: np.ndarray
-    """``(n B,)``: dF/dc at zero"""
+    """``(n B,)``: dF/dc"""
 
 
 def nonlinear_cross_talk(
@@ -87,22 +87,24 @@ def nonlinear_cross_talk(
     covariances: Sequence[Covariance],
     noise: Sequence[np.ndarray],
 ) -> NonlinearCrossTalk:
-    """Of recordings with one map, each with a model, its sources and the noise ``(n,)`` on them. In ``numerics()``."""
-    every = np.concatenate([np.asarray(some, np.float64) for some in sources], axis=1)
-    centre, scale = every.mean(axis=1), every.std(axis=1)
-    exponents = exponents_of(len(every))
-    standard = [(np.asarray(some, np.float64) - centre[:, None]) / scale[:, None] for some in sources]
-    known = [
-        what_is_known(one, covariance, variances, scale, exponents)
-        for one, covariance, variances in zip(standard, covariances, noise, strict=True)
+    """Cross-talk in recordings with one map, each with a model, sources and the noise ``(n,)`` on them.
+
+    Inside ``numerics()``.
+    """
+    joined = np.concatenate([np.asarray(rows, np.float64) for rows in sources], axis=1)
+    centre, scale = joined.mean(axis=1), joined.std(axis=1)
+    exponents = hermite_exponents(len(joined))
+    standard = [(np.asarray(rows, np.float64) - centre[:, None]) / scale[:, None] for rows in sources]
+    expansions = [
+        expand_likelihood(rows, covariance, variances, scale, exponents)
+        for rows, covariance, variances in zip(standard, covariances, noise, strict=True)
     ]
-    images = [np.asarray(model.mix(jnp.asarray(some))) for model, some in zip(models, sources, strict=True)]
+    images = [np.asarray(model.mix(jnp.asarray(rows))) for model, rows in zip(models, sources, strict=True)]
     prior = _prior_information(np.concatenate(standard, axis=1), np.concatenate(images), exponents)
-    information = np.sum([one.information for one in known], axis=0)
-    slope = np.sum([one.slope for one in known], axis=0)
-    free = _free(exponents)
-    inside = np.ix_(free, free)
-    value, vector = np.linalg.eigh(information[inside])  # of few samples it may be negative: then it says nothing
+    information = np.sum([expansion.information for expansion in expansions], axis=0)
+    slope = np.sum([expansion.slope for expansion in expansions], axis=0)
+    free = _free_coefficients(exponents)
+    value, vector = np.linalg.eigh(information[np.ix_(free, free)])  # of few samples, negative values carry nothing
     covariance = np.linalg.inv((vector * np.maximum(value, 0.0)) @ vector.T + np.diag(prior[free]))
     factor = np.zeros((len(free), len(free) + 1))
     factor[np.ix_(free, np.append(free, False))] = np.linalg.cholesky(0.5 * (covariance + covariance.T))
@@ -111,36 +113,36 @@ def nonlinear_cross_talk(
     return NonlinearCrossTalk(*map(jnp.asarray, (exponents, centre, scale, factor.reshape(shape))))
 
 
-def exponents_of(n_sources: int) -> np.ndarray:
-    """``(B, n)``: all products up to a degree, which is that for which c does not become too long."""
+def hermite_exponents(n_sources: int) -> np.ndarray:
+    """``(B, n)``: all products up to the highest degree for which c has at most ``COEFFICIENTS`` entries."""
     degree = max(
         (d for d in range(2, DEGREE + 1) if n_sources * (math.comb(n_sources + d, d) - 1) <= COEFFICIENTS), default=1
     )
     rows = [
-        np.bincount(chosen, minlength=n_sources)
+        np.bincount(factors, minlength=n_sources)
         for order in range(1, degree + 1)
-        for chosen in itertools.combinations_with_replacement(range(n_sources), order)
+        for factors in itertools.combinations_with_replacement(range(n_sources), order)
     ]
     return np.array(rows)
 
 
-def functions_of(sources: Float[Array, "n T"], exponents: Int[Array, "B n"]) -> Float[Array, "B T"]:
-    """Products of Hermite's polynomials, each of unit variance where sources are independent and Gaussian."""
-    table = _polynomials(sources)
-    result = jnp.ones((exponents.shape[0], sources.shape[1]), sources.dtype)
+def hermite_products(sources: Float[Array, "n T"], exponents: Int[Array, "B n"]) -> Float[Array, "B T"]:
+    """Products of Hermite polynomials, each of unit variance where sources are independent and Gaussian."""
+    polynomials = _hermite_polynomials(sources)
+    products = jnp.ones((exponents.shape[0], sources.shape[1]), sources.dtype)
     for k in range(sources.shape[0]):
-        result = result * table[k][exponents[:, k]]
-    return result
+        products = products * polynomials[k][exponents[:, k]]
+    return products
 
 
-def slopes_of(sources: Float[Array, "n T"], exponents: Int[Array, "B n"], of: int) -> Float[Array, "B T"]:
-    """Their derivatives by source ``of``: He_a' = a He_(a-1)."""
-    lower = exponents.at[:, of].add(-1)
-    there = jnp.sqrt(exponents[:, of].astype(sources.dtype))[:, None]  # zero where the source is not in the product
-    return there * functions_of(sources, jnp.maximum(lower, 0))
+def hermite_derivatives(sources: Float[Array, "n T"], exponents: Int[Array, "B n"], k: int) -> Float[Array, "B T"]:
+    """Derivatives of the products by source k: He_a' = a He_(a-1)."""
+    lower = exponents.at[:, k].add(-1)
+    factor = jnp.sqrt(exponents[:, k].astype(sources.dtype))[:, None]  # zero where the source is not in the product
+    return factor * hermite_products(sources, jnp.maximum(lower, 0))
 
 
-def _polynomials(sources: Float[Array, "n T"]) -> Float[Array, "n D T"]:
+def _hermite_polynomials(sources: Float[Array, "n T"]) -> Float[Array, "n D T"]:
     """He_a / sqrt(a!) for a = 0 .. DEGREE, by their recursion."""
     rows = [jnp.ones_like(sources), sources]
     for a in range(1, DEGREE):
@@ -148,48 +150,50 @@ def _polynomials(sources: Float[Array, "n T"]) -> Float[Array, "n D T"]:
     return jnp.stack(rows, axis=1)
 
 
-def what_is_known(
+def expand_likelihood(
     sources: np.ndarray, covariance: Covariance, noise: np.ndarray, scale: np.ndarray, exponents: np.ndarray
-) -> Known:
-    """H and dF/dc by one recording: sources ``(n, T)`` of unit variance, the rest in the model's own units."""
-    n_sources, power = len(sources), np.asarray(covariance.nodes)
+) -> Expansion:
+    """H and dF/dc of one recording: sources ``(n, T)`` of unit variance, the rest in the model's own units."""
+    n_sources, power = len(sources), np.asarray(covariance.node_power)
     gain = power / (power + noise[:, None])
-    shrunk = np.einsum("kq,jq,q->kj", gain, gain, quadrature()[1])
-    at, chosen = jnp.asarray(sources), jnp.asarray(exponents)
-    functions = functions_of(at, chosen)
-    by_prior = np.asarray(_products(covariance, jnp.asarray(noise), jnp.concatenate([functions, at])))
-    by_prior = by_prior * scale[:, None, None] ** 2
-    n_functions, information, slope = len(exponents), [], []
-    every = [slopes_of(at, chosen, k) for k in range(n_sources)]
+    mean_gain = np.einsum("kq,jq,q->kj", gain, gain, quadrature()[1])
+    sources, exponents = jnp.asarray(sources), jnp.asarray(exponents)
+    polynomials, n_polynomials = hermite_products(sources, exponents), len(exponents)
+    rows = jnp.concatenate([polynomials, sources])
+    products = np.asarray(_products(covariance, jnp.asarray(noise), rows)) * scale[:, None, None] ** 2
+    derivatives = [hermite_derivatives(sources, exponents, k) for k in range(n_sources)]
+    information, slope = [], []
     for k in range(n_sources):
-        row = [shrunk[k, j] * np.asarray(every[j] @ every[k].T) for j in range(n_sources)]
-        row[k] = row[k] + by_prior[k, :n_functions, :n_functions]
-        information.append(np.concatenate(row, axis=1))
-        slope.append(by_prior[k, :n_functions, n_functions + k] - shrunk[k, k] * np.asarray(every[k].sum(axis=1)))
-    return Known(np.concatenate(information), np.concatenate(slope))
+        blocks = [mean_gain[k, j] * np.asarray(derivatives[j] @ derivatives[k].T) for j in range(n_sources)]
+        blocks[k] = blocks[k] + products[k, :n_polynomials, :n_polynomials]
+        information.append(np.concatenate(blocks, axis=1))
+        volume_slope = mean_gain[k, k] * np.asarray(derivatives[k].sum(axis=1))
+        slope.append(products[k, :n_polynomials, n_polynomials + k] - volume_slope)
+    return Expansion(np.concatenate(information), np.concatenate(slope))
 
 
-@compiled_soon
+@quick_jit
 def _products(covariance: Covariance, noise: Float[Array, " n"], rows: Float[Array, "R T"]) -> Float[Array, "n R R"]:
     return covariance.products(noise, rows)
 
 
 def _prior_information(sources: np.ndarray, image: np.ndarray, exponents: np.ndarray) -> np.ndarray:
-    """``(n B,)``: one for linear functions; of others, one over the mean square that the found map has of them."""
+    """``(n B,)``: one for linear coefficients; for others, the inverse mean square that the fitted map has of them."""
     n_sources, degree = len(sources), exponents.sum(axis=1)
-    functions = np.asarray(functions_of(jnp.asarray(sources), jnp.asarray(exponents)))
+    polynomials = np.asarray(hermite_products(jnp.asarray(sources), jnp.asarray(exponents)))
     centred = image - image.mean(axis=0)
     matrix = np.linalg.lstsq(sources.T, centred, rcond=None)[0]
     unmixed = centred @ np.linalg.pinv(matrix)
-    constant = np.ones((1, functions.shape[1]))
-    found = np.linalg.lstsq(np.concatenate([constant, functions]).T, unmixed, rcond=None)[0][1:]
+    design = np.concatenate([np.ones((1, polynomials.shape[1])), polynomials]).T
+    coefficients = np.linalg.lstsq(design, unmixed, rcond=None)[0][1:]
     information = np.ones(len(degree))
     for order in range(2, int(degree.max()) + 1):
-        information[degree == order] = 1.0 / max(float(np.mean(found[degree == order] ** 2)), LEAST)
+        mean_square = float(np.mean(coefficients[degree == order] ** 2))
+        information[degree == order] = 1.0 / max(mean_square, LEAST_VARIANCE)
     return np.tile(information, n_sources)
 
 
-def _free(exponents: np.ndarray) -> np.ndarray:
-    """``(n B,)``: all but the source itself in its own function."""
+def _free_coefficients(exponents: np.ndarray) -> np.ndarray:
+    """``(n B,)``: all but that of the source itself in its own function."""
     n_sources = exponents.shape[1]
     return ~np.concatenate([(exponents == np.eye(n_sources, dtype=int)[k]).all(axis=1) for k in range(n_sources)])

@@ -1,4 +1,4 @@
-"""How the fitted model's sources are shown: order, sign and scale, which no recording determines."""
+"""Order, sign and scale in which sources are shown: no recording determines them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Readout:
-    """``shown = raw[:, order] * gain``: the rule of ``choose_readout``, kept so that everything follows it."""
+    """``shown = raw[:, order] * gain``, as ``choose_readout`` has it."""
 
     order: np.ndarray
     gain: np.ndarray
@@ -30,18 +30,18 @@ class Readout:
 
 
 def choose_readout(sources: np.ndarray, observed: np.ndarray) -> Readout:
-    """Slowest source first, each of unit variance, each pointing the way of the channel it weighs most in.
+    """Slowest source first, each of unit variance, with the sign of the channel in which it is strongest.
 
-    ``sources (T, n)`` raw, ``observed (T, m)`` standardised channels. Slowness is the mean square of the step from one
-    sample to the next of the unit-variance source (Wiskott & Sejnowski 2002). The sign makes the covariance with the
-    channel of largest absolute covariance positive. A source that vanished keeps gain one and comes last.
+    ``sources (T, n)`` raw, ``observed (T, m)`` standardised channels. Slowness is the mean squared difference of
+    successive samples of the unit-variance source (Wiskott & Sejnowski 2002). The sign makes the covariance with the
+    channel of largest absolute covariance positive. A constant source keeps gain one and comes last.
     """
     deviation = sources.std(axis=0)
-    gone = ~(deviation > 1e-12)
-    scale = np.where(gone, 1.0, deviation)
-    centred = (sources - sources.mean(axis=0)) / scale
-    step = np.where(gone, np.inf, np.mean(np.diff(centred, axis=0) ** 2, axis=0))
-    covariance = observed.T @ centred
+    constant = ~(deviation > 1e-12)
+    scale = np.where(constant, 1.0, deviation)
+    standard = (sources - sources.mean(axis=0)) / scale
+    slowness = np.where(constant, np.inf, np.mean(np.diff(standard, axis=0) ** 2, axis=0))
+    covariance = observed.T @ standard
     strongest = covariance[np.argmax(np.abs(covariance), axis=0), np.arange(sources.shape[1])]
-    order = np.argsort(step, kind="stable")
+    order = np.argsort(slowness, kind="stable")
     return Readout(order, (np.where(strongest < 0, -1.0, 1.0) / scale)[order])

@@ -1,8 +1,9 @@
-"""The posterior of a long recording, piece by piece: memory for one piece, and time in proportion to the length.
+"""The posterior of a recording in segments: memory in proportion to a segment, time to the length of the recording.
 
-Sources remember a few length-scales. A piece is computed together with what stands around it, and of that only the
-piece is kept, so that its ends do not show. Noise and cross_talk are numbers of the whole record: both are found on pieces
-in it, the cross_talk on one alone, which claims less certainty than the whole record would allow.
+Sources are correlated over a few length-scales only. A segment is computed with a margin of samples on either side,
+and without the margins it is kept, so that its ends have no effect. The noise variance is the median over a few
+segments; the cross-talk is that of the middle one, whose uncertainty is larger than that of the whole recording. A
+recording that is computed as a whole is one segment without margins.
 """
 
 from __future__ import annotations
@@ -16,249 +17,223 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from stradiff.config import Settings
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
-from stradiff.posterior import laplace
 from stradiff.posterior.covariance import covariance_of, second_moments_of
 from stradiff.posterior.laplace import (
     Posterior,
-    deviation,
+    draw_errors,
+    error_variance,
+    fit_noise_variance,
     in_double,
-    likeliest_noise,
-    system_about,
-    variance_at_known_map,
+    posterior_system,
 )
-from stradiff.posterior.mixing_uncertainty import Evidence, remaining_cross_talk
-from stradiff.posterior.tangent import tangent_at
+from stradiff.posterior.linearisation import System, linearise
+from stradiff.posterior.mixing_uncertainty import residual_cross_talk
+from stradiff.posterior.mode import Observations, find_mode
 
-SMALLEST_SEGMENT = 4096  # samples: more than sources remember, and enough to be worth its surroundings
-N_NOISE_SEGMENTS = 5  # pieces, evenly spaced, whose likeliest noises' median is the record's
+Rows = np.ndarray | Array | None
+
+SMALLEST_SEGMENT = 4096  # samples: longer than the correlations of sources, and efficient despite the margins
+N_NOISE_SEGMENTS = 5  # segments, evenly spaced, whose median noise variance is that of the recording
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """Samples ``first`` to ``first + length`` of a record, of which ``begin`` to ``end`` are kept."""
+    """Samples ``start`` to ``stop`` of a recording, of which ``kept_start`` to ``kept_stop`` are kept."""
 
-    first: int
-    length: int
-    begin: int
-    end: int
+    start: int
+    stop: int
+    kept_start: int
+    kept_stop: int
 
-    def of(self, rows: np.ndarray | Array) -> Array:
-        """The piece's samples, of rows ``(T, ..)``."""
-        return jnp.asarray(rows[self.first : self.first + self.length])
-
-    def model(self, model: Model) -> Model:
-        """The model of the piece."""
-        start = jax.tree.map(lambda rows: rows[:, self.first : self.first + self.length], model.branches.start)
-        return model.of_segment(start, (self.length - 1) / (model.n_samples - 1))
+    @property
+    def samples(self) -> slice:
+        """All samples, margins included."""
+        return slice(self.start, self.stop)
 
     @property
     def kept(self) -> slice:
-        """Which of its samples are kept."""
-        return slice(self.begin - self.first, self.end - self.first)
+        """The samples that are kept, within the recording."""
+        return slice(self.kept_start, self.kept_stop)
+
+    @property
+    def kept_inside(self) -> slice:
+        """The same within the segment."""
+        return slice(self.kept_start - self.start, self.kept_stop - self.start)
+
+    def rows(self, values: Rows) -> Array | None:
+        """The segment of rows ``(T, ..)``; None for None."""
+        return None if values is None else jnp.asarray(values[self.samples])
+
+    def model(self, model: Model) -> Model:
+        """The model of the segment."""
+        length = self.stop - self.start
+        if length == model.n_samples:
+            return model
+        start = jax.tree.map(lambda rows: rows[:, self.samples], model.branches.start)
+        return model.of_segment(start, (length - 1) / (model.n_samples - 1))
 
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
-    """A record of ``n_samples`` in pieces of ``size``, each with ``around`` samples before and after; all as long."""
+    """A recording in segments of ``size`` kept samples, each with ``margin`` samples before and after.
+
+    All have the same length: at the ends of the recording a margin lies on one side alone.
+    """
 
     n_samples: int
     size: int
-    around: int
+    margin: int
 
     @classmethod
     def of(cls, n_samples: int, size: int) -> Segments:
-        """Segments of about ``size`` samples, a quarter of that around each."""
-        around = size // 4
-        count = max((n_samples - 2 * around) // size, 1)
-        return cls(n_samples, -(-n_samples // count), around)
+        """Segments of about ``size`` samples, with margins of a quarter of that."""
+        margin = size // 4
+        count = max((n_samples - 2 * margin) // size, 1)
+        return cls(n_samples, -(-n_samples // count), margin)
+
+    @classmethod
+    def whole(cls, n_samples: int) -> Segments:
+        """The whole recording as one segment."""
+        return cls(n_samples, n_samples, 0)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the recording is computed as a whole."""
+        return self.margin == 0
 
     def __iter__(self) -> Iterator[Segment]:
-        length = min(self.size + 2 * self.around, self.n_samples)
-        for begin in range(0, self.n_samples, self.size):
-            end = min(begin + self.size, self.n_samples)
-            yield Segment(int(np.clip(begin - self.around, 0, self.n_samples - length)), length, begin, end)
+        length = min(self.size + 2 * self.margin, self.n_samples)
+        for kept_start in range(0, self.n_samples, self.size):
+            start = int(np.clip(kept_start - self.margin, 0, self.n_samples - length))
+            yield Segment(start, start + length, kept_start, min(kept_start + self.size, self.n_samples))
 
-    def evenly(self, count: int) -> list[Segment]:
-        """Some of them, the middle one among these."""
-        every = list(self)
-        return [every[k] for k in sorted({round(k) for k in np.linspace(0, len(every) - 1, count)})]
+    def spread(self, count: int) -> list[Segment]:
+        """At most ``count`` segments, evenly spaced, the middle one among them."""
+        segments = list(self)
+        return [segments[k] for k in sorted({round(k) for k in np.linspace(0, len(segments) - 1, count)})]
 
     @property
     def ends(self) -> list[Segment]:
-        """The first and the last samples, as many as stand around a piece, each with as many beside them."""
-        last, length = self.n_samples - self.around, 2 * self.around
-        return [Segment(0, length, 0, self.around), Segment(self.n_samples - length, length, last, self.n_samples)]
+        """The first and the last samples, as many as in a margin, each with a margin on the inside."""
+        n, margin = self.n_samples, self.margin
+        return [Segment(0, 2 * margin, 0, margin), Segment(n - 2 * margin, n, n - margin, n)]
 
     @property
     def middle(self) -> Segment:
-        """The one in the middle."""
-        every = list(self)
-        return every[len(every) // 2]
+        """The segment in the middle."""
+        segments = list(self)
+        return segments[len(segments) // 2]
 
 
-def segments_of(n_samples: int, settings: Settings, times: np.ndarray | None) -> Segments | None:
-    """The pieces of a record that is trained by windows; None where all is computed in one."""
+def segments_of(n_samples: int, settings: Settings, times: np.ndarray | None) -> Segments:
+    """Segments of a recording that is trained on minibatches; any other is computed as a whole."""
     size = settings.window_size(n_samples) if times is None else None
-    return None if size is None else Segments.of(n_samples, max(size, SMALLEST_SEGMENT))
+    return Segments.whole(n_samples) if size is None else Segments.of(n_samples, max(size, SMALLEST_SEGMENT))
 
 
-def posterior_of(
-    model: Model, observed: np.ndarray, seen: np.ndarray | None, times: np.ndarray | None, settings: Settings
-) -> Posterior:
-    """The posterior of a fitted model, in pieces or in one; ``observed (T, m)`` normalised. Inside ``numerics()``."""
-    cut = segments_of(len(observed), settings, times)
-    if cut is None:
-        return laplace.find_posterior(model, jnp.asarray(observed), _array(seen), _array(times))
-    return find_posterior(model, jnp.asarray(observed), seen, cut)
-
-
-def negative_log_likelihood(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> float:
-    """-log p of a sample of ``observed (T, m)``, all of it seen, at its likeliest noise and but for a constant.
-
-    Of a record in pieces it is that of the middle one. Inside ``numerics()``.
-    """
-    model, rows = in_double(model), jnp.asarray(observed, jnp.float64)
-    start, cut = model.at_mean(), segments_of(len(observed), settings, times)
-    if cut is not None:
-        model, rows, start = cut.middle.model(model), cut.middle.of(rows), cut.middle.of(start.T).T
-    record = tangent_at(model, start, rows, None), second_moments_of(model, _array(times))
-    return laplace.noise_and_cost(record)[1] / len(rows)
-
-
-def spread_of(
-    model: Model,
-    posterior: Posterior,
-    seen: np.ndarray | None,
-    times: np.ndarray | None,
-    settings: Settings,
-    keys: Key[Array, " R"],
-) -> np.ndarray:
-    """Posterior standard deviation ``(n, T)`` from as many draws as keys, in pieces or in one."""
-    cut = segments_of(model.n_samples, settings, times)
-    if cut is None:
-        return np.asarray(laplace.laplace_spread(model, posterior, _array(seen), _array(times), keys))
-    return spread(model, posterior, seen, cut, keys)
-
-
-def draws_of(
-    model: Model,
-    posterior: Posterior,
-    seen: np.ndarray | None,
-    times: np.ndarray | None,
-    settings: Settings,
-    keys: Key[Array, " R"],
-) -> np.ndarray:
-    """Posterior draws ``(R, n, T)``, one for each key, in pieces or in one."""
-    cut = segments_of(model.n_samples, settings, times)
-    if cut is None:
-        return np.asarray(laplace.laplace_draws(model, posterior, _array(seen), _array(times), keys))
-    return draws(model, posterior, seen, cut, keys)
-
-
-def find_posterior(model: Model, observed: Array, seen: np.ndarray | None, pieces: Segments) -> Posterior:
+def find_posterior(model: Model, observed: np.ndarray, mask: Rows, times: Rows, segments: Segments) -> Posterior:
     """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
-    model = in_double(model)
+    model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
     start = np.asarray(model.at_mean())
-    heard = [_noise(model, start, observed, seen, piece) for piece in pieces.evenly(N_NOISE_SEGMENTS)]
-    nu = jnp.float64(np.median(heard))
-    mode = np.empty_like(start)
-    cross_talk = None
-    for piece in pieces:
-        here, rows, there = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64), _seen(seen, piece)
-        evidence = Evidence(rows, there, None, covariance_of(here, None), nu)
-        found = evidence.mode(here, piece.of(start.T).T)
-        mode[:, piece.begin : piece.end] = found[:, piece.kept]
-        if piece == pieces.middle:
-            cross_talk = remaining_cross_talk(here, found, evidence)
-    assert cross_talk is not None  # the middle is one of the pieces
+    noise = [
+        _fit_noise(segment.model(model), start[:, segment.samples], *map(segment.rows, (observed, mask, times)))[0]
+        for segment in segments.spread(N_NOISE_SEGMENTS)
+    ]
+    nu, mode, middle = jnp.float64(np.median(noise)), np.empty_like(start), segments.middle
+    for segment in segments:
+        part, part_times = segment.model(model), segment.rows(times)
+        covariance = covariance_of(part, part_times)
+        observations = Observations(segment.rows(observed), segment.rows(mask), part_times, covariance, nu)
+        part_mode = find_mode(part, jnp.asarray(start[:, segment.samples]), observations)
+        mode[:, segment.kept] = part_mode[:, segment.kept_inside]
+        if segment == middle:
+            cross_talk = residual_cross_talk([part], [part_mode], [observations])
     return Posterior(jnp.asarray(mode), nu, cross_talk)
 
 
-def spread(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, pieces: Segments, keys: Key[Array, " R"]
-) -> np.ndarray:
-    """Posterior standard deviation ``(n, T)``, as ``laplace_spread`` has it.
+def negative_log_likelihood(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> float:
+    """-log p per sample of ``observed (T, m)`` without gaps, at its best noise variance and up to a constant.
 
-    Under a linear map of which everything is seen it is the same at all times far from the ends of the record: there
-    it is known without draws, and only what stands at the ends is drawn.
+    In several segments it is that of the middle one. Inside ``numerics()``.
     """
-    model, variance = in_double(model), np.empty(posterior.mode.shape)
-    drawn = list(pieces)
-    if model.mixing.is_linear and seen is None and pieces.n_samples > 2 * pieces.around:
-        middle = pieces.middle.model(model)
-        inner = _inner_variance(covariance_of(middle, None).record, model.mixing.matrix, posterior.nu, middle.n_samples)
-        variance[:] = np.asarray(inner)[:, None]
-        drawn = pieces.ends
-    for piece in drawn:
-        variance[:, piece.begin : piece.end] = _variance(model, posterior, seen, piece, keys)
+    model, middle = in_double(model), segments_of(len(observed), settings, times).middle
+    start, rows = model.at_mean()[:, middle.samples], jnp.asarray(observed[middle.samples], jnp.float64)
+    return _fit_noise(middle.model(model), start, rows, None, middle.rows(times))[1] / len(rows)
+
+
+def posterior_deviation(
+    model: Model, posterior: Posterior, mask: Rows, times: Rows, segments: Segments, keys: Key[Array, " R"]
+) -> np.ndarray:
+    """Posterior standard deviation ``(n, T)``: Monte Carlo over R errors at the known map, plus the cross-talk.
+
+    Under a linear map without gaps the variance is constant far from the ends of a long recording: there it has a
+    closed form, and only the ends are sampled.
+    """
+    model, variance, sampled = in_double(model), np.empty(posterior.mode.shape), list(segments)
+    if model.mixing.is_linear and mask is None and 0 < 2 * segments.margin < segments.n_samples:
+        part = segments.middle.model(model)
+        power = covariance_of(part, None).record_power
+        stationary = _stationary_variance(power, model.mixing.matrix, posterior.nu, part.n_samples)
+        variance[:], sampled = np.asarray(stationary)[:, None], segments.ends
+    for segment in sampled:
+        system = _segment_system(model, posterior, mask, times, segment)
+        variance[:, segment.kept] = np.asarray(error_variance(system, keys))[:, segment.kept_inside]
     return np.sqrt(variance + np.asarray(posterior.cross_talk.variance(posterior.mode)))
 
 
-def draws(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, pieces: Segments, keys: Key[Array, " R"]
+def posterior_draws(
+    model: Model, posterior: Posterior, mask: Rows, times: Rows, segments: Segments, keys: Key[Array, " R"]
 ) -> np.ndarray:
     """Posterior draws ``(R, n, T)``, one for each key.
 
-    What deviates from the mode is drawn in every piece by itself. Where two meet, one fades into the other with weights
-    whose squares sum to one, so that the variance is right there too.
+    Errors are drawn segment by segment, and cross-fade at the borders with weights whose squares sum to one, which
+    keeps their variance.
     """
-    model, fade = in_double(model), pieces.around
-    rise = np.sin(0.5 * np.pi * (np.arange(fade) + 0.5) / fade)
-    found = np.zeros((len(keys), *posterior.mode.shape))
-    for number, piece in enumerate(pieces):
-        system = system_about(*_about(model, posterior, seen, piece), None)
-        weight = np.ones(piece.length)
-        begin, end = piece.begin - piece.first - fade // 2, piece.end - piece.first - fade // 2
-        if piece.begin > 0:
-            weight[:begin], weight[begin : begin + fade] = 0.0, rise
-        if piece.end < pieces.n_samples:
-            weight[end : end + fade], weight[end + fade :] = rise[::-1], 0.0
-        for row, key in enumerate(keys):
-            drawn = np.asarray(_deviation(system, jax.random.fold_in(key, number)))
-            found[row, :, piece.first : piece.first + piece.length] += weight * drawn
-    for row, key in enumerate(keys):
-        found[row] += np.asarray(posterior.mode + posterior.cross_talk.draw(posterior.mode, key))
-    return found
+    model, draws = in_double(model), np.zeros((len(keys), *posterior.mode.shape))
+    error_keys, cross_talk_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+    for number, segment in enumerate(segments):
+        system = _segment_system(model, posterior, mask, times, segment)
+        segment_keys = error_keys
+        if not segments.is_whole:
+            segment_keys = jax.vmap(lambda key, number=number: jax.random.fold_in(key, number))(error_keys)
+        draws[:, :, segment.samples] += _fade(segments, segment) * np.asarray(draw_errors(system, segment_keys))
+    for draw, key in zip(draws, cross_talk_keys, strict=True):
+        draw += np.asarray(posterior.mode + posterior.cross_talk.draw(posterior.mode, key))
+    return draws
 
 
-_deviation = compiled_soon(deviation)
+def _fade(segments: Segments, segment: Segment) -> np.ndarray:
+    """Weights of a segment's samples: one inside, falling to zero over a margin centred on each border."""
+    margin, weights = segments.margin, np.ones(segment.stop - segment.start)
+    rise = np.sin(0.5 * np.pi * (np.arange(margin) + 0.5) / max(margin, 1))
+    start, stop = (border - segment.start - margin // 2 for border in (segment.kept_start, segment.kept_stop))
+    if segment.kept_start > 0:
+        weights[:start], weights[start : start + margin] = 0.0, rise
+    if segment.kept_stop < segments.n_samples:
+        weights[stop : stop + margin], weights[stop + margin :] = rise[::-1], 0.0
+    return weights
 
 
-def _noise(model: Model, start: np.ndarray, observed: Array, seen: np.ndarray | None, piece: Segment) -> float:
-    here, rows = piece.model(model), jnp.asarray(piece.of(observed), jnp.float64)
-    about = tangent_at(here, piece.of(start.T).T, rows, _seen(seen, piece))
-    return likeliest_noise((about, second_moments_of(here, None)))
+def _fit_noise(
+    model: Model, sources: np.ndarray | Array, observed: Array, mask: Array | None, times: Array | None
+) -> tuple[float, float]:
+    linearisation = linearise(model, jnp.asarray(sources), observed, mask)
+    return fit_noise_variance((linearisation, second_moments_of(model, times)))
 
 
-def _variance(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, piece: Segment, keys: Key[Array, " R"]
-) -> np.ndarray:
-    here = system_about(*_about(model, posterior, seen, piece), None)
-    return np.asarray(variance_at_known_map(here, keys))[:, piece.kept]
+def _segment_system(model: Model, posterior: Posterior, mask: Rows, times: Rows, segment: Segment) -> System:
+    part = Posterior(posterior.mode[:, segment.samples], posterior.nu, posterior.cross_talk)
+    return posterior_system(segment.model(model), part, segment.rows(mask), segment.rows(times))
 
 
-@compiled_soon
-def _inner_variance(record: Array, matrix: Array, nu: Array, n_samples: int) -> Array:
+@quick_jit
+def _stationary_variance(power: Array, matrix: Array, nu: Array, n_samples: int) -> Array:
     """``(n,)``: variance under a linear map far from the ends, mean_f diag (S_f^-1 + A' A / nu)^-1."""
-    root = jnp.sqrt(record.T)
+    root = jnp.sqrt(power.T)
     precision = jnp.eye(root.shape[1])[None] + jnp.einsum("fi,ij,fj->fij", root, matrix.T @ matrix / nu, root)
     variance = root**2 * jnp.diagonal(jnp.linalg.inv(precision), axis1=1, axis2=2)
-    counted = jnp.full(len(variance), 2.0).at[0].set(1.0).at[n_samples // 2].set(1.0 if n_samples % 2 == 0 else 2.0)
-    return counted @ variance / n_samples
-
-
-def _about(
-    model: Model, posterior: Posterior, seen: np.ndarray | None, piece: Segment
-) -> tuple[Model, Posterior, Array | None]:
-    there = Posterior(piece.of(posterior.mode.T).T, posterior.nu, posterior.cross_talk)
-    return piece.model(model), there, _seen(seen, piece)
-
-
-def _array(values: np.ndarray | None) -> Array | None:
-    return None if values is None else jnp.asarray(values)
-
-
-def _seen(seen: np.ndarray | None, piece: Segment) -> Array | None:
-    return None if seen is None else piece.of(seen)
+    multiplicity = jnp.full(len(variance), 2.0).at[0].set(1.0)
+    multiplicity = multiplicity.at[n_samples // 2].set(1.0 if n_samples % 2 == 0 else 2.0)
+    return multiplicity @ variance / n_samples

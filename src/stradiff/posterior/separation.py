@@ -16,19 +16,26 @@ from stradiff.data import Normaliser, check_memory, fit_normaliser, interpolated
 from stradiff.data.checks import as_float_array
 from stradiff.data.noise_floor import noise_floor
 from stradiff.errors import InputError, NumericsError
+from stradiff.initialise import initialise
 from stradiff.initialise.priors import priors_of
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
-from stradiff.posterior.channels import in_channels, noise_as_trained
+from stradiff.posterior.channels import in_recording_channels, noise_as_trained
 from stradiff.posterior.laplace import Posterior
 from stradiff.posterior.memory import memory_estimate, require_memory
 from stradiff.posterior.monte_carlo import draws, moments, reconstruct
-from stradiff.posterior.prior_refit import with_refitted_priors
 from stradiff.posterior.readout import Readout, choose_readout
-from stradiff.posterior.segments import draws_of, posterior_of, spread_of
+from stradiff.posterior.segments import (
+    Segments,
+    find_posterior,
+    posterior_deviation,
+    posterior_draws,
+    segments_of,
+)
 from stradiff.posterior.unmix import unmix
-from stradiff.train import Callback, Fit, fit_best
+from stradiff.train import Callback, TrainingResult, train
 from stradiff.train.checkpoint import Checkpoint
+from stradiff.train.sharding import devices_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Separation:
     regression: np.ndarray
     """(n, m') least squares from normalised observations to raw sources: where ``unmix`` starts its search."""
     seed: int
-    seen: np.ndarray | None = None
+    mask: np.ndarray | None = None
     """(T, m) True where the recording has a value; None where nothing is missing."""
     times: np.ndarray | None = None
     """(T,) in [0, 1]; None on a regular grid."""
@@ -59,8 +66,8 @@ class Separation:
             else:
                 keys = jax.random.split(moment_key(self.seed), n_draws)
                 mean = np.asarray(self.posterior.mode)
-                model, seen = self._in_channels()
-                spread = spread_of(model, self.posterior, seen, self.times, self.settings, keys)
+                model, mask = self._in_channels()
+                spread = posterior_deviation(model, self.posterior, mask, self.times, self._segments(), keys)
         return self.readout.show(mean.T), self.readout.spread(spread.T)
 
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
@@ -71,14 +78,18 @@ class Separation:
                 raw = np.asarray(draws(self.model, jax.random.key(seed), n_draws))
             else:
                 keys = jax.random.split(jax.random.key(seed), n_draws)
-                model, seen = self._in_channels()
-                raw = draws_of(model, self.posterior, seen, self.times, self.settings, keys)
+                model, mask = self._in_channels()
+                raw = posterior_draws(model, self.posterior, mask, self.times, self._segments(), keys)
         return self.readout.show(np.moveaxis(raw, 1, 2))
 
     def _in_channels(self) -> tuple[Model, np.ndarray | None]:
         """The model as the posterior takes it, and what was seen of its channels."""
-        channels, model = in_channels(self.normaliser, self.model, as_trained=self.as_trained)
-        return model, None if self.seen is None else channels.visible(self.seen)
+        channels, model = in_recording_channels(self.normaliser, self.model, as_trained=self.as_trained)
+        return model, None if self.mask is None else channels.forward_mask(self.mask)
+
+    def _segments(self) -> Segments:
+        """The segments in which the posterior is computed."""
+        return segments_of(self.model.n_samples, self.settings, self.times)
 
     def noise(self) -> np.ndarray:
         """Standard deviation ``(m,)`` of every channel's noise: likeliest under Laplace, else as ``nu_y`` assumes."""
@@ -97,23 +108,23 @@ class Separation:
 
         A row with NaN is explained by the channels that were seen, which must be as many as there are sources.
         """
-        seen = ~np.isnan(values)
-        check_rows(seen, self.settings.n_sources)
-        whole = seen.all(axis=1)
+        mask = ~np.isnan(values)
+        check_rows(mask, self.settings.n_sources)
+        whole = mask.all(axis=1)
         raw = np.empty((len(values), self.settings.n_sources))
         if whole.any():
             raw[whole] = self._unmixed(values[whole])
         if not whole.all():
-            raw[~whole] = self._unmixed(values[~whole], seen[~whole])
+            raw[~whole] = self._unmixed(values[~whole], mask[~whole])
         return _finite(self.readout.show(raw), values.dtype)
 
-    def _unmixed(self, values: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+    def _unmixed(self, values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """Raw sources of rows that all have gaps, or have none."""
         values = values.astype(np.float64)
         with numerics():  # in double precision: rows far from those of the fit would leave the range of single
             there = None
-            if seen is not None:
-                values, projections = np.where(seen, values, self.normaliser.mean), self.normaliser.visible(seen)
+            if mask is not None:
+                values, projections = np.where(mask, values, self.normaliser.mean), self.normaliser.forward_mask(mask)
                 axes = np.eye(projections.shape[1])
                 there = jnp.asarray(projections[:, :, None] * axes if projections.ndim == 2 else projections)
             observed, start = self.normaliser.forward(values), jnp.asarray(self.regression, jnp.float64)
@@ -165,7 +176,7 @@ def separate(
     times: np.ndarray | None,
     settings: Settings,
     *,
-    seen: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     guess: np.ndarray | None = None,
     seed: int = 0,
     n_draws: int = 100,
@@ -173,39 +184,32 @@ def separate(
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
-) -> tuple[Separation, Fit]:
+) -> tuple[Separation, TrainingResult]:
     """Normalise, fit, and fix how the answer is read: order, sign and scale.
 
     ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid. What stands among the values
-    where nothing was ``seen`` does not matter: there the warm start sees straight lines, and training sees nothing.
+    where nothing was ``mask`` does not matter: there the warm start sees straight lines, and training sees nothing.
     """
-    needed = memory_estimate(len(values), values.shape[1], settings, regular=times is None, gaps=seen is not None)
+    needed = memory_estimate(len(values), values.shape[1], settings, regular=times is None, gaps=mask is not None)
     at_once = require_memory(needed, f"Fitting {len(values)} samples", verbose)
-    gappy = values if seen is None else np.where(seen, values, np.nan)
-    filled = interpolated(gappy, seen, times)
+    gappy = values if mask is None else np.where(mask, values, np.nan)
+    filled = interpolated(gappy, mask, times)
     normaliser = normaliser_for(gappy, filled, settings)
     observed = normaliser.forward(filled).astype(np.float32)
-    visible = None if seen is None else normaliser.visible(seen)
+    channel_mask = None if mask is None else normaliser.forward_mask(mask)
     with numerics():
         if settings.uncertainty == "laplace" and times is not None and settings.prior != AUTO:
             # Refused before the fit, not after it.
             eqx.filter_eval_shape(priors_of(settings, len(values)).covariances, jnp.asarray(times))
-        result = fit_best(
-            observed,
-            times,
-            settings,
-            seen=visible,
-            guess=guess,
-            seed=seed,
-            record=record,
-            callbacks=callbacks,
-            verbose=verbose,
-            checkpoint=checkpoint,
-            at_once=at_once,
+        devices_for(settings.n_devices)  # refused before the initialisation, not after it
+        start = initialise(observed, times, settings, mask=channel_mask, guess=guess, seed=seed)
+        settings = start.settings
+        result = train(
+            start, record=record, callbacks=callbacks, verbose=verbose, checkpoint=checkpoint, at_once=at_once
         )
         posterior, as_trained = None, False
         if settings.uncertainty == "laplace":
-            posterior, as_trained = _posterior(result, normaliser, filled, seen, times, settings)
+            posterior, as_trained = _posterior(result.model, normaliser, filled, mask, times, settings)
             mean = np.asarray(posterior.mode).T
         else:
             mean = np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T
@@ -213,26 +217,23 @@ def separate(
     regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
     # The rule names channels of the recording, which whitened ones are not.
     readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
-    kept = (settings, normaliser, result.model, readout, regression, seed, seen, times, posterior, as_trained)
+    kept = (settings, normaliser, result.model, readout, regression, seed, mask, times, posterior, as_trained)
     return Separation(*kept), result
 
 
 def _posterior(
-    result: Fit,
+    model: Model,
     normaliser: Normaliser,
     filled: np.ndarray,
-    seen: np.ndarray | None,
+    mask: np.ndarray | None,
     times: np.ndarray | None,
     settings: Settings,
 ) -> tuple[Posterior, bool]:
-    """Laplace's posterior, and whether its noise is as trained; the fit takes over the priors that it is found with."""
-    as_trained = seen is None and noise_as_trained(normaliser, result.model, filled, times, settings)
-    channels, model = in_channels(normaliser, result.model, as_trained=as_trained)
-    rows, there = channels.forward(filled).astype(np.float32), None if seen is None else channels.visible(seen)
-    if seen is None:
-        model = with_refitted_priors(model, rows, times, settings)
-        result.model = eqx.tree_at(lambda fitted: fitted.priors, result.model, model.priors)
-    return posterior_of(model, rows, there, times, settings), as_trained
+    """Laplace's posterior, and whether its noise is as trained."""
+    as_trained = mask is None and noise_as_trained(normaliser, model, filled, times, settings)
+    channels, model = in_recording_channels(normaliser, model, as_trained=as_trained)
+    rows, there = channels.forward(filled).astype(np.float32), None if mask is None else channels.forward_mask(mask)
+    return find_posterior(model, rows, there, times, segments_of(len(rows), settings, times)), as_trained
 
 
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -250,10 +251,10 @@ def check_finite_sources(mean: np.ndarray) -> None:
         raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
 
 
-def check_rows(seen: np.ndarray, n_sources: int) -> None:
+def check_rows(mask: np.ndarray, n_sources: int) -> None:
     """Refuse rows ``(T, m)`` in which too few channels are seen to tell the sources."""
-    n_seen = seen.sum(axis=1)
-    if len(seen) and n_seen.min() < min(n_sources, seen.shape[1]):
+    n_seen = mask.sum(axis=1)
+    if len(mask) and n_seen.min() < min(n_sources, mask.shape[1]):
         row = int(np.argmin(n_seen >= n_sources))
         raise InputError(
             f"Row {row} (counted from 0) has values of {n_seen[row]} channels, too few for {n_sources} sources; leave "

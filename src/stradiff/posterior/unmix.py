@@ -22,16 +22,16 @@ def unmix(
     mixing: Mixing,
     observed: Float[Array, "T m"],
     regression: Float[Array, "n m"],
-    seen: Float[Array, "T m m"] | None = None,
+    mask: Float[Array, "T m m"] | None = None,
 ) -> Float[Array, "T n"]:
     """Sources ``(T, n)`` of normalised observations ``(T, m)``.
 
     ``regression`` maps an observation to where its search begins (least squares on the training recording). A map that
-    knows its inverse is asked for it instead. With ``seen``, projections of every row on what was seen of it
-    (``Normaliser.visible``), |P (y - g(s))|^2 is made least.
+    knows its inverse is asked for it instead. With ``mask``, projections of every row on what was seen of it
+    (``Normaliser.forward_mask``), |P (y - g(s))|^2 is made least.
     """
-    if seen is not None:
-        return jax.vmap(lambda row, there: _search(mixing, row, regression @ row, there))(observed, seen)
+    if mask is not None:
+        return jax.vmap(lambda row, there: _search(mixing, row, regression @ row, there))(observed, mask)
     known = jax.vmap(mixing.inverse)(observed)
     if known is not None:
         return known
@@ -39,12 +39,12 @@ def unmix(
 
 
 def _search(
-    mixing: Mixing, row: Float[Array, " m"], start: Float[Array, " n"], seen: Float[Array, "m m"] | None = None
+    mixing: Mixing, row: Float[Array, " m"], start: Float[Array, " n"], mask: Float[Array, "m m"] | None = None
 ) -> Float[Array, " n"]:
     """Levenberg (1944) and Marquardt (1963): Gauss-Newton steps, damped until they improve."""
 
     def error(source: Float[Array, " n"]) -> Float[Array, " m"]:
-        return row - mixing(source) if seen is None else seen @ (row - mixing(source))
+        return row - mixing(source) if mask is None else mask @ (row - mixing(source))
 
     def cost(source: Float[Array, " n"]) -> Float[Array, ""]:
         return jnp.sum(error(source) ** 2) + RIDGE * jnp.sum(source**2)

@@ -117,13 +117,13 @@ def cross_correlation(S: np.ndarray, lags: int = LAGS) -> float:
 
 
 def _row(contender: Contender, recording: Recording, truth: np.ndarray | None) -> dict[str, Any]:
-    fitted, seen = contender.reconstruction, recording.seen
+    fitted, mask = contender.reconstruction, recording.mask
     row: dict[str, Any] = {
         "method": contender.name,
         "seconds": contender.seconds,
         "explained_variance": None
         if fitted is None
-        else float(explained_variance(recording.values, fitted, seen=seen)),
+        else float(explained_variance(recording.values, fitted, mask=mask)),
         "cross_correlation": cross_correlation(contender.sources),
     }
     if truth is not None:

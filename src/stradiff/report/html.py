@@ -146,7 +146,7 @@ def _recording(recording: Recording) -> Picture:
     scale = (
         "All channels share one scale." if same_scale else "Each channel fills its own lane: heights do not compare."
     )
-    gaps = "" if recording.seen is None else " Shaded: what is missing."
+    gaps = "" if recording.mask is None else " Shaded: what is missing."
     return _picture(axes, f"The {recording.n_channels} channels of the recording over time", scale + gaps)
 
 
@@ -159,7 +159,7 @@ def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Pictur
         recording.time_axis,
         truth,
         source_labels(n) if truth is None else None,
-        missing=None if recording.seen is None else ~np.all(recording.seen, axis=1, keepdims=True)[:, 0],
+        missing=None if recording.mask is None else ~np.all(recording.mask, axis=1, keepdims=True)[:, 0],
         time_unit=recording.time_unit,
     )
     caption = (
@@ -171,7 +171,7 @@ def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Pictur
             "Posterior mean (line) with its 95 % band (shade), scaled to the true sources (dashed), which are "
             "shown in the order and with the sign of the estimates. The truth served this picture, not the fit."
         )
-    caption += "" if recording.seen is None else " Grey behind: times at which the recording has gaps."
+    caption += "" if recording.mask is None else " Grey behind: times at which the recording has gaps."
     return _picture(axes, f"The {n} separated sources over time with their 95 percent bands", caption)
 
 

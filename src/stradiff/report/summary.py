@@ -85,10 +85,10 @@ def explained_share(fit: Fit, recording: Recording) -> tuple[float, np.ndarray]:
         ``(n,)``
     """
     S = np.asarray(fit.sources_)
-    Y, seen = recording.values, recording.seen
-    total = float(explained_variance(Y, fit.reconstruction_, seen=seen))
+    Y, mask = recording.values, recording.mask
+    total = float(explained_variance(Y, fit.reconstruction_, mask=mask))
     silenced = [np.where(np.arange(S.shape[1]) == k, S.mean(axis=0), S) for k in range(S.shape[1])]
-    left = [float(explained_variance(Y, fit.inverse_transform(part), seen=seen)) for part in silenced]
+    left = [float(explained_variance(Y, fit.inverse_transform(part), mask=mask)) for part in silenced]
     return total, total - np.array(left)
 
 
@@ -150,7 +150,7 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
         "sampling_rate": recording.sampling_rate,
         "time_unit": recording.time_unit,
         "span": recording.duration,
-        "missing_share": 0.0 if recording.seen is None else float(1 - recording.seen.mean()),
+        "missing_share": 0.0 if recording.mask is None else float(1 - recording.mask.mean()),
     }
 
 

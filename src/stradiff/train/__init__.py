@@ -1,7 +1,7 @@
-"""Algorithm 1: the objective, where training starts, and the loop."""
+"""Algorithm 1: the objective, the loop, and the choice among starts."""
 
 from stradiff.train.callbacks import Callback, Report
-from stradiff.train.restarts import fit_best
-from stradiff.train.training import Fit, Restart, fit
+from stradiff.train.restarts import train
+from stradiff.train.training import Restart, TrainingResult
 
-__all__ = ["Callback", "Fit", "Report", "Restart", "fit", "fit_best"]
+__all__ = ["Callback", "Report", "Restart", "TrainingResult", "train"]

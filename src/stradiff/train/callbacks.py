@@ -1,4 +1,4 @@
-"""What looks at a fit from outside while it runs: the history, the progress bar, early stopping, the user's own."""
+"""What watches training while it runs: the history, the progress bar, early stopping, the user's callbacks."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Callback(Protocol):
     """Called with a ``Report`` about every hundred epochs; returning True stops the fit."""
 
     def __call__(self, report: Report) -> bool | None:
-        """Look, and say whether to stop."""
+        """Whether to stop."""
 
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """The callbacks as a tuple; :class:`OptionError` where one cannot be called."""
-    if not np.iterable(callbacks) or not all(callable(look) for look in callbacks):
+    if not np.iterable(callbacks) or not all(callable(callback) for callback in callbacks):
         raise OptionError(f"callbacks={callbacks!r} must be a sequence of functions of one argument.")
     return tuple(callbacks)
 
@@ -54,22 +54,22 @@ class History:
 
     def __init__(self, n_sources: int) -> None:
         scalars = ("total", *Terms._fields, "reconstruction_mse")
-        nothing = {name: np.empty(0) for name in scalars} | {"length_scales": np.empty((0, n_sources))}
-        self._pieces: list[dict[str, np.ndarray]] = [nothing]
+        empty = {name: np.empty(0) for name in scalars} | {"length_scales": np.empty((0, n_sources))}
+        self._chunks: list[dict[str, np.ndarray]] = [empty]
 
     def append(self, info: TrainInfo, n_epochs: int) -> None:
         """Keep the first ``n_epochs`` rows of ``info``."""
         columns = {"total": info.total, **info.terms._asdict(), "reconstruction_mse": info.mse}
         columns["length_scales"] = info.length_scales
-        self._pieces.append({name: np.asarray(rows[:n_epochs], np.float64) for name, rows in columns.items()})
+        self._chunks.append({name: np.asarray(rows[:n_epochs], np.float64) for name, rows in columns.items()})
 
     def restore(self, rows: dict[str, np.ndarray]) -> None:
-        """What ``as_dict`` returned once, instead of what is there."""
-        self._pieces = [{name: rows[name] for name in self._pieces[0]}]
+        """Replace all rows by those that ``as_dict`` returned once."""
+        self._chunks = [{name: rows[name] for name in self._chunks[0]}]
 
     def as_dict(self) -> dict[str, np.ndarray]:
         """One array per name, an epoch per row."""
-        return {name: np.concatenate([piece[name] for piece in self._pieces]) for name in self._pieces[0]}
+        return {name: np.concatenate([chunk[name] for chunk in self._chunks]) for name in self._chunks[0]}
 
 
 class EarlyStopping:
@@ -90,12 +90,12 @@ class EarlyStopping:
 
 
 def is_shown(verbose: bool | str) -> bool:
-    """Whether somebody reads what a fit says on the error stream: with ``"auto"``, where that is a terminal."""
+    """Whether progress is shown on the error stream: with ``"auto"``, where that is a terminal."""
     return sys.stderr.isatty() if verbose == "auto" else bool(verbose)
 
 
 class ProgressBar:
-    """A bar on the terminal's error stream; ``"auto"`` shows it only where a person looks."""
+    """A bar on the error stream; ``"auto"`` shows it on a terminal only."""
 
     def __init__(self, verbose: bool | str, max_epochs: int, what: str = "fitting") -> None:
         self._what = what
@@ -112,14 +112,18 @@ class ProgressBar:
         self._progress.stop()
 
     def __call__(self, report: Report) -> None:
-        """Move the bar; the reconstruction error tells more at a glance than the objective does."""
+        """Move the bar; the reconstruction error is easier to judge at a glance than the objective."""
         error = report.history["reconstruction_mse"][-1]
         self._progress.update(
             self._task, completed=report.epoch, description=f"{self._what}, reconstruction error {error:.2e}"
         )
 
+    def after(self, n_epochs: int) -> Callback:
+        """The same bar for a run that goes on when ``n_epochs`` of others are done."""
+        return lambda report: self(dataclasses.replace(report, epoch=n_epochs + report.epoch))
+
     def stopped(self, epoch: int) -> None:
-        """Tell somebody who pressed Ctrl-C what still takes time."""
+        """After Ctrl-C, say what still takes time."""
         if self._shown:
             self._progress.console.print(
                 f"Stopped after {epoch:,} epochs; computing the sources and their bands. "

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
 from stradiff.config import Settings
-from stradiff.data.writers import atomic_path, check_place
+from stradiff.data.writers import atomic_path, check_output_path
 from stradiff.errors import OptionError, StorageError
 from stradiff.train.minibatch_step import State
 
@@ -47,7 +47,7 @@ class Checkpoint:
 
     def beside(self, name: str) -> Checkpoint:
         """A file with ``name`` behind its own, for another fit."""
-        return Checkpoint(check_place(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
+        return Checkpoint(check_output_path(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
 
     def remove(self) -> None:
         """Delete the files of all restarts."""
@@ -114,7 +114,7 @@ def check_checkpoint(path: Any, seconds: Any, random_state: Any) -> Checkpoint |
             f"checkpoint={str(path)!r} needs a number for random_state (now {random_state!r}): "
             "with another seed next time, training could not go on."
         )
-    return Checkpoint(check_place(path), float(seconds))
+    return Checkpoint(check_output_path(path), float(seconds))
 
 
 def task_of(*parts: Any) -> str:

@@ -1,4 +1,4 @@
-"""Training on its way: the state and the history, moved on a chunk of epochs at a time."""
+"""The state of training and its history, advanced by a chunk of epochs at a time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 
 from stradiff.config import Settings
 from stradiff.model.model import Model
-from stradiff.model.visibility import count_visible
-from stradiff.train import minibatch_step as window_trainer
-from stradiff.train import step as trainer
+from stradiff.model.observation_mask import count_observed
+from stradiff.train import minibatch_step, step
 from stradiff.train.callbacks import History, Report
 from stradiff.train.minibatch_step import MinibatchState, State
 from stradiff.train.minibatches import Minibatches
@@ -30,34 +29,34 @@ class Loop:
         settings: Settings,
         model: Model,
         key: jax.Array,
-        seen: np.ndarray | None,
+        mask: np.ndarray | None,
     ) -> None:
-        self._windows = minibatches_of(len(observed), settings, regular=times is None)
+        self._minibatches = minibatches_of(len(observed), settings, regular=times is None)
         devices = devices_for(settings.n_devices)
         self.state: State
-        if self._windows is None:
+        if self._minibatches is None:
             self.sharding = Sharding.of_sources(devices, model.n_sources)
             with self.sharding.in_force():
-                self.state = trainer.init(model, key)
+                self.state = step.init(model, key)
         else:
-            self.sharding = Sharding.of_windows(devices, self._windows.at_once)
-            self.state = window_trainer.init(model, key, self._windows)
+            self.sharding = Sharding.of_windows(devices, self._minibatches.at_once)
+            self.state = minibatch_step.init(model, key, self._minibatches)
         self.state = self.sharding.placed(self.state)
         self.history = History(model.n_sources)
         self.epoch = 0
         self._observed = self.sharding.on_all(jnp.asarray(observed, jnp.float32))
         self._times = None if times is None else self.sharding.on_all(jnp.asarray(times))
         self._settings = settings
-        self._seen = None if seen is None else self.sharding.on_all(jnp.asarray(seen, jnp.float32))
-        self._n_values = round(float(count_visible(self._seen, observed.size)))
+        self._mask = None if mask is None else self.sharding.on_all(jnp.asarray(mask, jnp.float32))
+        self._n_values = round(float(count_observed(self._mask, observed.size)))
 
     def go_to(self, state: State, history: dict[str, np.ndarray]) -> None:
-        """On from a state of the same fit."""
+        """Go on from a state of the same fit."""
         self.state, self.epoch = self.sharding.placed(state), int(state.epoch)
         self.history.restore(history)
 
     def advance(self, stop: int) -> None:
-        """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no move, where numbers end.
+        """Up to CHUNK epochs, not beyond ``stop``; FloatingPointError, and no change, where a number is not finite.
 
         The objective is that before an epoch's step, so the last step shows in the model alone.
         """
@@ -69,35 +68,30 @@ class Loop:
         self.state, self.epoch = state, self.epoch + n_epochs
 
     def _run(self, n_epochs: int) -> tuple[State, TrainInfo]:
-        how = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._seen)
+        options = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._mask)
         result: tuple[State, TrainInfo]
         with self.sharding.in_force():
-            if self._windows is not None and isinstance(self.state, MinibatchState):
-                result = window_trainer.run(self.state, self._observed, self._windows, *how)
+            if self._minibatches is not None and isinstance(self.state, MinibatchState):
+                result = minibatch_step.run(self.state, self._observed, self._minibatches, *options)
             else:
                 assert isinstance(self.state, TrainState)
-                result = trainer.run(self.state, self._observed, self._times, *how)
+                result = step.run(self.state, self._observed, self._times, *options)
         return jax.block_until_ready(result)
 
     def report(self) -> Report:
-        """What callbacks are told."""
+        """What callbacks are called with."""
         model = self.state.model
         sources = functools.partial(present_sources, model)
         return Report(self.epoch, self._settings.max_epochs, self._n_values, self.history.as_dict(), sources)
 
 
 def minibatches_of(n_samples: int, settings: Settings, *, regular: bool) -> Minibatches | None:
-    """The windows in which a recording of this length is trained; None where an epoch sees the whole of it."""
+    """The minibatches by which a recording of this length is trained; None where an epoch sees the whole of it."""
     size = settings.window_size(n_samples) if regular else None
     return None if size is None else Minibatches.of(n_samples, size, len(devices_for(settings.n_devices)))
 
 
 def present_sources(model: Model) -> np.ndarray:
-    """``(T, n)`` at the mean start, as the model has them; of several recordings one after the other, bare."""
+    """``(T, n)`` at the mean start, as the model has them; several recordings stand end to end, without padding."""
     sources = np.asarray(model.at_mean()).T
-    return sources if model.parts is None else model.parts.bare(sources)
-
-
-def fit_keys(seed: int) -> jax.Array:
-    """Random keys of a fit: its model, its training, and the noise of its recorded paths."""
-    return jax.random.split(jax.random.key(seed), 3)
+    return sources if model.layout is None else model.layout.unpad(sources)

@@ -31,9 +31,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from stradiff.config import TrainSettings
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.model import LEAST_SCALE, Model, Moments
+from stradiff.model.model import MIN_SCALE, Model, Moments
+from stradiff.model.observation_mask import Mask
 from stradiff.model.start import Start
-from stradiff.model.visibility import Seen
 from stradiff.train.minibatches import Minibatches, Place, minibatch_terms
 from stradiff.train.objective import Terms, draw_noise, total
 from stradiff.train.step import CHUNK, TrainInfo, TrainState, moved
@@ -67,7 +67,7 @@ class SegmentRecords(NamedTuple):
         n_seen = jnp.maximum(jnp.sum(self.seen), 1.0)
         by_mean, by_variance = (jnp.sum(every, axis=0) / n_seen for every in self.slopes)
         by_mean += 2.0 * HOLD * n_samples * moments.mean
-        variance = moments.variance + LEAST_SCALE**2  # zero where training starts at nothing
+        variance = moments.variance + MIN_SCALE**2  # zero where training starts at nothing
         by_variance += 2.0 * HOLD * n_samples * jnp.log(variance) / variance
         # variance = second / T - mean^2
         return (by_mean - 2.0 * moments.mean * by_variance) / n_samples, by_variance / n_samples
@@ -130,12 +130,12 @@ def step(
     settings: TrainSettings,
     learning_rate: Array | float,
     windows: Minibatches,
-    seen: Seen = None,
+    mask: Mask = None,
 ) -> tuple[MinibatchState, TrainInfo]:
     """One epoch: a window on each device, a draw, and a step of all that it depends on."""
     shared = _without_start(state.model)
     indices = _turn(state, windows)
-    looks, gradient = _looks(state, indices, observed, settings, windows, seen)
+    looks, gradient = _looks(state, indices, observed, settings, windows, mask)
     rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
     direction, optimiser = SHARED_ADAM.update(gradient, state.optimiser)
     slow = min(1.0, STEADY / windows.epochs_a_pass)
@@ -167,27 +167,27 @@ def _looks(
     observed: Float[Array, "T m"],
     settings: TrainSettings,
     windows: Minibatches,
-    seen: Seen,
+    mask: Mask,
 ) -> tuple[list[Look], Model]:
     """What every window says, and the mean gradient of what they share; each on a device of its own."""
     if len(indices) == 1:
-        look, gradient = _look(state, indices[0], state.epoch, observed, settings, windows, seen)
+        look, gradient = _look(state, indices[0], state.epoch, observed, settings, windows, mask)
         return [look], gradient
 
     def on_one(
         state: MinibatchState,
         observed: Float[Array, "T m"],
-        seen: Seen,
+        mask: Mask,
         index: Int[Array, " 1"],
         draw: Int[Array, " 1"],
     ) -> tuple[Look, Model]:
-        look, gradient = _look(state, index[0], draw[0], observed, settings, windows, seen)
+        look, gradient = _look(state, index[0], draw[0], observed, settings, windows, mask)
         return jax.lax.all_gather(look, WINDOWS), jax.lax.pmean(gradient, WINDOWS)
 
     whole, own = PartitionSpec(), PartitionSpec(WINDOWS)
     divided = jax.shard_map(on_one, in_specs=(whole, whole, whole, own, own), out_specs=whole, check_vma=False)
     draws = state.epoch * len(indices) + jnp.arange(len(indices), dtype=state.epoch.dtype)
-    looks, gradient = divided(state, observed, seen, jnp.stack(indices), draws)
+    looks, gradient = divided(state, observed, mask, jnp.stack(indices), draws)
     return [jax.tree.map(lambda rows, k=k: rows[k], looks) for k in range(len(indices))], gradient
 
 
@@ -198,13 +198,13 @@ def _look(
     observed: Float[Array, "T m"],
     settings: TrainSettings,
     windows: Minibatches,
-    seen: Seen,
+    mask: Mask,
 ) -> tuple[Look, Model]:
     """What window ``index`` says with the random numbers of ``draw``, and its gradient in all but the starts."""
     place = Place.of(index, windows)
     start = jax.tree.map(lambda rows: _samples_of(rows, place, windows, 1), state.model.branches.start)
     rows = _samples_of(observed, place, windows, 0)
-    there = None if seen is None else _samples_of(seen, place, windows, 0)
+    there = None if mask is None else _samples_of(mask, place, windows, 0)
     share = (windows.length - 1) / (windows.n_samples - 1)
     moments = state.told.moments(windows.n_samples)
     first_gain, second_gain = state.told.gains(moments, windows.n_samples)
@@ -286,15 +286,15 @@ def run(
     settings: TrainSettings,
     learning_rate: Array,
     n_epochs: Array,
-    seen: Seen = None,
+    mask: Mask = None,
 ) -> tuple[MinibatchState, TrainInfo]:
     """``n_epochs`` (at most CHUNK) epochs in one compiled loop, as ``trainer.run``."""
-    _, shape = jax.eval_shape(lambda s: step(s, observed, settings, learning_rate, windows, seen), state)
+    _, shape = jax.eval_shape(lambda s: step(s, observed, settings, learning_rate, windows, mask), state)
     empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
 
     def body(index: Array, carry: tuple[MinibatchState, TrainInfo]) -> tuple[MinibatchState, TrainInfo]:
         state, infos = carry
-        state, info = step(state, observed, settings, learning_rate, windows, seen)
+        state, info = step(state, observed, settings, learning_rate, windows, mask)
         return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
 
     return jax.lax.fori_loop(0, n_epochs, body, (state, empty))

@@ -21,8 +21,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.config import Weights
 from stradiff.model.branches import Branch, over_sources
-from stradiff.model.model import LEAST_SCALE, Model, Moments
-from stradiff.model.visibility import Seen, count_visible, visible
+from stradiff.model.model import MIN_SCALE, Model, Moments
+from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.train.objective import Noise, Terms, reconstruction
 from stradiff.train.volume import affordable_times, log_det_at
 
@@ -105,11 +105,11 @@ def minibatch_terms(
     moments: Moments,
     noise: Noise,
     weights: Weights,
-    seen: Seen = None,
+    mask: Mask = None,
 ) -> tuple[Terms, Float[Array, ""], tuple[Array, Array]]:
     """Every term of the whole record as one window has it, the mean squared error there, and the window's sums.
 
-    ``here`` is the model of all samples that the epoch sees (``Model.of_segment``); ``observed`` and ``seen`` are their
+    ``here`` is the model of all samples that the epoch sees (``Model.of_segment``); ``observed`` and ``mask`` are their
     rows. ``moments`` are those of the record.
     """
 
@@ -120,12 +120,12 @@ def minibatch_terms(
     sources = over_sources(Branch.at, here.branches, noise.start)
     sums = piece(sources) @ fresh, piece(sources) ** 2 @ fresh
     if here.standardise:
-        sources = (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + LEAST_SCALE**2)[:, None]
+        sources = (sources - moments.mean[:, None]) / jnp.sqrt(moments.variance + MIN_SCALE**2)[:, None]
     diffused = sources if weights.diffusion_moves_sources else jax.lax.stop_gradient(sources)
     squares = over_sources(Branch.denoising_error, here.branches, diffused, noise.tau, noise.diffusion)
     sources = piece(sources)
-    there = None if seen is None else piece(seen, 0)
-    error = visible(piece(observed, 0) - here.mix(sources), there) * fresh[:, None]
+    there = None if mask is None else piece(mask, 0)
+    error = apply_mask(piece(observed, 0) - here.mix(sources), there) * fresh[:, None]
     divergence = over_sources(lambda branch: branch.start.kl_by_time(), here.branches)
     every = Terms(
         reconstruction=times * reconstruction(error, weights.nu_y),
@@ -135,7 +135,7 @@ def minibatch_terms(
         volume=_volume(here, sources, place, windows, noise.times, weights) if weights.volume else jnp.zeros(()),
     )
     seen_here = None if there is None else jax.vmap(jnp.multiply)(there, fresh)
-    n_seen = count_visible(seen_here, jnp.sum(fresh) * error.shape[1])
+    n_seen = count_observed(seen_here, jnp.sum(fresh) * error.shape[1])
     return every, jnp.sum(error**2) / n_seen, sums
 
 

@@ -13,7 +13,7 @@ from stradiff.config import Weights
 from stradiff.model.branches import Branch, over_recordings, over_sources
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
-from stradiff.model.visibility import Seen, count_visible, visible
+from stradiff.model.observation_mask import Mask, apply_mask, count_observed
 from stradiff.train.volume import volume
 
 Scalar = Float[Array, ""]
@@ -57,16 +57,16 @@ def reconstruction(error: Float[Array, "T m"], nu_y: float) -> Scalar:
 
 def denoising(model: Model, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
     """Mean over sources of the noise-prediction loss (Eqs. 26, 27); of several recordings the sum of theirs."""
-    if model.parts is not None:
-        return _denoising_of_parts(model, model.parts, sources, noise)
+    if model.layout is not None:
+        return _denoising_of_recordings(model, model.layout, sources, noise)
     return jnp.mean(over_sources(Branch.denoising_loss, model.branches, sources, noise.tau, noise.diffusion))
 
 
-def _denoising_of_parts(model: Model, parts: Concatenation, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
-    tau = jnp.repeat(noise.tau[:, None], parts.count, axis=1)
-    arrays = (parts.divided(sources), tau, parts.divided(noise.diffusion))
-    errors = over_recordings(Branch.denoising_error, model.branches, parts, *arrays)
-    weights = jnp.asarray(parts.inside / np.array(parts.lengths)[:, None], sources.dtype)
+def _denoising_of_recordings(model: Model, layout: Concatenation, sources: Float[Array, "n T"], noise: Noise) -> Scalar:
+    tau = jnp.repeat(noise.tau[:, None], layout.n_recordings, axis=1)
+    arrays = (layout.by_recording(sources), tau, layout.by_recording(noise.diffusion))
+    errors = over_recordings(Branch.denoising_error, model.branches, layout, *arrays)
+    weights = jnp.asarray(layout.mask / np.array(layout.lengths)[:, None], sources.dtype)
     return jnp.sum(jnp.mean(errors, axis=0) * weights)
 
 
@@ -81,7 +81,7 @@ def terms(
     times: Float[Array, " T"] | None,
     noise: Noise,
     weights: Weights,
-    seen: Seen = None,
+    mask: Mask = None,
 ) -> tuple[Terms, Scalar]:
     """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error.
 
@@ -89,7 +89,7 @@ def terms(
     one of several adds to it, and to the prior's term, what the two take from each other.
     """
     sources = model.at(noise.start)
-    error = visible(observed - model.mix(sources), seen)
+    error = apply_mask(observed - model.mix(sources), mask)
     diffused = sources if weights.diffusion_moves_sources else jax.lax.stop_gradient(sources)
     every = Terms(
         reconstruction=reconstruction(error, weights.nu_y),
@@ -98,7 +98,7 @@ def terms(
         kl=start_kl(model),
         volume=volume(model, sources, weights.nu_y, noise.times) if weights.volume else jnp.zeros((), sources.dtype),
     )
-    return every, jnp.sum(error**2) / count_visible(seen, error.size)
+    return every, jnp.sum(error**2) / count_observed(mask, error.size)
 
 
 def total(every: Terms, weights: Weights) -> Scalar:

@@ -1,4 +1,4 @@
-"""The reverse paths x_L .. x_0 kept while a fit goes on (figures 4-6 of the paper)."""
+"""The reverse paths x_L .. x_0 recorded during training (figures 4-6 of the paper)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _paths(model: Model, noise: Float[Array, "n T"]) -> Float[Array, "n states T
 class PathRecorder:
     """Paths at chosen epochs, or at the beginning, the middle and the end.
 
-    The length of a fit is not known beforehand. For the middle, paths are taken at 1, 2, 4, 8, .. hundred epochs and
-    only the last two kept: the earlier of them is where the fit was about half as old as at its end.
+    The number of epochs is not known beforehand. For the middle, paths are taken at 1, 2, 4, 8, .. hundred epochs and
+    only the last two kept: the earlier of them is about half way to the end.
     """
 
     def __init__(self, epochs: tuple[int, ...] | str, noise: Float[Array, "n T"], chunk: int) -> None:
@@ -47,7 +47,7 @@ class PathRecorder:
         return min([wanted for wanted in self._wanted if wanted > epoch] + [end])
 
     def go_to(self, paths: dict[int, np.ndarray], model: Model, epoch: int) -> None:
-        """The paths that were there when the same fit was at ``epoch``; that of this epoch may be still to come."""
+        """Go on from the paths of the same fit at ``epoch``; that of this epoch may be still to come."""
         self.paths = dict(paths)
         while self._doubling < epoch:
             self._doubling *= 2

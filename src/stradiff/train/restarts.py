@@ -1,125 +1,152 @@
-"""Training from several starts; the objective chooses among them, never the truth.
+"""Training from several starts by successive halving (Jamieson & Talwalkar 2016); the objective decides, never truth.
 
-The first start is the one a single fit has. The others are what was tried beside it (``stradiff.train.trials``), the
-next best first, and where there is nothing more of that, its sources turned towards each other by random angles. All
-draw every network anew. They share one compilation, and run beside each other, one on each core: an epoch keeps little
-more than one core busy. (Mapped into one program they cost more, see benchmarks/batch.py.) Each has the bits it would
-have alone.
+There are two rungs, each of as many epochs for all, after which the start of least objective is preferred:
 
-After as many epochs of each the objective gives its verdict, and the best one alone goes on. There it finds the start
-that ends nearest to the truth, or one nearly as good; at the ends of the fits it often does not, since a fit that began
-further off trains on for longer, and follows the recording more closely without coming nearer to its sources
-(benchmarks/ranking.py). ``stability`` shows what is not settled.
+- Candidates of a nonlinear mixing (``stradiff.initialise.candidates``) are trained for a hundred epochs with the same
+  random numbers, and ranked. A start in the wrong valley shows by then: its objective is hundreds of nats above that
+  of a good one (research/starts.py), and training does not leave it.
+- Restarts, each with random numbers of its own, are trained for a thousand, and the best one alone goes on. The
+  objective finds the start that ends nearest to the truth, or one nearly as good; at the ends of the runs it often does
+  not, since a run that began further off trains on for longer, and follows the recording more closely without coming
+  nearer to its sources (research/ranking.py). ``stability`` shows what differs between them.
+
+The starts of a rung share one compilation and run side by side, one on each core: an epoch keeps little more than one
+core busy. (Mapped into one program they cost more, see research/batch.py.) Each has the bits it would have alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-from scipy.linalg import expm
 
-from stradiff.config import Settings
-from stradiff.interrupts import OnlyTheFirst
-from stradiff.model.concatenation import Concatenation
-from stradiff.train.callbacks import Callback, ProgressBar, Report
+from stradiff.initialise import Initialisation
+from stradiff.initialise.seeds import restart_seed
+from stradiff.interrupts import DeferredInterrupts
+from stradiff.train.callbacks import Callback, ProgressBar
 from stradiff.train.checkpoint import Checkpoint
 from stradiff.train.loop import present_sources
-from stradiff.train.sharding import devices_for
-from stradiff.train.threads import ThreadPool, usable_cores
-from stradiff.train.training import Fit, Restart, Training, fit
-from stradiff.train.trials import ranked_starts
+from stradiff.train.step import CHUNK
+from stradiff.train.threads import ThreadPool
+from stradiff.train.training import Restart, Training, TrainingResult
 
-RUNG_EPOCHS = 1000  # epochs of every start before one is chosen
-LAST = 100  # of these, over which the objective is averaged: one draw of its noise varies
-TURN = 0.3  # radians: a correlation of 0.95 with the warm start, as far as SOBI is off on bent mixtures
+Result = TypeVar("Result")
 
 
-def fit_best(
-    observed: np.ndarray,
-    times: np.ndarray | None,
-    settings: Settings,
+@dataclass(frozen=True)
+class Rung:
+    """Epochs after which starts are compared."""
+
+    epochs: int
+    averaged: int
+    """The last epochs, over which the objective is averaged: that of one varies with its draw of noise."""
+
+    def objective(self, training: Training) -> float:
+        """In nats, also of a run that its checkpoint had taken further; infinite where it diverged or never began."""
+        total = training.objective[: self.epochs][-self.averaged :]
+        return float(total.mean()) if len(total) else float("inf")
+
+
+CANDIDATE_RUNG, RESTART_RUNG = Rung(CHUNK, 25), Rung(1000, 100)
+
+
+def train(
+    initialisation: Initialisation,
     *,
-    seen: np.ndarray | None = None,
-    guess: np.ndarray | None = None,
-    seed: int = 0,
+    record: tuple[int, ...] | str = "auto",
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
     checkpoint: Checkpoint | None = None,
     at_once: int | None = None,
-    parts: Concatenation | None = None,
-    **how: Any,
-) -> Fit:
-    """The best of ``settings.n_restarts`` fits; parameters are those of ``fit``.
+) -> TrainingResult:
+    """Algorithm 1 from the best of the starts. Inside ``numerics()``.
 
-    ``at_once`` bounds how many run beside each other; no more than there are cores to use. Callbacks are called one at
-    a time, but before the verdict in the threads of the fits. Its ``restarts`` tell of all fits, the chosen one first.
-    Stopped by hand, it chooses among the fits so far.
+    Parameters
+    ----------
+    initialisation : the recording, the settings and the starts.
+    record : epochs whose reverse paths are kept (``stradiff.train.path_recorder``).
+    callbacks : called one at a time, before the end of a rung in the threads of its runs.
+    checkpoint : file in which training is kept; with one of the same fit, training goes on from there.
+    at_once : bounds the number of runs side by side; never more than there are cores to use.
+
+    Stopped by hand, training ends with the best of the runs so far.
     """
-    how |= {"seen": seen, "guess": guess, "parts": parts}
-    if settings.n_restarts == 1:
-        how |= {"callbacks": callbacks, "verbose": verbose, "checkpoint": checkpoint}
-        return fit(observed, times, settings, seed=seed, **how)
-    devices_for(settings.n_devices)  # refused before the warm start, not after it
-    starts, settings = ranked_starts(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
-    heat = min(RUNG_EPOCHS, settings.max_epochs)
-    others = (settings.n_restarts - 1) * heat
+    settings = initialisation.settings
+    if len(initialisation.candidates) > 1:
+        objectives = candidate_objectives(initialisation, verbose=verbose, at_once=at_once)
+        initialisation = initialisation.ranked(np.argsort(objectives, kind="stable").tolist())
 
-    def one(number: int, watchers: Sequence[Callback]) -> Training:
-        own, file = restart_seed(seed, number), checkpoint and checkpoint.of_restart(number)
-        training = Training(observed, times, settings, start_of(starts, number, own), seed=own, checkpoint=file, **how)
-        training.go_on(heat, watchers)
-        return training
+    def begin(number: int) -> Training:
+        seed, file = restart_seed(initialisation.seed, number), checkpoint and checkpoint.of_restart(number)
+        return Training(initialisation, initialisation.start(number), seed, record=record, checkpoint=file)
 
-    with ProgressBar(verbose, others + settings.max_epochs) as bar:
-
-        def after_the_others(report: Report) -> None:
-            bar(replace(report, epoch=others + report.epoch))
-
-        with OnlyTheFirst():
-            team = ThreadPool(settings.n_restarts, min(at_once or settings.n_restarts, usable_cores()), bar, callbacks)
-            trained = team.run(one)
-            told = {number: _tell(training, restart_seed(seed, number)) for number, training in trained.items()}
-        chosen = min(told, key=lambda number: (told[number].objective, number))
-        best = trained[chosen]
-        if not team.stopped:
-            best.go_on(settings.max_epochs, [after_the_others, *callbacks])
-        if team.stopped or best.interrupted:
-            bar.stopped(sum(training.epoch for training in trained.values()))
-    result = best.result()
-    result.interrupted |= team.stopped
-    first = replace(told.pop(chosen), sources=_sources(best))
-    result.restarts = (first, *told.values())
-    return result
+    rung = replace(RESTART_RUNG, epochs=min(RESTART_RUNG.epochs, settings.max_epochs))
+    of_others = (settings.n_restarts - 1) * rung.epochs
+    with ProgressBar(verbose, of_others + settings.max_epochs) as bar:
+        if settings.n_restarts == 1:
+            runs, stopped = {0: begin(0)}, False
+        else:
+            runs, stopped = run_rung(rung, settings.n_restarts, begin, lambda run: run, bar, callbacks, at_once=at_once)
+        first, *others = sorted(runs, key=lambda number: (rung.objective(runs[number]), number))
+        best = runs[first]
+        if not stopped:
+            best.go_on(settings.max_epochs, [bar.after(of_others), *callbacks])
+        if stopped or best.interrupted:
+            bar.stopped(sum(run.epoch for run in runs.values()))
+    restarts: tuple[Restart, ...] = ()
+    if settings.n_restarts > 1:
+        restarts = tuple(_restart(runs[number], rung) for number in (first, *sorted(others)))
+    return replace(best.result(), interrupted=stopped or best.interrupted, restarts=restarts)
 
 
-def restart_seed(seed: int, number: int) -> int:
-    """The seed of a restart; that of the first is the fit's own."""
-    return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
+def candidate_objectives(
+    initialisation: Initialisation, *, verbose: bool | str = False, at_once: int | None = None
+) -> list[float]:
+    """The objective of every candidate after the first rung, in nats.
+
+    Each is trained as a fit that starts there is: with the same random numbers, to the same bits.
+    """
+    n_starts = len(initialisation.candidates)
+
+    def begin(number: int) -> Training:
+        return Training(initialisation, initialisation.candidates[number], initialisation.seed, record=())
+
+    with ProgressBar(verbose, CANDIDATE_RUNG.epochs * n_starts, "comparing starts") as bar:
+        rung = CANDIDATE_RUNG
+        objectives, stopped = run_rung(rung, n_starts, begin, rung.objective, bar, (), at_once=at_once)
+    if stopped:
+        raise KeyboardInterrupt  # there is nothing to keep
+    return [objectives[number] for number in range(n_starts)]
 
 
-def start_of(starts: Sequence[np.ndarray], number: int, seed: int) -> np.ndarray | None:
-    """Sources ``(T, n)`` that restart ``number`` begins with; None where training starts at random."""
-    if not starts:
-        return None
-    return starts[number] if number < len(starts) else turned(starts[0], seed)
+def run_rung(
+    rung: Rung,
+    n_starts: int,
+    begin: Callable[[int], Training],
+    result_of: Callable[[Training], Result],
+    bar: ProgressBar,
+    callbacks: Sequence[Callback],
+    *,
+    at_once: int | None = None,
+) -> tuple[dict[int, Result], bool]:
+    """``result_of`` every ``begin(number)``, from 0, trained for the epochs of the rung, and whether that was stopped.
+
+    Stopped, of those that had begun.
+    """
+
+    def run(number: int, watchers: Sequence[Callback]) -> Result:
+        training = begin(number)
+        training.go_on(rung.epochs, watchers)
+        if training.interrupted:
+            pool.stop()
+        return result_of(training)
+
+    with DeferredInterrupts():
+        pool = ThreadPool(n_starts, at_once, bar, callbacks)
+        return pool.run(run), pool.stopped
 
 
-def turned(guess: np.ndarray, seed: int) -> np.ndarray:
-    """Unit-variance sources ``(T, n)``, each turned by about TURN towards a random mixture of the others."""
-    rng, n = np.random.default_rng(seed), guess.shape[1]
-    angles = TURN * rng.uniform(0.5, 1.5, (n, n)) * rng.choice([-1.0, 1.0], (n, n)) / np.sqrt(max(n - 1, 1))
-    lower = np.tril(angles, -1)
-    return (guess - guess.mean(axis=0)) / guess.std(axis=0) @ expm(lower - lower.T)
-
-
-def _tell(training: Training, seed: int) -> Restart:
-    """Of a fit at the verdict, also where its checkpoint had gone on from there."""
-    total = training.objective[:RUNG_EPOCHS][-LAST:]
-    return Restart(seed, float(total.mean()) if len(total) else float("inf"), _sources(training))
-
-
-def _sources(training: Training) -> np.ndarray:
-    return present_sources(training.model).astype(np.float64)
+def _restart(run: Training, rung: Rung) -> Restart:
+    return Restart(run.seed, rung.objective(run), present_sources(run.model).astype(np.float64))

@@ -19,7 +19,7 @@ import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from stradiff.errors import OptionError
-from stradiff.model.devices import devices_here
+from stradiff.model.devices import available_devices
 from stradiff.model.model import Model
 from stradiff.model.source_sharding import SOURCES
 from stradiff.train.minibatch_step import WINDOWS, State
@@ -30,7 +30,7 @@ Tree = TypeVar("Tree")
 
 def devices_for(asked: int | str) -> list[jax.Device]:
     """The devices that ``n_devices`` asks for; :class:`OptionError` for more than there are."""
-    there = devices_here()
+    there = available_devices()
     if asked == "all":
         return there
     if int(asked) > len(there):

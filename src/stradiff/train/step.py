@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.config import TrainSettings
 from stradiff.model.model import Model
-from stradiff.model.source_sharding import n_shares
-from stradiff.model.visibility import Seen
+from stradiff.model.observation_mask import Mask
+from stradiff.model.source_sharding import n_source_shards
 from stradiff.train.objective import Terms, draw_noise, terms, total
 
 CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it
@@ -45,7 +45,7 @@ ADAM_BY_ARRAY = optax.scale_by_adam()
 
 def adam() -> optax.GradientTransformation:
     """The optimiser, of the same numbers either way."""
-    return ADAM if n_shares() == 1 else ADAM_BY_ARRAY
+    return ADAM if n_source_shards() == 1 else ADAM_BY_ARRAY
 
 
 def moved(model: Model, direction: Model, rate: Array | float, settings: TrainSettings) -> Model:
@@ -68,13 +68,13 @@ def step(
     times: Float[Array, " T"] | None,
     settings: TrainSettings,
     learning_rate: Array | float,
-    seen: Seen = None,
+    mask: Mask = None,
 ) -> tuple[TrainState, TrainInfo]:
     """One epoch: draw, evaluate, differentiate, update, normalise the map (Algorithm 1, lines 3-22)."""
     noise = draw_noise(state.model, jax.random.fold_in(state.key, state.epoch))
 
     def loss(model: Model) -> tuple[Array, tuple[Terms, Array]]:
-        every, mse = terms(model, observed, times, noise, settings.weights, seen)
+        every, mse = terms(model, observed, times, noise, settings.weights, mask)
         return total(every, settings.weights), (every, mse)
 
     (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
@@ -94,19 +94,19 @@ def run(
     settings: TrainSettings,
     learning_rate: Array,
     n_epochs: Array,
-    seen: Seen = None,
+    mask: Mask = None,
 ) -> tuple[TrainState, TrainInfo]:
     """``n_epochs`` (at most CHUNK) epochs without leaving the compiled loop.
 
     The number of epochs is an array, so that no count compiles anew; of the returned info the first ``n_epochs``
     rows are filled.
     """
-    _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate, seen), state)
+    _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate, mask), state)
     empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
 
     def body(index: Array, carry: tuple[TrainState, TrainInfo]) -> tuple[TrainState, TrainInfo]:
         state, infos = carry
-        state, info = step(state, observed, times, settings, learning_rate, seen)
+        state, info = step(state, observed, times, settings, learning_rate, mask)
         return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
 
     return jax.lax.fori_loop(0, n_epochs, body, (state, empty))

@@ -1,45 +1,42 @@
-"""A whole fit: chunks of compiled epochs, and between them whatever must look at them from outside."""
+"""One training run: chunks of compiled epochs, and between them callbacks, recorded paths and the checkpoint."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from stradiff.config import Settings
 from stradiff.errors import StorageError
-from stradiff.initialise.model import initial_model
-from stradiff.interrupts import OnlyTheFirst
-from stradiff.model.concatenation import Concatenation
+from stradiff.initialise import Initialisation, Start
+from stradiff.initialise.seeds import fit_keys
+from stradiff.interrupts import DeferredInterrupts
 from stradiff.model.model import Model
-from stradiff.train.callbacks import Callback, EarlyStopping, ProgressBar
+from stradiff.train.callbacks import Callback, EarlyStopping
 from stradiff.train.checkpoint import Checkpoint, CheckpointContents, task_of
-from stradiff.train.loop import Loop, fit_keys
+from stradiff.train.loop import Loop
 from stradiff.train.minibatch_step import MinibatchState
 from stradiff.train.path_recorder import PathRecorder
-from stradiff.train.sharding import devices_for
 from stradiff.train.step import CHUNK
-from stradiff.train.trials import ranked_starts
 
 
 @dataclasses.dataclass(frozen=True)
 class Restart:
-    """What is kept of a fit among several, chosen or not."""
+    """What is kept of one restart, the best or another."""
 
     seed: int
     objective: float
-    """In nats, mean over the last epochs before the verdict; infinite where training diverged or never began."""
+    """In nats, mean over the last epochs of the rung; infinite where training diverged or never began."""
     sources: np.ndarray
     """(T, n) at the mean start, as the model has them where training left it."""
 
 
-@dataclasses.dataclass
-class Fit:
-    """What a fit leaves behind."""
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What training leaves behind; nothing changes it afterwards."""
 
     model: Model
     history: dict[str, np.ndarray]
@@ -50,65 +47,34 @@ class Fit:
     diverged: bool = False
     n_devices: int = 1
     restarts: tuple[Restart, ...] = ()
-
-
-def fit(
-    observed: np.ndarray,
-    times: np.ndarray | None,
-    settings: Settings,
-    *,
-    seen: np.ndarray | None = None,
-    guess: np.ndarray | None = None,
-    seed: int = 0,
-    record: tuple[int, ...] | str = "auto",
-    callbacks: Sequence[Callback] = (),
-    verbose: bool | str = False,
-    checkpoint: Checkpoint | None = None,
-    parts: Concatenation | None = None,
-) -> Fit:
-    """Algorithm 1 on normalised observations ``(T, m)``, ``times`` normalised to [0, 1] or None.
-
-    ``seen`` (``stradiff.model.visibility``) leaves missing samples out of the reconstruction; what stands in their place
-    among the observations serves the warm start alone.
-    An objective that stops being finite ends the fit with the state before it; so does Ctrl-C after the first epochs.
-    Where ``checkpoint`` has a file of the same fit, training goes on from there.
-    ``parts``: the observations are those of several recordings, on regular grids, and trained with window="whole".
-    """
-    devices_for(settings.n_devices)  # refused before the warm start, not after it
-    starts, settings = ranked_starts(observed, times, settings, seen, guess, seed=seed, verbose=verbose, parts=parts)
-    how: dict[str, Any] = {"seen": seen, "guess": guess, "record": record, "checkpoint": checkpoint, "parts": parts}
-    training = Training(observed, times, settings, starts[0] if starts else None, seed=seed, **how)
-    with ProgressBar(verbose, settings.max_epochs) as bar:
-        training.go_on(settings.max_epochs, [bar, *callbacks])
-        if training.interrupted:
-            bar.stopped(training.epoch)
-    return training.result()
+    """Of ``n_restarts`` above 1: all that began, the best one first."""
 
 
 class Training:
-    """A fit on its way: at its beginning, or where its checkpoint left it.
+    """A training run: at its beginning, or where its checkpoint left it.
 
-    Parameters are those of ``fit``; ``start (T, n)`` are the sources to begin with, which ``settings.init`` and
-    ``guess`` ask for, None: at random.
+    Parameters
+    ----------
+    start : where it begins.
+    seed : of its random numbers.
+    record : epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
+    checkpoint : file from which it is resumed where there is one of the same run, and to which it is written.
     """
 
     def __init__(
         self,
-        observed: np.ndarray,
-        times: np.ndarray | None,
-        settings: Settings,
-        start: np.ndarray | None,
+        initialisation: Initialisation,
+        start: Start,
+        seed: int,
         *,
-        seen: np.ndarray | None = None,
-        guess: np.ndarray | None = None,
-        seed: int = 0,
         record: tuple[int, ...] | str = "auto",
         checkpoint: Checkpoint | None = None,
-        parts: Concatenation | None = None,
     ) -> None:
+        self.seed = seed
         model_key, train_key, path_key = fit_keys(seed)
-        model = initial_model(observed, times, settings, model_key, start, parts)
-        self._loop = Loop(observed, times, settings, model, train_key, seen)
+        problem, settings = initialisation, initialisation.settings
+        model = initialisation.model(start, model_key)
+        self._loop = Loop(problem.observed, problem.times, settings, model, train_key, problem.mask)
         noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
         if isinstance(self._loop.state, MinibatchState) and record == "auto":
             record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
@@ -117,20 +83,21 @@ class Training:
         self._n_devices = self._loop.sharding.n_devices  # the last bits of a fit depend on these
         task = ""
         if checkpoint:
-            asked = (settings, settings.mixing_spec, settings.prior_specs)  # names alone may stand for others next time
-            task = task_of(observed, times, asked, seen, guess, seed, record, self._n_devices, parts)
-        self._keeper = _Keeper(checkpoint, task, settings, self._loop, self._recorder)
+            data = (problem.observed, problem.times, problem.mask, problem.guess, problem.layout)
+            specs = (settings.mixing_spec, settings.prior_specs)  # a name may be registered otherwise next time
+            task = task_of(*data, settings, specs, start.priors.names, seed, record, self._n_devices)
+        self._writer = _CheckpointWriter(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
-        self.over = self._keeper.restore() and self._stopping(self._loop.report())
+        self.over = self._writer.restore() and self._stopping(self._loop.report())
 
     @property
     def epoch(self) -> int:
-        """How many are done."""
+        """Number of epochs done."""
         return self._loop.epoch
 
     @property
     def model(self) -> Model:
-        """As it is now."""
+        """After the last epoch."""
         return self._loop.sharding.collected(self._loop.state.model)
 
     @property
@@ -140,30 +107,34 @@ class Training:
         return np.append(total, np.inf) if self.diverged else total
 
     def go_on(self, stop: int, callbacks: Sequence[Callback]) -> None:
-        """Up to epoch ``stop``, unless it is ``over`` before: settled, stopped by somebody, or no longer finite."""
-        with OnlyTheFirst() as ctrl_c:
+        """Up to epoch ``stop``, unless it is ``over`` before: converged, stopped, or no longer finite.
+
+        An objective that stops being finite ends the run with the state before it; so does Ctrl-C after the first
+        epochs.
+        """
+        with DeferredInterrupts() as interrupts:
             try:
                 while self.epoch < stop and not self.over:
                     self._loop.advance(self._recorder.next_stop(self.epoch, stop))
                     report = self._loop.report()
-                    self.over = any([look(report) for look in [self._stopping, *callbacks]])  # every one is called
+                    self.over = any([callback(report) for callback in [self._stopping, *callbacks]])  # all are called
                     if not self.over:
                         self._recorder.look(self._loop.state.model, self.epoch)
-                        self._keeper.look()
+                        self._writer.write_if_due()
             except KeyboardInterrupt:
                 if not self.epoch:
-                    raise  # nothing was learned that could be kept
+                    raise  # there is nothing to keep
                 self.interrupted = True
             except FloatingPointError:
                 self.diverged = True
-            ctrl_c.wait()  # a second one must not take what the first has left
+            interrupts.defer()  # a second one must not take what the first has left
             self.over |= self.interrupted or self.diverged
-            self._keeper.look(last=True)
+            self._writer.write_if_due(last=True)
 
-    def result(self) -> Fit:
+    def result(self) -> TrainingResult:
         """What it leaves behind."""
         self._recorder.look(self._loop.state.model, self.epoch, last=True)
-        return Fit(
+        return TrainingResult(
             self.model,
             self._loop.history.as_dict(),
             self._recorder.paths,
@@ -175,8 +146,8 @@ class Training:
         )
 
 
-class _Keeper:
-    """The checkpoint of a fit, where there is one: the state, the history and the paths, read and written together."""
+class _CheckpointWriter:
+    """The checkpoint of a run, where there is one: state, history and paths, read and written together."""
 
     def __init__(
         self, checkpoint: Checkpoint | None, task: str, settings: Settings, loop: Loop, recorder: PathRecorder
@@ -186,20 +157,20 @@ class _Keeper:
 
     def restore(self) -> bool:
         """Go to where the file is; whether there was one."""
-        kept = self._checkpoint.read(self._loop.state, self._task, self._settings) if self._checkpoint else None
-        if kept is None:
+        contents = self._checkpoint.read(self._loop.state, self._task, self._settings) if self._checkpoint else None
+        if contents is None:
             return False
-        self._loop.go_to(kept.state, kept.history)
-        self._recorder.go_to(kept.paths, self._loop.state.model, self._loop.epoch)
+        self._loop.go_to(contents.state, contents.history)
+        self._recorder.go_to(contents.paths, self._loop.state.model, self._loop.epoch)
         return True
 
-    def look(self, *, last: bool = False) -> None:
-        """Write if it is time, or if training is over; a disk that refuses costs the checkpoint and not the fit."""
+    def write_if_due(self, *, last: bool = False) -> None:
+        """Write if it is time or training is over; a disk that refuses costs the checkpoint and not the fit."""
         if self._checkpoint is None or not (last or self._checkpoint.due):
             return
-        kept = CheckpointContents(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)
+        contents = CheckpointContents(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)
         try:
-            self._checkpoint.write(kept, self._task, self._settings)
+            self._checkpoint.write(contents, self._task, self._settings)
         except StorageError as error:
             warnings.warn(
                 f"No checkpoint from here on; training goes on without. {error}", RuntimeWarning, stacklevel=2

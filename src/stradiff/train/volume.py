@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from stradiff.model.model import Model
-from stradiff.model.source_sharding import on_every_device
+from stradiff.model.source_sharding import replicate
 
 FREQUENCIES = 32  # nodes of the integral; 64 changed no digit that mattered
 UNROLLED = 5  # sources; of more, the elimination is a loop: written out, 64 of them take the compiler a minute
@@ -38,7 +38,7 @@ def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKey
     """
     n_sources, n_samples = sources.shape
     n_times = affordable_times(n_sources, n_samples)
-    inside = None if model.parts is None or model.parts.equal else jnp.asarray(model.concatenation.inside.ravel())
+    inside = None if model.layout is None or model.layout.equal_lengths else jnp.asarray(model.layout.mask.ravel())
     if n_times < n_samples:
         visited = jax.random.randint(key, (n_times,), 0, n_samples)
         sources, inside = sources[:, visited], None if inside is None else inside[visited]
@@ -57,7 +57,7 @@ def log_det_at(
 
     Where it is not ``inside`` a recording, the map says nothing; None: it is everywhere.
     """
-    visited = on_every_device(visited)
+    visited = replicate(visited)
     spectra = 1.0 / model.priors.precisions(jnp.asarray(quadrature()[0]), n_samples)
     gram = _gram(model, visited)
     if inside is not None:

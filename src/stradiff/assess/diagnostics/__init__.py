@@ -21,7 +21,7 @@ from stradiff.assess.diagnostics.record_length import few_excursions, short_reco
 from stradiff.assess.diagnostics.unstable import unstable
 from stradiff.errors import SeparationWarning
 from stradiff.posterior import Separation
-from stradiff.train import Fit
+from stradiff.train import TrainingResult
 
 OURS = (__name__.partition(".")[0], "sklearn")  # between a warning and whoever asked: fit_transform is sklearn's
 LAST = 100  # epochs whose mean error is the error at the end: one draw of the start's noise varies
@@ -31,7 +31,7 @@ __all__ = ["Finding", "examine", "warn_of"]
 
 def examine(
     separation: Separation,
-    fit: Fit,
+    fit: TrainingResult,
     values: np.ndarray,
     sources: np.ndarray,
     spread: np.ndarray,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from stradiff.assess.diagnostics.finding import Finding
 from stradiff.config import Settings
-from stradiff.train import Fit
+from stradiff.train import TrainingResult
 from stradiff.train.callbacks import PATIENCE
 
 
-def ending(fit: Fit, settings: Settings) -> list[Finding]:
+def ending(fit: TrainingResult, settings: Settings) -> list[Finding]:
     """Whether training diverged, was stopped by hand, or used up its epochs before it settled."""
     return [Finding("ending", "warning", (), sentence) for sentence in _sentences(fit, settings)]
 
 
-def _sentences(fit: Fit, settings: Settings) -> list[str]:
+def _sentences(fit: TrainingResult, settings: Settings) -> list[str]:
     if fit.diverged:
         return [
             f"The objective stopped being finite after epoch {fit.n_epochs}; the last good state is kept. "

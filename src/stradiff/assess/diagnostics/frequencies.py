@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from stradiff.model.compiled import compiled_soon
+from stradiff.model.compiled import quick_jit
 from stradiff.model.numerics import numerics
 from stradiff.model.priors import PriorSet
 from stradiff.posterior import Separation
@@ -38,6 +38,6 @@ def learned_spectra(separation: Separation, omega: np.ndarray, n_samples: int) -
     return np.asarray(raw, np.float64)[shown], 1.0 / np.asarray(precisions, np.float64)[shown]
 
 
-@compiled_soon
+@quick_jit
 def _spectra(priors: PriorSet, omega: Array, n_samples: int) -> tuple[Array, Array]:
     return priors.spectra(omega, n_samples), priors.precisions(omega, n_samples)

@@ -6,7 +6,7 @@ import numpy as np
 
 from stradiff.assess.diagnostics.collapsed import fitted_share
 from stradiff.assess.diagnostics.finding import Finding, percent
-from stradiff.data.missing import interpolated, seen_values
+from stradiff.data.missing import interpolated, observed_mask
 from stradiff.data.noise_floor import noise_floor
 
 TOLERATED = 2.0  # times nu_y: a network warps sources a little even where nothing bends, and its bent part undoes that
@@ -20,7 +20,7 @@ def linear_suffices(values: np.ndarray, sources: np.ndarray, fitted: np.ndarray,
     like bending.
     """
     bent = fitted_share(values, fitted) - fitted_share(values, _best_line(values, sources))
-    noise = TOLERATED * nu_y + noise_floor(interpolated(values, seen_values(values)))
+    noise = TOLERATED * nu_y + noise_floor(interpolated(values, observed_mask(values)))
     if bent >= noise:
         return []
     sentence = (

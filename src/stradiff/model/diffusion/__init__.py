@@ -1,1 +1,1 @@
-"""The reverse diffusion of a source: noise schedule, noise-prediction networks, reverse path (Eqs. 10-15)."""
+"""Reverse diffusion of a source: noise schedule, noise-prediction networks, reverse path (Eqs. 10-15)."""

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.model.diffusion.networks import Dense, Network
+from stradiff.model.diffusion.networks import DenseNetwork, Network
 from stradiff.model.diffusion.schedule import Schedule
 
-STABILISER = 1e-8  # the epsilon of Eq. 13: guards the division, invisible while alpha-bar is of order one
+STABILISER = 1e-8  # the epsilon of Eq. 13, negligible unless alpha-bar is
 
 
 def clean_estimate(
@@ -32,7 +32,7 @@ def reverse_step(
 
 
 def reverse_path(network: Network | None, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, "states T"]:
-    """All states x_L = z, .., x_0 = s (Eqs. 11, 13-15), x_L first; without a network nothing moves."""
+    """All states x_L = z, .., x_0 = s (Eqs. 11, 13-15), x_L first; constant without a network."""
     if network is None:
         return jnp.broadcast_to(start, (schedule.length + 1, *start.shape))
 
@@ -45,18 +45,13 @@ def reverse_path(network: Network | None, start: Float[Array, " T"], schedule: S
 
 
 def generate(network: Network | None, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
-    """s = x_0 alone (Eq. 15); the same as the end of ``reverse_path``, by the quickest way the network allows."""
+    """s = x_0 alone (Eq. 15), the last state of ``reverse_path``, by the fastest algorithm for the network."""
     if network is None:
         return start
-    if isinstance(network, Dense):
+    if isinstance(network, DenseNetwork):
         return _generate_in_code(network, start, schedule)
-    return _generate_step_by_step(network, start, schedule)
 
-
-def _generate_step_by_step(network: Network, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
-    """The end of the path; for a gradient a step is computed again from its x_tau, and no more than that is kept."""
-
-    @jax.checkpoint
+    @jax.checkpoint  # keeps only the states x_tau for the gradient
     def step(noisy: Float[Array, " T"], tau: Array) -> tuple[Array, None]:
         return _step(network, noisy, tau, schedule), None
 
@@ -72,31 +67,31 @@ def _step(network: Network, noisy: Float[Array, " T"], tau: Array, schedule: Sch
 
 
 def step_coefficients(schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
-    """(a, b) with x_{tau-1} = a_tau x_tau + b_tau noise_tau, tau = L .. 1: Eq. 13 put into Eq. 14."""
-    now, following = schedule.alpha_bar[:0:-1], schedule.alpha_bar[-2::-1]
-    kept = np.sqrt(following) / (np.sqrt(now) + STABILISER)
-    return kept, np.sqrt(1.0 - following) - kept * np.sqrt(1.0 - now)
+    """(a, b) with x_{tau-1} = a_tau x_tau + b_tau noise_tau, tau = L .. 1: Eq. 13 inserted into Eq. 14."""
+    current, following = schedule.alpha_bar[:0:-1], schedule.alpha_bar[-2::-1]
+    a = np.sqrt(following) / (np.sqrt(current) + STABILISER)
+    return a, np.sqrt(1.0 - following) - a * np.sqrt(1.0 - current)
 
 
-def _generate_in_code(network: Dense, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
-    """The reverse path in the network's first layer: exact, and T numbers are touched only at its two ends.
+def _generate_in_code(network: DenseNetwork, start: Float[Array, " T"], schedule: Schedule) -> Float[Array, " T"]:
+    """The reverse path in terms of the first layer of the network: exact, with arrays of length T only at its two ends.
 
-    A step is linear in x and in the noise, the noise is affine in the last hidden layer h, and the network sees x only
-    through the code p = E x. So p follows p_{tau-1} = a p_tau + b (E D h_tau + E d), and
+    A step is linear in x and in the noise, the noise is affine in the last hidden layer h, and the network depends on x
+    only through the code p = E x. So p follows p_{tau-1} = a p_tau + b (E D h_tau + E d), and
     x_0 = (prod a) x_L + D (sum_tau w_tau h_tau) + d sum_tau w_tau with w_tau = b_tau times the a of all later steps.
     """
-    kept, added = step_coefficients(schedule)
-    later = np.concatenate([np.cumprod(kept[:0:-1])[::-1], [1.0]])
+    a, b = step_coefficients(schedule)
+    later = np.concatenate([np.cumprod(a[:0:-1])[::-1], [1.0]])
     levels = np.arange(schedule.length, 0, -1) / schedule.length
     feedback, offset = network.weight_in @ network.weight_out, network.encode(network.bias_out)
 
     def step(code: Array, coefficients: tuple[Array, ...]) -> tuple[Array, Array]:
-        a, b, level = coefficients
+        a_tau, b_tau, level = coefficients
         hidden = network.core(code, level)
-        return a * code + b * (feedback @ hidden + offset), hidden
+        return a_tau * code + b_tau * (feedback @ hidden + offset), hidden
 
-    steps = tuple(jnp.asarray(values, start.dtype) for values in (kept, added, levels))
+    steps = tuple(jnp.asarray(values, start.dtype) for values in (a, b, levels))
     _, hidden = jax.lax.scan(step, network.encode(start), steps)
-    weights = jnp.asarray(added * later, start.dtype)
-    mixed = network.weight_out @ (weights @ hidden) + network.bias_out * jnp.sum(weights)
-    return float(np.prod(kept)) * start + mixed
+    weights = jnp.asarray(b * later, start.dtype)
+    noise = network.weight_out @ (weights @ hidden) + network.bias_out * jnp.sum(weights)
+    return float(np.prod(a)) * start + noise

@@ -9,13 +9,13 @@ import numpy as np
 
 from stradiff.errors import OptionError
 
-COSINE_OFFSET = 0.008  # Nichol & Dhariwal 2021: keeps the first steps from being vanishingly small
-LARGEST_BETA = 0.999  # ibid.: no step may destroy everything, or alpha-bar_L would be zero and Eq. 13 divide by it
+COSINE_OFFSET = 0.008  # Nichol & Dhariwal 2021: a lower bound on the first steps
+MAX_BETA = 0.999  # ibid.: keeps alpha-bar_L, by which Eq. 13 divides, above zero
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """L noise levels.
+    """A schedule of L noise levels.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class Schedule:
             return np.linspace(self.beta_first, self.beta_last, self.length)
         phase = (np.arange(self.length + 1) / self.length + COSINE_OFFSET) / (1.0 + COSINE_OFFSET)
         level = np.cos(0.5 * np.pi * phase) ** 2
-        return np.minimum(1.0 - level[1:] / level[:-1], LARGEST_BETA)
+        return np.minimum(1.0 - level[1:] / level[:-1], MAX_BETA)
 
     @functools.cached_property
     def alpha_bar(self) -> np.ndarray:
-        """alpha-bar_0 .. alpha-bar_L: the running product of alpha = 1 - beta, starting at one."""
+        """alpha-bar_0 .. alpha-bar_L: the cumulative product of alpha = 1 - beta, with alpha-bar_0 = 1."""
         return np.concatenate([[1.0], np.cumprod(1.0 - self.beta)])

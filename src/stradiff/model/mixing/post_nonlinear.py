@@ -92,8 +92,8 @@ class PostNonlinear(MixingSpec):
         # A curve per channel changes amplitudes alone, and only a prior that knows amplitudes identifies it: a Gaussian
         # one takes a skewed or heavy-tailed source for a nonlinearity (worst source .94 instead of .98 on real ones).
         "prior": "ar_laplace",
-        "nu_y": 1e-3,  # curves cannot follow noise as a network can, and need not be held back from it
-        "learning_rate": 1e-2,  # few parameters and no network: it trains three times as quickly
+        "objective__nu_y": 1e-3,  # curves cannot follow noise as a network can, and need not be held back from it
+        "training__learning_rate": 1e-2,  # few parameters and no network: it trains three times as quickly
     }
 
     knots: int = parameter(8, count(1), "three quarters of a standard deviation apart")

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 Scalar = Float[Array, ""]
 
-LEAST_SCALE = 1e-3  # sources are of order one and single precision: below, a density would model their rounding
+MIN_SCALE = 1e-3  # sources are of order one and single precision: below, a density would model their rounding
 LEAST_FREEDOM = 2.0  # a Student density of fewer degrees of freedom has no variance, and a source no spectrum
 FREEDOMS = (2.2, 2.6, 3.2, 4.0, 5.5, 8.0, 12.0, 30.0, 100.0)  # candidates of ``tuned``, a factor of about 1.4 apart
 ROUNDS = 40  # of a fixed point that more than halves the error each time
@@ -91,9 +91,9 @@ class SmoothLaplace(Innovation):
 
         def closer(_: Array, sigma: Array) -> Array:
             pull = innovation * jnp.tanh(0.5 * math.pi * innovation / sigma)
-            return jnp.maximum(0.5 * math.pi * jnp.mean(pull), LEAST_SCALE)
+            return jnp.maximum(0.5 * math.pi * jnp.mean(pull), MIN_SCALE)
 
-        start = jnp.maximum(jnp.sqrt(jnp.mean(innovation**2)), LEAST_SCALE)
+        start = jnp.maximum(jnp.sqrt(jnp.mean(innovation**2)), MIN_SCALE)
         return _with_scale(self, jax.lax.fori_loop(0, ROUNDS, closer, start))
 
     @property
@@ -141,12 +141,12 @@ class Student(Innovation):
 
     def tuned(self, innovation: Float[Array, " T"]) -> Student:
         """The likeliest of a few degrees of freedom, each with its likeliest scale (EM; Liu & Rubin 1995)."""
-        start = jnp.maximum(jnp.sqrt(jnp.mean(innovation**2)), LEAST_SCALE)
+        start = jnp.maximum(jnp.sqrt(jnp.mean(innovation**2)), MIN_SCALE)
 
         def fitted(freedom: Array) -> tuple[Array, Array]:
             def closer(_: Array, scale: Array) -> Array:
                 weight = (freedom + 1.0) / (freedom + (innovation / scale) ** 2)
-                return jnp.maximum(jnp.sqrt(jnp.mean(weight * innovation**2)), LEAST_SCALE)
+                return jnp.maximum(jnp.sqrt(jnp.mean(weight * innovation**2)), MIN_SCALE)
 
             scale = jax.lax.fori_loop(0, ROUNDS, closer, start)
             return jnp.sum(_student(innovation, scale, freedom)), scale
@@ -174,10 +174,10 @@ def _student(innovation: Float[Array, " T"], scale: Scalar, freedom: Scalar) -> 
 
 
 def _floored(log_scale: Scalar) -> Scalar:
-    """The scale, double precision, never below LEAST_SCALE."""
-    return jnp.sqrt(jnp.exp(2.0 * log_scale.astype(jnp.float64)) + LEAST_SCALE**2)
+    """The scale, double precision, never below MIN_SCALE."""
+    return jnp.sqrt(jnp.exp(2.0 * log_scale.astype(jnp.float64)) + MIN_SCALE**2)
 
 
 def _with_scale(innovation: Shape, scale: Scalar) -> Shape:
-    free = 0.5 * jnp.log(jnp.maximum(scale**2 - LEAST_SCALE**2, (0.1 * LEAST_SCALE) ** 2))
+    free = 0.5 * jnp.log(jnp.maximum(scale**2 - MIN_SCALE**2, (0.1 * MIN_SCALE) ** 2))
     return eqx.tree_at(lambda q: q.log_scale, innovation, free.astype(innovation.log_scale.dtype))

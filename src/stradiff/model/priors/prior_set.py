@@ -14,7 +14,7 @@ from tinygp.solvers.quasisep.core import SymmQSM
 
 from stradiff.model.priors.ascent import best_row
 from stradiff.model.priors.base import Prior
-from stradiff.model.source_sharding import n_shares, split_by_source
+from stradiff.model.source_sharding import n_source_shards, shard_by_source
 
 TRIED = 5  # trajectories a prior is tuned to before the best is taken: one of them is seldom of its own kind
 
@@ -120,7 +120,7 @@ class PriorSet(eqx.Module):
             return jax.lax.map(lambda pair: function(*pair, common), (group, sources))
 
         return [
-            split_by_source(group_after, common, group, _rows(sources, place))
+            shard_by_source(group_after, common, group, _rows(sources, place))
             for group, place in zip(self.groups, self.places, strict=True)
         ]
 
@@ -130,7 +130,7 @@ class PriorSet(eqx.Module):
 
 
 def _rows(sources: Float[Array, "n ..."], place: tuple[int, ...]) -> Float[Array, "k ..."]:
-    if n_shares() > 1 and place == tuple(range(len(sources))):
+    if n_source_shards() > 1 and place == tuple(range(len(sources))):
         return sources  # picking rows from shared ones would gather them
     return sources[np.asarray(place)]
 

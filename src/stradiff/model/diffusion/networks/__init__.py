@@ -1,8 +1,22 @@
-"""The networks that predict noise (Eq. 12)."""
+"""Noise-prediction networks (Eq. 12) and their specifications."""
 
 from stradiff.model.diffusion.networks.base import Network
-from stradiff.model.diffusion.networks.convolutional import Convolutional, Reach
-from stradiff.model.diffusion.networks.dense import Dense
-from stradiff.model.diffusion.networks.ending import Ending
+from stradiff.model.diffusion.networks.convolutional import (
+    ConvolutionalNetwork,
+    MaskedConvolutionalNetwork,
+    ReceptiveField,
+)
+from stradiff.model.diffusion.networks.dense import DenseNetwork
+from stradiff.model.diffusion.networks.specifications import NETWORKS, Convolutional, Dense, NetworkSpec
 
-__all__ = ["Convolutional", "Dense", "Ending", "Network", "Reach"]
+__all__ = [
+    "NETWORKS",
+    "Convolutional",
+    "ConvolutionalNetwork",
+    "Dense",
+    "DenseNetwork",
+    "MaskedConvolutionalNetwork",
+    "Network",
+    "NetworkSpec",
+    "ReceptiveField",
+]

@@ -1,4 +1,4 @@
-"""eps_theta: from a noisy trajectory and its noise level to the noise in it (Eq. 12)."""
+"""The interface of noise-prediction networks (Eq. 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's network: fully connected, on the whole trajectory."""
+"""The network of the paper: fully connected, on the whole trajectory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from stradiff.model.diffusion.networks.base import Network
 
 
-class Dense(Network):
+class DenseNetwork(Network):
     """T (+ 1 for the level) -> width -> ... -> width -> T, SiLU in between.
 
-    The first and the last layer are affine in the trajectory. ``encode``, ``core`` and ``decode`` expose that, so that
-    a reverse path can run in ``width`` numbers instead of T (see ``reverse.py``):
-    ``network(x, level) == decode(core(encode(x), level))``.
+    ``network(x, level) == decode(core(encode(x), level))`` with affine ``encode`` and ``decode``, so that a reverse
+    path can be computed in ``width`` numbers instead of T (``stradiff.model.diffusion.reverse``).
 
     Parameters
     ----------
     n_samples, width, depth : T, units per hidden layer, number of hidden layers (at least 1).
-    output_scale : factor on the initial last layer; 0 starts the branch as the identity up to a scale.
+    output_scale : factor on the initial last layer; 0 initialises the branch as the identity up to a scale.
     """
 
     weight_in: Float[Array, "width T"]
@@ -34,8 +33,8 @@ class Dense(Network):
 
     def __init__(self, n_samples: int, width: int, depth: int, *, output_scale: float = 1.0, key: PRNGKeyArray):
         first, middle, last = jax.random.split(key, 3)
-        self.weight_in = uniform(first, (width, n_samples + 1))[:, :-1]
-        self.weight_level = uniform(first, (width, n_samples + 1))[:, -1]
+        weight = uniform(first, (width, n_samples + 1))
+        self.weight_in, self.weight_level = weight[:, :-1], weight[:, -1]
         self.bias_in = jnp.zeros(width, jnp.float32)
         self.weights = [uniform(k, (width, width)) for k in jax.random.split(middle, depth - 1)]
         self.biases = [jnp.zeros(width, jnp.float32) for _ in range(depth - 1)]
@@ -51,7 +50,7 @@ class Dense(Network):
         return self.weight_in @ trajectory
 
     def core(self, code: Float[Array, " width"], level: Float[Array, ""]) -> Float[Array, " width"]:
-        """All that is not affine in the trajectory."""
+        """The nonlinear part of the network."""
         hidden = jax.nn.silu(code + self.weight_level * level + self.bias_in)
         for weight, bias in zip(self.weights, self.biases, strict=True):
             hidden = jax.nn.silu(weight @ hidden + bias)
@@ -63,6 +62,6 @@ class Dense(Network):
 
 
 def uniform(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "rows columns"]:
-    """Uniform in +-1/sqrt(inputs), the usual start of a dense layer (LeCun et al. 1998)."""
+    """Uniform in +-1/sqrt(inputs), the usual initialisation of a dense layer (LeCun et al. 1998)."""
     bound = 1.0 / math.sqrt(shape[1])
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)

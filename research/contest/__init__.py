@@ -1,0 +1,1 @@
+"""The parts of ``research/accuracy.py``: problems with known truth, methods, scores, tables and pictures."""

@@ -1,0 +1,115 @@
+"""Every method of the tables behind one call: a recording goes in, an ``Outcome`` comes out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from contest.problems import Example, Problem
+from stradiff.assess import best_linear_unmixing
+from stradiff.errors import SeparationWarning
+from stradiff.linear import AMUSE, PCA, SOBI, FastICA, LinearSeparator, Picard
+from stradiff.model.priors import PRIORS as PRIOR_FAMILIES
+
+
+@dataclass
+class Outcome:
+    """What a method found; ``None`` where it does not say."""
+
+    sources: np.ndarray
+    """(T, n)"""
+    reconstruction: np.ndarray | None = None
+    """(T, m), in the units of the recording."""
+    unmixing: np.ndarray | None = None
+    """(n, m), of linear methods."""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+Method = Callable[[Problem, Example, int], Outcome]
+
+DEFAULT, ORACLE = "StrADiff", "best linear (oracle)"
+LINEAR = ("SOBI", "AMUSE", "FastICA", "Picard", "PCA")
+PEERS = ("iVAE", "PCL")
+PRIOR_NAMES = (*PRIOR_FAMILIES, "rbf+matern12")  # and "auto", the default
+PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
+PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
+BRANCHES: dict[str, dict[str, Any]] = {
+    "StrADiff, no diffusion branch": {"branch": "none"},
+    "StrADiff, one shared branch": {"branch": "shared"},
+}
+ABLATIONS: dict[str, dict[str, Any]] = {
+    **BRANCHES,
+    "StrADiff, no prior": {"lambda_prior": 0.0, "lambda_volume": 0.0},
+    "StrADiff, no volume": {"lambda_volume": 0.0},
+    "StrADiff, no KL": {"lambda_kl": 0.0},
+    "StrADiff, no SOBI initialisation": {"init": "random"},
+    "StrADiff, MAP only": {"deterministic_start": True},
+}
+
+
+def stradiff(**options: Any) -> Method:
+    """StrADiff with ``options`` over its defaults, and the map that suits the kind of mixing."""
+
+    def separate(problem: Problem, example: Example, seed: int) -> Outcome:
+        from stradiff import StrADiff
+
+        model = StrADiff(problem.n_sources, mixing=problem.map, random_state=seed, verbose=False, **options)
+        with warnings.catch_warnings():
+            for what in (ConvergenceWarning, SeparationWarning):
+                warnings.simplefilter("ignore", what)  # the row says how many there were
+            sources = model.fit_transform(example.observed)
+        unmixing = np.linalg.pinv(model.mixing_) if problem.map == "linear" else None
+        facts = {"epochs": model.n_epochs_, "converged": model.converged_, "warnings": len(model.warnings_)}
+        return Outcome(sources, model.reconstruction_, unmixing, facts)
+
+    return separate
+
+
+def linear(make: Callable[[Problem, int], LinearSeparator]) -> Method:
+    """A linear method of the package."""
+
+    def separate(problem: Problem, example: Example, seed: int) -> Outcome:
+        method = make(problem, seed)
+        sources = method.fit_transform(example.observed)
+        return Outcome(sources, method.inverse_transform(sources), method.components_)
+
+    return separate
+
+
+def peer(name: str) -> Method:
+    """A nonlinear method of ``contest.peers``."""
+
+    def separate(problem: Problem, example: Example, seed: int) -> Outcome:
+        from contest import peers
+
+        options = {"depth": max(2, problem.n_layers)} if name == "PCL" else {}  # its paper knows the number of layers
+        method = getattr(peers, name)(problem.n_sources, random_state=seed, **options)
+        sources = method.fit_transform(example.observed)
+        return Outcome(sources, getattr(method, "reconstruction_", None))
+
+    return separate
+
+
+def oracle(problem: Problem, example: Example, seed: int) -> Outcome:
+    """Least squares of the true sources on the channels, and of the channels on those: no linear method does better."""
+    sources = best_linear_unmixing(example.observed, example.sources)
+    return Outcome(sources, best_linear_unmixing(sources, example.observed))
+
+
+METHODS: dict[str, Method] = {
+    DEFAULT: stradiff(),
+    "SOBI": linear(lambda problem, seed: SOBI(problem.n_sources)),
+    "AMUSE": linear(lambda problem, seed: AMUSE(problem.n_sources)),
+    "FastICA": linear(lambda problem, seed: FastICA(problem.n_sources, random_state=seed)),
+    "Picard": linear(lambda problem, seed: Picard(problem.n_sources, random_state=seed)),
+    "PCA": linear(lambda problem, seed: PCA(problem.n_sources)),
+    "iVAE": peer("IVAE"),
+    "PCL": peer("PCL"),
+    ORACLE: oracle,
+    **{name: stradiff(**options) for name, options in {**PRIORS, **PRESETS, **ABLATIONS}.items()},
+}

@@ -1,0 +1,1 @@
+"""The parts of ``research/speed.py``: three ways to compute an epoch, whole fits, and what the machine allows."""

@@ -1,0 +1,87 @@
+"""The benchmark of devices: every kind is measured in turn, and the page is that of the results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import devices
+import jax
+import pytest
+from quick_compile import quick_compile
+from scaling import device_tables, epochs
+from scaling import devices as measuring
+
+ROOT = Path(__file__).parents[2]
+
+
+def epoch_row(case, seconds=0.01):
+    held = 2**30 if case["device"] == "gpu" else None
+    return {"case": case, "epoch": seconds, "until_ready": 3.0, "card": "Card", "on_device": held}
+
+
+def test_an_epoch_is_timed_on_the_device_that_was_named(monkeypatch):
+    monkeypatch.setattr(epochs, "LEAST", 0.0)
+    monkeypatch.setattr(epochs, "CHUNKS", 1)
+    case = {"part": "epochs", "mixing": "linear", "T": 120, "n": 2, "m": 3, "L": 2, "device": "cpu"}
+    with quick_compile():
+        row = measuring.measured(case)
+    assert row["epoch"] > 0 and row["card"] == jax.local_devices(backend="cpu")[0].device_kind
+
+
+def test_each_case_comes_on_every_device_in_turn():
+    assert "cpu" in measuring.measured({"part": "here"})["platforms"]
+    for part in ("epochs", "fits"):
+        every = measuring.cases(part, ["cpu", "gpu"], False)
+        assert len({json.dumps(case) for case in every}) == len(every) > len(measuring.cases(part, ["cpu"], True)) == 1
+        assert [case["device"] for case in every[:4]] == ["cpu", "gpu", "cpu", "gpu"]
+
+
+@pytest.fixture
+def program(monkeypatch, tmp_path):
+    """The program on a machine with both kinds of device, with measurements that take no time; what it measured."""
+    asked = []
+
+    def fresh(part, case, limit):
+        asked.append(case["device"])
+        return epoch_row(case, 0.01 if case["device"] == "cpu" else 0.002)
+
+    monkeypatch.setattr(devices, "fresh", fresh)
+    monkeypatch.setattr(measuring, "platforms", lambda: ["cpu", "gpu"])
+
+    def run(*words):
+        asked.clear()
+        path = tmp_path / "results.json"
+        monkeypatch.setattr(sys, "argv", ["devices.py", "--quick", "--results", str(path), "--parts", "epochs", *words])
+        devices.main()
+        return list(asked), json.loads(path.read_text())["epochs"]
+
+    return run
+
+
+def test_one_device_at_a_time_and_again(program, capsys):
+    assert program("--devices", "gpu")[0] == ["gpu"]
+    assert program()[0] == ["cpu"]  # what was lacking
+    assert program()[0] == []
+    asked, rows = program("--devices", "gpu", "--again")
+    assert asked == ["gpu"] and sorted(row["case"]["device"] for row in rows) == ["cpu", "gpu"]
+    printed = capsys.readouterr().out
+    assert "| Card | 3 | 2 | 5 | 1.00 |" in printed  # five times as quick as the processor
+
+
+def test_a_row_without_a_result_says_so():
+    cpu, gpu = measuring.cases("epochs", ["cpu", "gpu"], True)
+    text = device_tables.epochs([{"case": cpu, "stopped": 300.0}, epoch_row(gpu)])
+    assert "| the processor | more than 5 min |  |  |  |" in text and "| Card | 3 | 10 |  | 1.00 |" in text
+    assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_the_page_and_the_printed_tables_are_those_of_the_results():
+    path = ROOT / "research" / "results" / "devices.json"
+    results = json.loads(path.read_text())
+    page = (ROOT / "research" / "devices.md").read_text(encoding="utf-8")
+    assert devices.DEVICES.filled(page, results) == page
+    for name in device_tables.PARTS:
+        assert f"<!-- devices: {name} -->" in page
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == device_tables.page(results) + "\n"
