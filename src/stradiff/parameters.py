@@ -79,7 +79,7 @@ def parameter(default: Any, allowed: Constraint, reason: str, read: Callable[[An
     return dataclasses.field(default=default, metadata={"allowed": allowed, "reason": reason, "read": read})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(parameter,))
+@dataclass_transform(frozen_default=True)  # without field specifiers: every parameter(...) is a default
 class Parameters:
     """Base of all parts of a configuration: immutable, comparable, hashable.
 

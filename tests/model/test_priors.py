@@ -76,7 +76,7 @@ def test_density_is_that_of_scipy(kernel, times, solver):
 @every_kernel
 def test_density_is_that_of_tinygp(kernel, times):
     grid = jnp.asarray(REGULAR if times is None else times)
-    process = tinygp.GaussianProcessPrior(SIGMA_F**2 * TINYGP[kernel](LENGTH_SCALE), grid, diag=jnp.full(T, JITTER))
+    process = tinygp.GaussianProcess(SIGMA_F**2 * TINYGP[kernel](LENGTH_SCALE), grid, diag=jnp.full(T, JITTER))
     expected = float(process.log_probability(jnp.asarray(source())))
     np.testing.assert_allclose(log_density(in_float64(prior_of(kernel)), source(), times), expected, rtol=1e-6)
 

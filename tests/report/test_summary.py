@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from own_models import QuadraticSpec
 
 from stradiff.data.recording import Recording
+from stradiff.model.mixing import MAPS
 from stradiff.report import summary, words
 from stradiff.report.study import LINEAR, NONLINEAR, draw_study, recorded_epochs
 from stradiff.report.summary import (
@@ -180,9 +182,13 @@ def test_the_sentence_states_how_training_ended(linear_fit, recording, changes, 
     assert text in words.sentence(summarise(fit, recording))
 
 
-def test_a_map_without_a_label_has_its_name(linear_fit, recording):
-    fit = SimpleNamespace(**vars(linear_fit) | {"map_": "cubic"})
-    assert "mixed by the map cubic" in words.sentence(summarise(fit, recording))
+def test_maps_and_priors_have_the_words_of_their_specifications(linear_fit, recording, monkeypatch):
+    monkeypatch.setitem(MAPS, "quadratic", QuadraticSpec())
+    fit = SimpleNamespace(**vars(linear_fit) | {"map_": "quadratic", "priors_": ("gmm_ar", "ar_student", "gmm_ar")})
+    sentence = words.sentence(summarise(fit, recording))
+    assert "mixed by a matrix and squares" in sentence
+    follows = "follows a Gaussian mixture with memory or an autoregression with Student-t innovations;"
+    assert follows in sentence
 
 
 @pytest.mark.parametrize(("uncertainty", "text"), [("laplace", "posterior mean"), ("monte-carlo", "learned start")])

@@ -97,7 +97,8 @@ class TrainingRun:
         task = ""
         if checkpoint:
             data = (problem.observed, problem.times, problem.mask, problem.guess, problem.layout)
-            task = task_of(*data, settings, start.priors.names, seed, record, self._n_devices)
+            specs = (settings.mixing, settings.initial_priors)  # a name may be registered otherwise next time
+            task = task_of(*data, settings, specs, start.priors.names, seed, record, self._n_devices)
         self._writer = _CheckpointWriter(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
         self.over = self._writer.restore() and self._stopping(self._loop.report())

@@ -21,8 +21,8 @@ class Mixing(eqx.Module):
     """Whether its nonlinearity is one of every channel alone, ``curves`` after the matrix: channels may be scaled
     before it, but not mixed, as whitening does."""
 
-    matrix: eqx.AbstractVar[Float[Array, "m n"] | None]
-    """Its linear part, which starts at the least-squares fit of the initial sources; None where it has none."""
+    matrix: eqx.AbstractVar[Any]
+    """Its linear part ``(m, n)``, which starts at the least-squares fit of the initial sources; None where it has none."""
 
     @abc.abstractmethod
     def __call__(self, sources: Float[Array, " n"]) -> Float[Array, " m"]:

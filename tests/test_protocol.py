@@ -1,0 +1,110 @@
+"""Every map and every prior, ours and one from outside: fitted, reported, saved, loaded, grouped and resumed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from own_models import QuadraticSpec, WhiteNoiseSpec
+from quick_compile import quick_compile
+
+from stradiff import Recording, StrADiff, fit_group, register_mixing, register_prior, simulate
+from stradiff.errors import StorageError
+from stradiff.model.mixing import MAPS, mixing_spec
+from stradiff.model.priors import PRIORS, prior_spec
+from stradiff.model.specification import Registry
+from stradiff.report.summary import summarise
+from stradiff.report.words import sentence
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # fits that are stopped
+
+T, N, EPOCHS = 60, 3, 4  # below a hundred samples every prior compiles in no time
+SMALL = {
+    "branch": "none",
+    "max_epochs": EPOCHS,
+    "record_epochs": (EPOCHS // 2,),  # where training can be stopped
+    "tol": 0.0,
+    "n_draws": 4,
+    "random_state": 0,
+    "verbose": False,
+}
+MIXINGS = {**MAPS, "quadratic": QuadraticSpec()}
+EVERY_PRIOR = [*PRIORS, "rbf+matern12", "white_noise", "rbf"]
+TRIPLES = [EVERY_PRIOR[k : k + N] for k in range(0, len(EVERY_PRIOR), N)]  # one compilation for three priors
+Y = simulate("linear", n_samples=150, seed=0).recording.values[: 2 * T]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_quickly():
+    with quick_compile():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    """Those from outside, for one test."""
+    register_mixing(QuadraticSpec())
+    register_prior(WhiteNoiseSpec())
+    yield
+    for registry, name in ((MAPS, "quadratic"), (PRIORS, "white_noise")):
+        registry.pop(name, None)
+
+
+def stop(report):
+    raise KeyboardInterrupt
+
+
+def check_protocol(tmp_path, **options):
+    """Fit, report, save, load, group, resume; the fit, and the sentence of its report."""
+    model = StrADiff(N, **SMALL, **options).fit(Y[:T])
+    assert model.n_epochs_ == EPOCHS and np.ptp(model.history_["total"]) > 0
+    model.save(tmp_path / "fit")
+    again = StrADiff.load(tmp_path / "fit")
+    assert (again.map_, again.priors_) == (model.map_, model.priors_)
+    for read in (lambda fit: fit.transform(Y), lambda fit: fit.sample_sources(2, 5), lambda fit: fit.length_scales_):
+        np.testing.assert_array_equal(read(again), read(model))
+
+    def group(**more):
+        return fit_group([Y[:T], Y[T:]], StrADiff(N, **SMALL, **{**options, "uncertainty": "monte-carlo"}, **more))
+
+    kept = {"checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0}
+    assert group(**kept, callbacks=(stop,))[0].interrupted_
+    for whole, resumed in zip(group(), group(**kept), strict=True):
+        assert resumed.n_epochs_ == EPOCHS
+        np.testing.assert_array_equal(resumed.sources_, whole.sources_)
+        np.testing.assert_array_equal(resumed.history_["total"], whole.history_["total"])
+    return model, sentence(summarise(model, Recording(Y[:T])))
+
+
+@pytest.mark.parametrize("name", MIXINGS)
+def test_maps(name, tmp_path):
+    model, words = check_protocol(tmp_path, mixing=name, mixing_width=4, mixing_depth=1, mixing_knots=3, prior="rbf")
+    spec, mixing = mixing_spec(name), model._separation.model.mixing
+    assert type(mixing) is spec.module and f"through {spec.label}" in words
+    assert hasattr(model, "mixing_") == spec.is_linear and hasattr(model, "curves_") == spec.is_channelwise
+
+
+@pytest.mark.parametrize("names", TRIPLES, ids="-".join)
+def test_priors(names, tmp_path):
+    model, words = check_protocol(
+        tmp_path, prior=names, length_scale_init=0.1, uncertainty="monte-carlo", lambda_volume=0.0
+    )
+    assert sorted(model.priors_) == sorted(names)
+    for name in names:
+        spec = prior_spec(name)
+        assert spec.label in words
+        assert spec.is_gaussian == spec.build(T).is_gaussian
+
+
+@pytest.mark.parametrize(("registry", "parameter"), [(MAPS, "mixing"), (PRIORS, "prior")])
+def test_a_saved_fit_asks_for_what_is_not_registered_or_differs(registry: Registry, parameter, tmp_path, monkeypatch):
+    name = {"mixing": "quadratic", "prior": "white_noise"}[parameter]
+    options = {"prior": "rbf", "uncertainty": "monte-carlo", parameter: name}
+    StrADiff(N, **SMALL, **options).fit(Y[:T]).save(tmp_path / "fit")
+    own = registry[name]
+    monkeypatch.delitem(registry, name)
+    with pytest.raises(StorageError, match=rf"{parameter}='{name}'.*register_{parameter}"):
+        StrADiff.load(tmp_path / "fit")
+    other = type("Other", (type(own),), {"__annotations__": {"more": int}, "more": 3})
+    monkeypatch.setitem(registry, name, other())
+    with pytest.raises(StorageError, match="other fields"):
+        StrADiff.load(tmp_path / "fit")
