@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pace.problem import SEED, normalised, paper_settings
-from stradiff.initialise.model import initial_model
+from pace.problem import SEED, first_model, normalised, paper_settings
 from stradiff.model import Model, numerics
 from stradiff.train import objective
 from stradiff.train import step as trainer
@@ -45,7 +44,7 @@ def measured(problem: str, turns: int = TURNS, runs: int = RUNS) -> dict[str, An
     settings, values = paper_settings(problem), normalised(problem)
     observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.learning_rate)
     with numerics():
-        model = initial_model(values, None, settings, jax.random.key(SEED))
+        model = first_model(values, settings, jax.random.key(SEED))
         state = trainer.init(model, jax.random.key(SEED))
         sources = model.at(jnp.zeros_like(model.branches.start.mean))
         calls: dict[str, Callable[[], Any]] = {

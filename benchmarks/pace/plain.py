@@ -23,7 +23,6 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from stradiff.config import Settings, Weights
-from stradiff.initialise.model import initial_model
 from stradiff.model import Model
 from stradiff.model.diffusion.networks import Network
 from stradiff.train.objective import draw_noise, terms, total
@@ -67,14 +66,14 @@ def _objective(model: Model, observed: Array, noise: tuple, weights: Weights) ->
 
 def prepare(problem: str) -> Callable[[int], float]:
     """Seconds that so many epochs take."""
-    from pace.problem import SEED, normalised, paper_settings
+    from pace.problem import SEED, first_model, normalised, paper_settings
 
     jax.config.update("jax_enable_x64", True)
     settings = paper_settings(problem, solver="dense")
     values = normalised(problem)
     state_key, key = jax.random.split(jax.random.key(SEED))
     adam, epoch = epoch_of(settings)
-    model, observed = plain(initial_model(values, None, settings, state_key)), jnp.asarray(values)
+    model, observed = plain(first_model(values, settings, state_key)), jnp.asarray(values)
     moments = adam.init(model)
 
     def seconds_of(n_epochs: int) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from stradiff import simulate
 from stradiff.config import Settings
 from stradiff.data import Simulation, fit_normaliser
+from stradiff.initialise import initialise
+from stradiff.model import Model
 from stradiff.presets import resolve
 
 SEED, N_SOURCES = 100, 3
@@ -27,3 +30,9 @@ def normalised(problem: str) -> np.ndarray:
     """What preset "paper" trains on: every channel centred and scaled, ``(T, m)``."""
     values = drawn(problem).recording.values
     return fit_normaliser(values, Settings.normalise).forward(values)
+
+
+def first_model(values: np.ndarray, settings: Settings, key: PRNGKeyArray) -> Model:
+    """The model of normalised values ``(T, m)`` before its first epoch."""
+    start = initialise(values, None, settings)
+    return start.model(start.start(0), key)

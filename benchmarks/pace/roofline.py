@@ -29,9 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pace import machine
-from pace.problem import SEED, normalised, paper_settings
+from pace.problem import SEED, first_model, normalised, paper_settings
 from stradiff.config import Settings
-from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
 from stradiff.train import step as trainer
 
@@ -70,7 +69,7 @@ def measured(problem: str, n_epochs: int = trainer.CHUNK, runs: int = RUNS) -> d
     settings, values = paper_settings(problem), normalised(problem)
     observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.learning_rate)
     with numerics():
-        state = trainer.init(initial_model(values, None, settings, jax.random.key(SEED)), jax.random.key(SEED))
+        state = trainer.init(first_model(values, settings, jax.random.key(SEED)), jax.random.key(SEED))
         n_parameters = count(state.model)
         held = 16.0 * n_parameters  # bytes of parameters, two moments and derivatives
 

@@ -162,7 +162,7 @@ def test_noise_is_not_taken_for_bending(kind, fires):
 
 def test_endings():
     def fit(**how):  # without a model, which nobody looks at
-        made = object.__new__(Fit)
+        made = object.__new__(TrainingResult)
         vars(made).update({"n_epochs": 50, "converged": False, "interrupted": False, "diverged": False, **how})
         return made
 
