@@ -130,10 +130,8 @@ def test_priors_are_selected_only_where_the_recording_suffices():
     assert defaults(short) == "rbf" and defaults(long, even=False) == "rbf"
     assert defaults(long, mixing="mlp") == "rbf" and defaults(long, mixing="post_nonlinear") == "ar_laplace"
     assert defaults(long, preset="paper") == "rbf" and defaults(long, init="random") == "rbf"
-    assert (
-        defaults(long, prior="ar") == "ar"
-        and defaults(long, length_scale_init=0.1) == defaults(long, jitter=0.1) == "rbf"
-    )
+    assert defaults(long, prior="ar") == "ar"
+    assert defaults(long, length_scale_init=0.1) == defaults(long, jitter=0.1) == "rbf"
     assert defaults(long, network="convolutional", window=500) == "rbf"
     assert defaults(short, prior="auto") == "auto"
     with pytest.raises(OptionError, match="init='random' has none"):

@@ -21,7 +21,6 @@ from quick_compile import quick_compile
 from timing import fits, machine, one_process, parts, plain, problem, roofline, rounds, tables
 
 from stradiff.config import Configuration
-from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
 from stradiff.train import step as trainer
 from stradiff.train.objective import Noise, draw_noise, terms
@@ -47,7 +46,7 @@ def terms_of(model, observed, noise, settings):
 
 def model_of(observed, settings):
     with quick_compile():
-        return initial_model(observed, None, settings, jax.random.key(1))
+        return problem.first_model(observed, settings, jax.random.key(1))
 
 
 @pytest.fixture(scope="module", params=problem.MAPS)
@@ -191,7 +190,7 @@ def test_xla_counts_more_than_the_least_and_not_much_more():
     """Loops count once there, but the products that the library makes outside of them are already more."""
     settings, values = problem.paper_settings("linear"), problem.normalised("linear")
     with numerics(), quick_compile():
-        state = trainer.init(initial_model(values, None, settings, jax.random.key(0)), jax.random.key(0))
+        state = trainer.init(problem.first_model(values, settings, jax.random.key(0)), jax.random.key(0))
         counted = roofline.xla_count(state, jnp.asarray(values, jnp.float32), settings)
     least = roofline.least(settings, *values.shape, roofline.count(state.model))
     assert least.flops < counted.flops < 3 * least.flops

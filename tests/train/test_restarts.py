@@ -1,4 +1,4 @@
-"""Successive halving: the objective chooses among starts, one compilation serves all, and each has the bits of a fit."""
+"""Successive halving: the objective chooses among starts, one compilation serves all, each has the bits of a fit."""
 
 from __future__ import annotations
 
