@@ -167,7 +167,7 @@ def test_noise_is_not_taken_for_a_nonlinearity(kind, fires):
 
 def test_endings():
     def fit(**states):  # without a model, which is not needed
-        result = object.__new__(Fit)
+        result = object.__new__(TrainingResult)
         vars(result).update({"n_epochs": 50, "converged": False, "interrupted": False, "diverged": False, **states})
         return result
 
