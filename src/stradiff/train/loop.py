@@ -40,7 +40,7 @@ class Loop:
             with self.sharding.in_force():
                 self.state = trainer.init(model, key)
         else:
-            self.sharding = Sharding.of_windows(devices, self._windows.at_once)
+            self.sharding = Sharding.of_segments(devices, self._windows.at_once)
             self.state = window_trainer.init(model, key, self._windows)
         self.state = self.sharding.placed(self.state)
         self.history = History(model.n_sources)
