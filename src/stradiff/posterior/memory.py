@@ -1,4 +1,4 @@
-"""What a fit takes of memory: known before it begins."""
+"""The memory estimate of a fit, and the refusal of one that does not fit."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from stradiff.posterior.covariance import RING
 from stradiff.posterior.tangent import WHOLE
 from stradiff.train.callbacks import is_shown
 
-SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
+SURROUNDED = 1.5  # times its own size is a segment with its margins
 CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
-ASKING = 0.7e9  # bytes more where it also compiles what asks a recording for its priors (measured: 1.8 in all)
+CHOOSING = 0.7e9  # bytes more where it also compiles the choice of priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.visible): in double and twice in single
 COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 
 
-def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
-    """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
+def require_memory(needed: float, subject: str, verbose: bool | str) -> int:
+    """How many fits of ``needed`` bytes each the memory holds; the estimate is printed where progress is.
 
-    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`MemoryNeedError` where not even
-    one fits; ``what`` is the subject of its sentence.
+    The memory of the machine, and of a GPU in use, where nothing is compiled. :class:`MemoryNeedError`, a sentence
+    about ``subject``, where it holds not even one.
     """
-    check_memory(needed, what)
+    check_memory(needed, subject)
     on_device = max(needed - COMPILING, 0.0)
     left = memory_left()
     if left is not None and on_device > left:
         raise MemoryNeedError(
-            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {devices_here()[0].device_kind}, "
+            f"{subject} needs about {on_device / 2**30:.3g} GiB of the memory of {devices_here()[0].device_kind}, "
             f"of which {left / 2**30:.3g} GiB are left; use device='cpu', fewer samples or channels, or a larger card."
         )
     if is_shown(verbose):
         print(f"Needs about {needed / 2**30:.2g} GiB of memory.", file=sys.stderr)
-    rooms = [room / need for room, need in ((available_memory(), needed), (left, on_device)) if room and need]
-    return max(1, int(min(rooms))) if rooms else None
+    copies = available_memory() / needed
+    if left is not None and on_device:
+        copies = min(copies, left / on_device)
+    return max(1, int(copies))
 
 
 def memory_estimate(
@@ -53,12 +55,12 @@ def memory_estimate(
 ) -> float:
     """Bytes a fit takes at its peak, to a factor of about two.
 
-    ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples. ``gaps``:
-    samples are missing, of which whitened channels each hold a part.
+    ``longest``: samples of the longest of several recordings, which with their padding have ``n_samples`` together.
+    ``gaps``: samples are missing, and whitened channels each hold a part of them.
     """
     length = n_samples if longest is None else longest
-    window = settings.window_size(n_samples) if regular else None
-    n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
+    segment = settings.window_size(n_samples) if regular else None
+    n_seen = float(n_samples) if segment is None else SURROUNDED * segment  # in an epoch, and at once by the posterior
     linear = regular or (settings.solver != "dense" and set(settings.prior_names) <= set(state_space.KERNELS))
     whole_covariance = settings.solver == "dense" or not linear
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
@@ -72,21 +74,21 @@ def memory_estimate(
     results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
-    compiling = COMPILING + (ASKING if regular and longest is None and settings.turns_start(n_samples) else 0.0)
+    compiling = COMPILING + (CHOOSING if regular and longest is None and settings.turns_start(n_samples) else 0.0)
     whole = max(training + waiting, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
     return projections + compiling + whole
 
 
 def _branch_memory(n_seen: float, length: int, settings: Settings) -> float:
-    """Numbers held for the networks and for the reverse paths of an epoch."""
+    """Numbers of the networks and of the reverse paths of an epoch."""
     path = 4.0 * n_seen * settings.n_diffusion_steps * settings.n_sources
-    if settings.convolves(length):  # frames are computed again, step by step, and held for one step alone
+    if settings.convolves(length):  # frames are computed again at every step, and held for one
         return path + CONVOLUTIONAL * n_seen * settings.n_sources
     return path + _network_memory(length, settings)
 
 
 def _network_memory(length: int, settings: Settings) -> float:
-    """Numbers held for all copies of dense networks' parameters; those of convolutional ones are few."""
+    """Numbers of all copies of the parameters of dense networks; those of convolutional ones are few."""
     if settings.convolves(length):
         return 0.0
     width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
@@ -106,7 +108,7 @@ def _nonlinear_memory(n_samples: float, n_channels: int, settings: Settings) -> 
 
 
 def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, linear: bool, gappy: bool) -> float:
-    """Laplace's: vectors of a solve and of the ring, J_t and three matrices per time; with gaps a factor, or more."""
+    """Bytes of Laplace: vectors of a solve and of the ring, J_t and three matrices per time; with gaps more."""
     if settings.uncertainty != "laplace":
         return 0.0
     n_sources = settings.n_sources
