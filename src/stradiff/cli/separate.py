@@ -97,8 +97,7 @@ def _check_workers(jobs: int, scheduler: str | None, objection: str | None) -> N
 
 def _separate_folder(task: tuple[Any, ...], how: dict[str, Any], shared_mixing: bool, console: Console) -> NoReturn:
     """All recordings of a folder, with one mixing or each with its own."""
-    from stradiff.cli.group import separate_together
-    from stradiff.cli.many import separate_folder, show_outcomes
+    from stradiff.cli.many import separate_folder, separate_together, show_outcomes
 
     outcomes = (separate_together if shared_mixing else separate_folder)(*task, **how, console=console)
     show_outcomes(console, outcomes)

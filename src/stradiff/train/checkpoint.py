@@ -1,4 +1,4 @@
-"""Training kept in a file from time to time, so that a killed fit goes on where it was, to the same bits."""
+"""Checkpoints of training in a file, from which a killed fit goes on to the same bits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMAT = "stradiff checkpoint 1"
 
 
 class CheckpointContents(NamedTuple):
-    """What a fit needs to go on."""
+    """The state of training, and what has been recorded of it."""
 
     state: State
     history: dict[str, np.ndarray]
@@ -46,14 +46,14 @@ class Checkpoint:
         return self.beside(str(number)) if number else self
 
     def beside(self, name: str) -> Checkpoint:
-        """A file with ``name`` behind its own, for another fit."""
+        """A file with ``name`` appended to its own, for another fit."""
         return Checkpoint(check_place(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
 
     def remove(self) -> None:
         """Delete the files of all restarts."""
         number = 0
-        while (place := self.of_restart(number).path).exists():
-            place.unlink()
+        while (path := self.of_restart(number).path).exists():
+            path.unlink()
             number += 1
 
     @property
@@ -61,19 +61,19 @@ class Checkpoint:
         """Whether the last file is old enough."""
         return time.monotonic() - self._last >= self.seconds
 
-    def write(self, kept: CheckpointContents, task: str, settings: Settings) -> None:
-        """Replace the file, whole or not at all; ``task`` says what was fitted (``task_of``), ``settings`` how."""
-        arrays = {f"state.{index}": leaf for index, leaf in enumerate(_plain_leaves(kept.state))}
-        arrays |= {f"history.{name}": rows for name, rows in kept.history.items()}
-        arrays |= {f"path.{epoch}": path for epoch, path in kept.paths.items()}
-        header = {"format": FORMAT, "task": task, "settings": json.dumps(_shown(settings))}
+    def write(self, contents: CheckpointContents, digest: str, settings: Settings) -> None:
+        """Replace the file, whole or not at all; ``digest`` identifies the fit (``digest_of``)."""
+        arrays = {f"state.{index}": leaf for index, leaf in enumerate(_plain_leaves(contents.state))}
+        arrays |= {f"history.{name}": rows for name, rows in contents.history.items()}
+        arrays |= {f"path.{epoch}": path for epoch, path in contents.paths.items()}
+        header = {"format": FORMAT, "task": digest, "settings": json.dumps(_shown(settings))}
         contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(serialise(contiguous, metadata=header))
         self._last = time.monotonic()
 
-    def read(self, like: State, task: str, settings: Settings) -> CheckpointContents | None:
-        """What the file holds of ``task``, in the structure of ``like``; None where there is no file.
+    def read(self, like: State, digest: str, settings: Settings) -> CheckpointContents | None:
+        """The contents of the file, in the structure of ``like``; None where there is no file.
 
         :class:`StorageError` for a file that is no checkpoint, or that of another recording or other settings.
         """
@@ -87,7 +87,7 @@ class Checkpoint:
             raise StorageError(f"{self.path} is no checkpoint, or it is damaged; delete it to start anew.") from error
         if header.get("format") != FORMAT:
             raise StorageError(f"{self.path} is no checkpoint that this version reads; delete it, or name another.")
-        if header.get("task") != task:
+        if header.get("task") != digest:
             raise StorageError(
                 f"The checkpoint {self.path} {_difference(json.loads(header.get('settings', '{}')), settings)}; "
                 "delete it to start anew, or give the recording and the settings it was written with."
@@ -99,9 +99,9 @@ class Checkpoint:
 
 
 def check_checkpoint(path: Any, seconds: Any, random_state: Any) -> Checkpoint | None:
-    """The checkpoint that the user asks for.
+    """The checkpoint of a user's options.
 
-    :class:`OptionError` for what is no path or no time, and where no seed would be the same the next time.
+    :class:`OptionError` for a wrong path or time, and where ``random_state`` gives no seed to go on with.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
         raise OptionError(f"checkpoint_seconds={seconds!r} must be a finite number, 0 or above.")
@@ -117,8 +117,8 @@ def check_checkpoint(path: Any, seconds: Any, random_state: Any) -> Checkpoint |
     return Checkpoint(check_place(path), float(seconds))
 
 
-def task_of(*parts: Any) -> str:
-    """SHA-256 of all that decides how a fit goes: arrays of numbers by their bytes, all else as it prints."""
+def digest_of(*parts: Any) -> str:
+    """SHA-256 of all that decides a result: arrays of numbers by their bytes, all else as printed."""
     total = hashlib.sha256()
     for part in parts:
         total.update(b"|")
@@ -135,7 +135,7 @@ def _shown(settings: Settings) -> dict[str, str]:
 
 
 def _difference(written: dict[str, str], settings: Settings) -> str:
-    """What another fit than that of the settings was fitted with."""
+    """The settings of a checkpoint that differ from those of this fit, as a part of a sentence."""
     now = _shown(settings)
     others = [f"{name}={value} (now {now[name]})" for name, value in written.items() if now.get(name, value) != value]
     if others:

@@ -17,7 +17,7 @@ from stradiff.interrupts import OnlyTheFirst
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
 from stradiff.train.callbacks import Callback, EarlyStopping, ProgressBar
-from stradiff.train.checkpoint import Checkpoint, CheckpointContents, task_of
+from stradiff.train.checkpoint import Checkpoint, CheckpointContents, digest_of
 from stradiff.train.loop import Loop, fit_keys
 from stradiff.train.minibatch_step import MinibatchState
 from stradiff.train.path_recorder import PathRecorder
@@ -117,7 +117,7 @@ class Training:
         self._n_devices = self._loop.sharding.n_devices  # the last bits of a fit depend on these
         task = ""
         if checkpoint:
-            task = task_of(observed, times, settings, seen, guess, seed, record, self._n_devices, parts)
+            task = digest_of(observed, times, settings, seen, guess, seed, record, self._n_devices, parts)
         self._keeper = _Keeper(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
         self.over = self._keeper.restore() and self._stopping(self._loop.report())
