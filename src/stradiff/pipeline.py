@@ -110,7 +110,7 @@ class Request:
     @property
     def candidate_mixings(self) -> tuple[MixingSpec, ...]:
         """The map; with ``"auto"`` a network, and the matrix that is taken where it suffices."""
-        return (self.mixing,) if isinstance(self.mixing, MixingSpec) else (MLP(), Linear())
+        return (MLP(), Linear()) if isinstance(self.mixing, str) else (self.mixing,)
 
     @property
     def callbacks(self) -> tuple[Callback, ...]:
@@ -215,7 +215,10 @@ class Recordings:
         return self.layout.pad(rows), self.layout.pad_mask(mask, rows.shape)
 
     def require_memory(self, config: Configuration, verbose: bool | str) -> int | None:
-        """How many fits fit into memory side by side; None: unknown. :class:`InsufficientMemoryError` where not one does."""
+        """How many fits fit into memory side by side; None: unknown.
+
+        :class:`InsufficientMemoryError` where not one does.
+        """
         layout, n_channels = self.layout, self.values.shape[1]
         gaps = {"regular": self.times is None, "gaps": self.mask is not None}
         if layout.n_recordings == 1:
@@ -285,14 +288,9 @@ def _separate(
     observed, mask = recordings.normalised(normaliser)
     with numerics():
         _check_priors(recordings, config)
+        shared = layout if layout.n_recordings > 1 else None
         initialisation = initialise(
-            observed,
-            recordings.times,
-            config,
-            mask=mask,
-            guess=guess,
-            seed=request.seed,
-            layout=layout if layout.n_recordings > 1 else None,
+            observed, recordings.times, config, mask=mask, guess=guess, seed=request.seed, layout=shared
         )
         training = train(
             initialisation,
@@ -303,14 +301,13 @@ def _separate(
             at_once=n_parallel,
         )
         posteriors, as_trained, mean, deviation = _posteriors(recordings, normaliser, training.model, config, request)
-    if not np.isfinite(mean).all():
-        raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
     regression = np.linalg.lstsq(layout.unpad(observed), mean, rcond=None)[0].T
     # The rule names channels of the recording, which whitened ones are not.
     readout = choose_readout(mean, fit_normaliser(recordings.values, "standardise").forward(recordings.filled))
     results = []
-    for number, own in enumerate(training.of_recordings(layout)):
+    for number, (own, posterior) in enumerate(zip(training.of_recordings(layout), posteriors, strict=True)):
         rows = slice(sum(layout.lengths[:number]), sum(layout.lengths[: number + 1]))
+        seen = observed_mask(recordings.each[number])
         separation = Separation(
             config,
             normaliser,
@@ -318,9 +315,9 @@ def _separate(
             readout,
             regression,
             request.seed,
-            observed_mask(recordings.each[number]),
+            seen,
             recordings.times,
-            posteriors[number],
+            posterior,
             as_trained,
         )
         shown = readout.show(mean[rows]), readout.spread(deviation[rows])
@@ -352,15 +349,21 @@ def _posteriors(
     """
     layout, n_draws, key = recordings.layout, config.uncertainty.n_draws, moment_key(request.seed)
     if not isinstance(config.uncertainty, Laplace):
+        posteriors: Sequence[Posterior | None] = [None] * layout.n_recordings
+        as_trained = False
         mean, deviation = (layout.unpad(np.asarray(rows).T) for rows in moments(model, key, n_draws))
-        return [None] * layout.n_recordings, False, mean, deviation
-    whole = layout.n_recordings == 1 and recordings.mask is None
-    as_trained = whole and noise_as_trained(normaliser, model, recordings.filled, recordings.times, config)
-    channels, channel_model = in_recording_channels(normaliser, model, as_trained=as_trained)
-    segments = segments_of(layout.length, config, recordings.times)
-    rows = recordings.normalised(channels)
-    found = posteriors_of(channel_model, *rows, recordings.times, segments, jax.random.split(key, n_draws))
-    return found[0], as_trained, *found[1:]
+    else:
+        whole = layout.n_recordings == 1 and recordings.mask is None
+        as_trained = whole and noise_as_trained(normaliser, model, recordings.filled, recordings.times, config)
+        channels, channel_model = in_recording_channels(normaliser, model, as_trained=as_trained)
+        segments = segments_of(layout.length, config, recordings.times)
+        rows = recordings.normalised(channels)
+        posteriors, mean, deviation = posteriors_of(
+            channel_model, *rows, recordings.times, segments, jax.random.split(key, n_draws)
+        )
+    if not np.isfinite(mean).all():
+        raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
+    return posteriors, as_trained, mean, deviation
 
 
 def _diagnosed(
