@@ -31,8 +31,8 @@ from stradiff.config import (
     table_of,
 )
 from stradiff.errors import OptionError
-from stradiff.model.mixing import MLP, Invertible, Linear, PostNonlinear
-from stradiff.model.priors import Autoregression, GaussianProcess, PriorSpec
+from stradiff.model.mixing import MLP, Invertible, PostNonlinear
+from stradiff.model.priors import Autoregression, GaussianProcess
 from stradiff.train.step import StepSettings
 
 NAN, INF = float("nan"), float("inf")
@@ -45,7 +45,7 @@ CUSTOM = {
     "n_restarts": 2,
     "diffusion": Diffusion(n_steps=5, network=Dense(width=16), start_sigma=(0.1, 0.2)),
     "objective": Objective(nu_y=0.1, standardise=False),
-    "training": Training(max_epochs=7, tol=0, segment_length=512, record_epochs=(0, 3)),
+    "training": Training(max_epochs=7, tol=0.0, segment_length=512, record_epochs=(0, 3)),
     "uncertainty": MonteCarlo(n_draws=5),
     "checkpoint": Checkpoint("fit.checkpoint", seconds=1.5),
 }
@@ -70,10 +70,20 @@ def _as_users_call():
         (Diffusion, "n_steps", [0, -3, 2.0, True, "2"], "a whole number of at least 1"),
         (Diffusion, "schedule", ["nonsense", "", 3, ("linear",), ["linear"]], "one of 'linear', 'cosine'"),
         (Diffusion, "network", ["deep", 3, MLP(), ("dense",)], "'auto', 'dense', 'convolutional', 'none', Dense"),
-        (Diffusion, "start_sigma", [0.0, (0.1, 0.0), (0.1, NAN), (), ["a", "b"]], "above 0, or one .*for each source"),
+        (
+            Diffusion,
+            "start_sigma",
+            [0.0, (0.1, 0.0), (0.1, NAN), (), ["a", "b"]],
+            "a finite number above 0, or one for each source",
+        ),
         (Training, "max_epochs", [-1, 2.5, True, INF, "10"], "a whole number of at least 0"),
         (Training, "tol", [-1e-9, [[1.0]]], "a finite number, 0 or above"),
-        (Training, "segment_length", [0, 255, "some", 300.0], "one of 'auto', 'whole', or a whole number of at least 256"),
+        (
+            Training,
+            "segment_length",
+            [0, 255, "some", 300.0],
+            "one of 'auto', 'whole', or a whole number of at least 256",
+        ),
         (Training, "n_devices", [0, "some", True], "one of 'all', or a whole number of at least 1"),
         (Training, "record_epochs", ["all", 5, (-1,), (1.5,)], "'auto' or a sequence of epochs"),
         (Training, "callbacks", [5, "ab", (print, 3)], "a sequence of functions of one argument"),
@@ -83,7 +93,12 @@ def _as_users_call():
         (Configuration, "normalise", ["scale", 3], "one of 'auto', 'centre', 'standardise', 'whiten'"),
         (Configuration, "init", ["pca", 3], "one of 'random', 'sobi', 'fastica', 'picard', 'given'"),
         (Configuration, "uncertainty", ["bayes", 3, Laplace], "'laplace', 'monte-carlo', Laplace"),
-        (Configuration, "uncertainty", [{"name": "bayes"}, {"n_draws": 5}, {"name": []}], "one of 'laplace', 'monte-carlo'"),
+        (
+            Configuration,
+            "uncertainty",
+            [{"name": "bayes"}, {"n_draws": 5}, {"name": []}],
+            "one of 'laplace', 'monte-carlo'",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_those_that_may_be(kind, field, wrong, message):
@@ -230,7 +245,9 @@ def test_several_recordings_are_seen_whole_by_a_network_that_fits_all():
 def test_fits_that_differ_in_what_is_not_compiled_share_their_step():
     config = configuration()
     same = changed(config, learning_rate=0.1, max_epochs=3, tol=1.0, start_sigma=0.5)
-    assert StepSettings.of(config) == StepSettings.of(same) and hash(StepSettings.of(config)) == hash(StepSettings.of(same))
+    assert StepSettings.of(config) == StepSettings.of(same) and hash(StepSettings.of(config)) == hash(
+        StepSettings.of(same)
+    )
     assert StepSettings.of(config) != StepSettings.of(changed(config, nu_y=0.5))
 
 
@@ -319,8 +336,7 @@ def test_every_default_has_a_reason_that_says_why_and_not_what():
     assert len(rows) == len(defaults()) and {"training__tol", "MLP.width", "Checkpoint.seconds"} <= set(rows)
     for name, row in rows.items():
         assert row.reason, name
-        for value in {repr(row.default), repr(row.paper), f"{row.default}", f"{row.paper}"}:
-            assert not row.reason.startswith((f"{value}:", f"{value} ")), name
+        assert not row.reason.startswith((f"{row.default}:", f"{row.paper}:")) and "paper:" not in row.reason, name
 
 
 def test_defaults_are_what_presets_are():
@@ -334,7 +350,6 @@ def test_defaults_are_what_presets_are():
         for outer in ("diffusion", "objective", "training"):
             for field, value in getattr(config, outer).items():
                 assert rows[f"{outer}__{field}"][column] == value
-    assert Linear.reasons() == {} and not issubclass(PriorSpec, Configuration)
 
 
 def test_the_description_is_a_line_for_each_parameter():
