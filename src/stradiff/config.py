@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.utils import check_random_state
 
@@ -199,11 +199,20 @@ class Laplace(Parameters):
     Given the map and the priors, with the mixing uncertainty that a finite record leaves.
     """
 
+    band: ClassVar[str] = (
+        "the posterior mean plus and minus 1.96 posterior standard deviations, given prior, map and noise, with the "
+        "uncertainty of the mixing in a record of this length"
+    )
+
     n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
 
 
 class MonteCarlo(Parameters):
     """The paper's: draws of the starts through the reverse diffusion (section 2.8); its bands are too narrow."""
+
+    band: ClassVar[str] = (
+        "mean plus and minus 1.96 standard deviations of draws from the learned start, which are usually far too small"
+    )
 
     n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
 
