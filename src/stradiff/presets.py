@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stradiff.config import Settings
+from stradiff.config import AUTO, Settings
 from stradiff.data import count_sources
 from stradiff.errors import OptionError
 from stradiff.model.mixing import mixing_spec
@@ -36,13 +36,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-
 def resolve(preset: str, n_sources: int, overrides: dict[str, Any]) -> Settings:
     """The settings of ``preset`` with every override that is not None in its place."""
     if not isinstance(preset, str) or preset not in PRESETS:
         raise OptionError(f"preset={preset!r} does not exist; choose one of {', '.join(PRESETS)}.")
     given = {name: _plain(value) for name, value in overrides.items() if value is not None}
-    for_map = mixing_spec(given.get("mixing", Settings.mixing), AUTO).defaults if preset == "default" else {}
+    defaults = mixing_spec(given.get("mixing", Settings.mixing), AUTO).defaults if preset == "default" else {}
+    for_map = {name.rpartition("__")[2]: value for name, value in defaults.items()}
     return Settings(**{**PRESETS[preset], **for_map, **given, "n_sources": n_sources})
 
 
