@@ -133,7 +133,7 @@ def mapped() -> list[dict[str, Any]]:
     from stradiff.train import step as trainer
 
     observed, settings = recording(trainer.CHUNK)
-    rate, count = jnp.float32(settings.learning_rate), jnp.int32(trainer.CHUNK)
+    rate, count = jnp.float32(settings.training.learning_rate), jnp.int32(trainer.CHUNK)
 
     def start(seed: int) -> trainer.TrainState:
         model_key, train_key = jax.random.split(jax.random.key(seed))
@@ -144,7 +144,7 @@ def mapped() -> list[dict[str, Any]]:
         numbers, rest = zip(*(eqx.partition(start(seed), eqx.is_array) for seed in range(max(SIZES))), strict=True)
 
         def epochs(state: Any) -> Any:
-            done = trainer.run(eqx.combine(state, rest[0]), observed, None, settings.training, rate, count)
+            done = trainer.run(eqx.combine(state, rest[0]), observed, None, StepSettings.of(settings), rate, count)
             return eqx.filter(done, eqx.is_array)
 
         def run(call: Callable[[Any], Any], state: Any) -> Callable[[], Any]:

@@ -57,7 +57,7 @@ def measure(case: str, seed: int) -> dict[str, Any]:
             starts = starts.ranked(np.argsort(candidate_objectives(starts), kind="stable").tolist())
         for number in range(STARTS):
             training = Training(starts, starts.start(number), restart_seed(seed, number))
-            training.go_on(settings.max_epochs, ())
+            training.go_on(settings.training.max_epochs, ())
             result = training.result()
             total = result.history["total"]
             for epoch in (*EPOCHS, END):

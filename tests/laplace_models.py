@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from random_models import random_double_model
 
-from stradiff.config import Settings
-
 T, NU, JITTER = 60, 0.02, 1e-2
 SCALES = np.array([2.0, 8.0])  # samples
 MATRIX = np.array([[1.0, 0.4], [-0.3, 0.8], [0.2, 0.5]])

@@ -17,7 +17,6 @@ import numpy as np
 from quick_compile import quick_compile
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.config import Settings
 from stradiff.errors import OptionError
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics
@@ -50,7 +49,7 @@ def loop(settings):
 
 def run_of(fit, epochs):
     """State and history after some epochs, and the compiled program."""
-    how = (fit._settings.training, jnp.float32(1e-3), jnp.int32(epochs), fit._mask)
+    how = (StepSettings.of(fit._settings), jnp.float32(1e-3), jnp.int32(epochs), fit._mask)
     with fit.sharding.in_force():
         program = trainer.run.lower(fit.state, fit._observed, None, *how).compile()
         return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()
@@ -96,7 +95,7 @@ def windows():
     model = random_model(len(OBSERVED), M, settings, jax.random.key(0))
     state = window_trainer.init(model, jax.random.key(1), plan)
     indices = window_trainer._turn(state, plan)
-    alone = jax.jit(lambda k, i: window_trainer._look(state, i, k, observed, settings.training, plan, None))
+    alone = jax.jit(lambda k, i: window_trainer._look(state, i, k, observed, StepSettings.of(settings), plan, None))
     each = [alone(jnp.asarray(k, jnp.int32), index) for k, index in enumerate(indices)]
     mean = jax.tree.map(lambda *gradients: np.mean([np.asarray(g) for g in gradients], axis=0), *[g for _, g in each])
     sharding = Sharding.of_windows(jax.devices(), plan.at_once)
@@ -104,8 +103,8 @@ def windows():
         there = sharding.placed(state), sharding.on_all(observed)
         (looks, gradient), (after, _) = jax.jit(
             lambda s, rows: (
-                window_trainer._looks(s, window_trainer._turn(s, plan), rows, settings.training, plan, None),
-                window_trainer.step(s, rows, settings.training, 1e-3, plan),
+                window_trainer._looks(s, window_trainer._turn(s, plan), rows, StepSettings.of(settings), plan, None),
+                window_trainer.step(s, rows, StepSettings.of(settings), 1e-3, plan),
             )
         )(*there)
     first = [int(Place.of(index, plan).first) for index in indices]

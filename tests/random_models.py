@@ -35,5 +35,5 @@ def random_noise(settings, n_samples, seed=1):
     rng = np.random.default_rng(seed)
     shape = (settings.n_sources, n_samples)
     start, diffusion = (jnp.asarray(rng.standard_normal(shape)) for _ in range(2))
-    tau = rng.integers(1, settings.n_diffusion_steps + 1, settings.n_sources)
+    tau = rng.integers(1, settings.diffusion.n_steps + 1, settings.n_sources)
     return Noise(start, jnp.asarray(tau), diffusion, jax.random.key(seed))

@@ -78,7 +78,7 @@ def test_questions_are_recognised(source):
     "source",
     [
         "mixing = 'linear'",
-        "settings.mixing_spec.is_linear",
+        "settings.mixing.is_linear",
         "isinstance(values, PriorSpec)",
         "{'mixing': 'mlp'}",
         "x == 'sobi'",

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 from as_users_call import as_users_call
-
-from stradiff.config import CHOICES, COUNTS, FLAGS, NOT_NEGATIVE, POSITIVE, Settings
-from stradiff.errors import OptionError
 from stradiff.presets import PRESETS, resolve
+
+from stradiff.config import CHOICES, COUNTS, FLAGS, NOT_NEGATIVE, POSITIVE
+from stradiff.errors import OptionError
 
 NAN, INF = float("nan"), float("inf")
 
@@ -95,8 +95,8 @@ def test_settings_compile_together_when_they_differ_only_in_what_is_not_compiled
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_valid_and_give_way_to_what_the_user_says(preset):
     settings = resolve(preset, 2, {"nu_y": 0.7, "tol": None})
-    assert settings.nu_y == 0.7
-    assert settings.tol == PRESETS[preset].get("tol", Settings().tol)
+    assert settings.objective.nu_y == 0.7
+    assert settings.training.tol == PRESETS[preset].get("tol", Settings().tol)
     assert settings.n_sources == 2
 
 
@@ -123,14 +123,14 @@ def test_other_sequences_are_refused(name, value):
 def test_the_paper_preset_is_the_paper():
     """No volume, no standardised sources, no warm start, fixed sigma_f and xi, all epochs, L = 20, 10,000 epochs."""
     settings = resolve("paper", 3, {})
-    assert (settings.lambda_volume, settings.standardise, settings.init) == (0.0, False, "random")
+    assert (settings.objective.lambda_volume, settings.objective.standardise, settings.init) == (0.0, False, "random")
     assert (settings.learn_sigma_f, settings.learn_jitter) == (False, False)
-    assert (settings.n_diffusion_steps, settings.max_epochs, settings.tol, settings.halving) == (20, 10_000, 0.0, 0.0)
-    assert (settings.mixing_linear_path, settings.diffusion_moves_sources) == (False, True)
+    assert (settings.diffusion.n_steps, settings.training.max_epochs, settings.training.tol, settings.training.halving) == (20, 10_000, 0.0, 0.0)
+    assert (settings.mixing_linear_path, settings.objective.diffusion_moves_sources) == (False, True)
 
 
 def test_a_map_brings_its_own_defaults_and_gives_way_too():
     settings = resolve("default", 2, {"mixing": "post_nonlinear", "learning_rate": 0.02})
-    assert (settings.prior, settings.nu_y, settings.learning_rate) == ("ar_laplace", 1e-3, 0.02)
+    assert (settings.prior, settings.objective.nu_y, settings.training.learning_rate) == ("ar_laplace", 1e-3, 0.02)
     assert resolve("default", 2, {"mixing": "mlp"}).prior is None
     assert resolve("paper", 2, {"mixing": "post_nonlinear"}).prior == "rbf", "the paper's preset is the paper's"

@@ -147,7 +147,7 @@ def test_transform_and_its_inverse_undo_each_other(fitted):
     back = fit.inverse_transform(fit.transform(Y))
     error = np.abs(back - Y).max(axis=1) / Y.std()
     assert np.median(error) < 1e-4 and np.quantile(error, 0.9) < 0.02
-    if fit.mixing == "linear":
+    if fit.mixing.is_linear:
         np.testing.assert_allclose(back, Y, rtol=1e-5, atol=1e-6 * np.abs(Y).max())
 
 

@@ -1,4 +1,4 @@
-"""What the estimator says of its own answer, and the two options that look at more than one answer."""
+"""Diagnostics of a fit by the estimator, and the two options that need more than one fit or model order."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def fitted():
         return StrADiff("auto", n_restarts=2, **QUICK).fit(values)
 
 
-def test_sources_are_counted(fitted):
+def test_the_number_of_sources_is_estimated(fitted):
     assert fitted.sources_.shape == (160, 3) and fitted.n_components_ == 3
     assert fitted.get_params()["n_components"] == "auto"
 
 
-def test_restarts_tell_how_stable_each_source_is(fitted, tmp_path):
+def test_restarts_give_the_stability_of_each_source(fitted, tmp_path):
     assert fitted.stability_.shape == (3,) and ((fitted.stability_ > 0) & (fitted.stability_ <= 1)).all()
     objectives = [one["objective"] for one in fitted.fit_info_["restarts"]]
     assert len(objectives) == 2 and objectives[0] == min(objectives)
@@ -52,6 +52,6 @@ def test_a_short_record_warns():
         _ = model.stability_
 
 
-def test_noise_alone_is_not_counted():
+def test_noise_alone_has_no_number_of_sources():
     with pytest.raises(InputError, match="n_components as a number"):
         StrADiff("auto", **QUICK).fit(np.random.default_rng(102).standard_normal((500, 4)))

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from quick_compile import quick_compile
 from random_models import random_double_model, random_noise
+from stradiff.posterior.group import group_settings, mask_of_all, posteriors_of
 
 from stradiff import Recording, StrADiff, fit_group, mean_correlation, simulate
 from stradiff.cli import main
-from stradiff.config import Settings, Weights
+from stradiff.config import Objective
 from stradiff.data.sources import gp_sources
 from stradiff.errors import InputError, OptionError
 from stradiff.model import numerics
@@ -22,7 +23,6 @@ from stradiff.model.concatenation import Concatenation
 from stradiff.model.diffusion.networks import ReceptiveField
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.cross_talk import cross_talk_covariance
-from stradiff.posterior.group import group_settings, mask_of_all, posteriors_of
 from stradiff.posterior.mixing_uncertainty import joint_covariance
 from stradiff.posterior.mode import Observations, find_mode
 from stradiff.train.objective import Noise, terms
@@ -31,7 +31,7 @@ from stradiff.train.volume import volume
 SETTINGS = {"n_draws": 5, "random_state": 0, "verbose": False, "tol": 0.0, "n_diffusion_steps": 3}
 SHORT = {"max_epochs": 3, "prior": "matern12", **SETTINGS}
 PLANTED = {"max_epochs": 40, "uncertainty": "monte-carlo", **SETTINGS}
-WEIGHTS = Weights(nu_y=0.01, prior=1.0, diffusion=1.0, kl=1e-3, volume=1.0, diffusion_moves_sources=True)
+WEIGHTS = Objective(nu_y=0.01, prior=1.0, diffusion=1.0, kl=1e-3, volume=1.0, diffusion_moves_sources=True)
 EQUAL, UNEQUAL = Concatenation((40, 40, 40)), Concatenation((40, 23, 31))
 M = 3
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from scaling.memory import Peak
 from scaling.one_process import Row
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics
 from stradiff.posterior.memory import memory_estimate
@@ -75,20 +75,20 @@ def measured(case: Row) -> Row:
     }
 
 
-def settings_of(case: Row) -> Settings:
+def settings_of(case: Row) -> Configuration:
     """The default preset, its length-scales given in place of sought."""
     settings = {"mixing": case["mixing"], "n_diffusion_steps": case["L"], "length_scale_init": MEMORY / (case["T"] - 1)}
     return resolve("default", case["n"], settings)
 
 
-def _training(observed: jax.Array, settings: Settings) -> Any:
+def _training(observed: jax.Array, settings: Configuration) -> Any:
     """A function that trains for so many epochs more."""
     key, model_key, start_key = jax.random.split(jax.random.key(0), 3)
     model = random_model(*observed.shape, settings, model_key)
     mean = jax.random.normal(start_key, model.branches.start.mean.shape, jnp.float32)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
     windows = minibatches_of(len(observed), settings, regular=True)
-    how, rate = settings.training, jnp.float32(settings.learning_rate)
+    how, rate = StepSettings.of(settings), jnp.float32(settings.training.learning_rate)
     state: Any = trainer.init(model, key) if windows is None else window_trainer.init(model, key, windows)
     del model, mean
 

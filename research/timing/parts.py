@@ -43,16 +43,16 @@ def parts(values: jax.Array, nu_y: float) -> dict[str, Part]:
 def measured(problem: str, turns: int = TURNS, runs: int = RUNS) -> dict[str, Any]:
     """Seconds of an epoch, and of every part of it."""
     settings, values = paper_settings(problem), normalised(problem)
-    observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.learning_rate)
+    observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.training.learning_rate)
     with numerics():
         model = initial_model(values, None, settings, jax.random.key(SEED))
         state = trainer.init(model, jax.random.key(SEED))
         sources = model.at(jnp.zeros_like(model.branches.start.mean))
         calls: dict[str, Callable[[], Any]] = {
-            EPOCH: lambda: trainer.run(state, observed, None, settings.training, rate, jnp.int32(turns)),
+            EPOCH: lambda: trainer.run(state, observed, None, StepSettings.of(settings), rate, jnp.int32(turns)),
             "Adam": _repeated(turns, _adam, model, sources),
         }
-        for name, part in parts(observed, settings.nu_y).items():
+        for name, part in parts(observed, settings.objective.nu_y).items():
             calls[name] = _repeated(turns, jax.grad(part, argnums=(0, 1)), model, sources)
         for call in calls.values():
             jax.block_until_ready(call())

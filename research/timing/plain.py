@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from stradiff.config import Settings, Weights
+from stradiff.config import Configuration, Objective
 from stradiff.initialise.model import initial_model
 from stradiff.model import Model
 from stradiff.model.diffusion.networks import Network
@@ -45,9 +45,9 @@ def plain(model: Model) -> Model:
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), model)
 
 
-def epoch_of(settings: Settings) -> tuple[optax.GradientTransformation, Callable]:
+def epoch_of(settings: Configuration) -> tuple[optax.GradientTransformation, Callable]:
     """Adam, and one compiled epoch: (model, moments, key, observed) -> (model, moments, objective)."""
-    adam, weights, faster = optax.adam(settings.learning_rate), settings.training.weights, settings.prior_rate
+    adam, weights, faster = optax.adam(settings.training.learning_rate), settings.objective, settings.training.prior_rate
 
     @jax.jit
     def epoch(model: Model, moments: optax.OptState, key: PRNGKeyArray, observed: Array) -> tuple:
@@ -61,7 +61,7 @@ def epoch_of(settings: Settings) -> tuple[optax.GradientTransformation, Callable
     return adam, epoch
 
 
-def _objective(model: Model, observed: Array, noise: tuple, weights: Weights) -> Array:
+def _objective(model: Model, observed: Array, noise: tuple, weights: Objective) -> Array:
     return total(terms(model, observed, None, noise, weights)[0], weights)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stradiff import simulate
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.data import Simulation, fit_normaliser
 from stradiff.presets import resolve
 
@@ -18,7 +18,7 @@ def drawn(problem: str) -> Simulation:
     return simulate(problem, seed=SEED)
 
 
-def paper_settings(problem: str, **changes: object) -> Settings:
+def paper_settings(problem: str, **changes: object) -> Configuration:
     """Preset "paper" with the map that suits the mixing."""
     return resolve("paper", N_SOURCES, {"mixing": MAPS[problem], **changes})
 
@@ -26,4 +26,4 @@ def paper_settings(problem: str, **changes: object) -> Settings:
 def normalised(problem: str) -> np.ndarray:
     """What preset "paper" trains on: every channel centred and scaled, ``(T, m)``."""
     values = drawn(problem).recording.values
-    return fit_normaliser(values, Settings.normalise).forward(values)
+    return fit_normaliser(values, Configuration.normalise).forward(values)

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
 from stradiff.train import step as trainer
@@ -46,11 +46,11 @@ class Work(NamedTuple):
     bytes: float
 
 
-def least(settings: Settings, n_samples: int, n_channels: int, n_parameters: int) -> Work:
+def least(settings: Configuration, n_samples: int, n_channels: int, n_parameters: int) -> Work:
     """The account above."""
     width, inner = settings.network_width, 2 * settings.network_width**2  # operations of a width x width product
     outer, between = 2 * n_samples * width, settings.network_depth - 1  # of the first or the last layer; hidden ones
-    length = settings.n_diffusion_steps
+    length = settings.diffusion.n_steps
     stepwise = length * (2 * outer + between * inner)
     in_code = n_samples * inner + 2 * outer + length * (between + 1) * inner
     branch = min(stepwise, in_code) + 2 * outer + between * inner
@@ -68,7 +68,7 @@ def count(model: Model) -> int:
 def measured(problem: str, n_epochs: int = trainer.CHUNK, runs: int = RUNS) -> dict[str, Any]:
     """Epochs, triads and products in turn, in one process; with the two accounts."""
     settings, values = paper_settings(problem), normalised(problem)
-    observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.learning_rate)
+    observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.training.learning_rate)
     with numerics():
         state = trainer.init(initial_model(values, None, settings, jax.random.key(SEED)), jax.random.key(SEED))
         n_parameters = count(state.model)
@@ -77,7 +77,7 @@ def measured(problem: str, n_epochs: int = trainer.CHUNK, runs: int = RUNS) -> d
         def epochs() -> float:
             nonlocal state
             began = time.perf_counter()
-            state, _ = trainer.run(state, observed, None, settings.training, rate, jnp.int32(n_epochs))
+            state, _ = trainer.run(state, observed, None, StepSettings.of(settings), rate, jnp.int32(n_epochs))
             jax.block_until_ready(state)
             return (time.perf_counter() - began) / n_epochs
 
@@ -106,11 +106,11 @@ def measured(problem: str, n_epochs: int = trainer.CHUNK, runs: int = RUNS) -> d
     }
 
 
-def xla_count(state: trainer.TrainState, observed: jax.Array, settings: Settings) -> Work:
+def xla_count(state: trainer.TrainState, observed: jax.Array, settings: Configuration) -> Work:
     """XLA's account of one compiled epoch."""
 
     def epoch(state: trainer.TrainState) -> trainer.TrainState:
-        return trainer.step(state, observed, None, settings.training, settings.learning_rate)[0]
+        return trainer.step(state, observed, None, StepSettings.of(settings), settings.training.learning_rate)[0]
 
     analysis = eqx.filter_jit(epoch).lower(state).compile().compiled.cost_analysis()
     return Work(float(analysis["flops"]), float(analysis["bytes accessed"]))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.model.diffusion.reverse import STABILISER
 
 TRIAL = 3  # epochs by which the number of threads is chosen
@@ -45,18 +45,18 @@ def perceptron(sizes: list[int]) -> nn.Sequential:
 class Transcription(nn.Module):
     """All that is learned, and the objective."""
 
-    def __init__(self, observed: np.ndarray, settings: Settings):
+    def __init__(self, observed: np.ndarray, settings: Configuration):
         super().__init__()
         (n_samples, n_channels), n, self.settings = observed.shape, settings.n_sources, settings
         self.observed = torch.tensor(observed, dtype=torch.float32)
         widths = settings.network_depth * [settings.network_width]
         self.networks = nn.ModuleList(perceptron([n_samples + 1, *widths, n_samples]) for _ in range(n))
         self.mean = nn.Parameter(torch.zeros(n, n_samples))
-        self.log_sigma = nn.Parameter(torch.full((n, n_samples), math.log(settings.start_sigma)))
+        self.log_sigma = nn.Parameter(torch.full((n, n_samples), math.log(settings.diffusion.start_sigma)))
         self.log_length_scale = nn.Parameter(torch.full((n,), math.log(settings.length_scale_init)))
         inside = settings.mixing_depth * [settings.mixing_width] if settings.mixing == "mlp" else []
         self.mixing = perceptron([n, *inside, n_channels]) if inside else nn.Linear(n, n_channels, bias=False)
-        schedule = settings.schedule
+        schedule = settings.diffusion.noise_levels
         beta = np.linspace(schedule.beta_first, schedule.beta_last, schedule.length)
         alpha_bar = [1.0, *np.cumprod(1.0 - beta).tolist()]  # Eq. 10
         self.signal, self.noise = [math.sqrt(a) for a in alpha_bar], [math.sqrt(1.0 - a) for a in alpha_bar]
@@ -66,13 +66,13 @@ class Transcription(nn.Module):
 
     def predicted(self, k: int, noisy: Tensor, tau: int) -> Tensor:
         """eps_theta_k(x, tau / L) (Eq. 12)."""
-        level = torch.tensor([tau / self.settings.n_diffusion_steps])
+        level = torch.tensor([tau / self.settings.diffusion.n_steps])
         return self.networks[k](torch.cat([noisy, level]))
 
     def source(self, k: int, start: Tensor) -> Tensor:
         """Lines 5-10."""
         x = start
-        for tau in range(self.settings.n_diffusion_steps, 0, -1):
+        for tau in range(self.settings.diffusion.n_steps, 0, -1):
             noise = self.predicted(k, x, tau)
             clean = (x - self.noise[tau] * noise) / (self.signal[tau] + STABILISER)
             x = self.signal[tau - 1] * clean + self.noise[tau - 1] * noise
@@ -100,7 +100,7 @@ class Transcription(nn.Module):
             diffusion = diffusion + ((self.predicted(k, noisy, tau) - draws.diffusion[k]) ** 2).mean() / n
         variance = torch.exp(2.0 * self.log_sigma)
         return {
-            "reconstruction": ((self.observed - reconstruction) ** 2).sum() / (2.0 * self.settings.nu_y),
+            "reconstruction": ((self.observed - reconstruction) ** 2).sum() / (2.0 * self.settings.objective.nu_y),
             "prior": prior,
             "diffusion": diffusion,
             "kl": 0.5 * (self.mean**2 + variance - 1.0 - torch.log(variance)).sum(),
@@ -115,15 +115,15 @@ class Transcription(nn.Module):
     def draw(self) -> Draws:
         """What lines 3 and 15 sample."""
         shape = self.mean.shape
-        tau = torch.randint(1, self.settings.n_diffusion_steps + 1, shape[:1])
+        tau = torch.randint(1, self.settings.diffusion.n_steps + 1, shape[:1])
         return Draws(torch.randn(shape), tau, torch.randn(shape))
 
 
 def optimiser_of(model: Transcription) -> torch.optim.Adam:
     """Line 19."""
-    rate, prior = model.settings.learning_rate, model.log_length_scale
+    rate, prior = model.settings.training.learning_rate, model.log_length_scale
     rest = [parameter for parameter in model.parameters() if parameter is not prior]
-    return torch.optim.Adam([{"params": [prior], "lr": model.settings.prior_rate * rate}, {"params": rest}], lr=rate)
+    return torch.optim.Adam([{"params": [prior], "lr": model.settings.training.prior_rate * rate}, {"params": rest}], lr=rate)
 
 
 def epoch(model: Transcription, optimiser: torch.optim.Adam, draws: Draws) -> float:

@@ -1,292 +1,550 @@
-"""Everything that decides how a fit goes, in one frozen record; each default carries its reason.
+"""What decides how a recording is separated: nested, frozen configurations, and the presets as instances of them.
 
-The defaults here are the paper's, or plain ones where it gives none; ``stradiff.presets`` names deviations.
+A field left at None takes the value of the preset. ``StrADiff`` holds what the user gave; :func:`resolve` makes of it the
+complete :class:`Configuration` that everything else reads.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.utils import check_random_state
 
 from stradiff.errors import OptionError, shortened
+from stradiff.model.diffusion.networks import NETWORKS, Convolutional, Dense, NetworkSpec
 from stradiff.model.diffusion.schedule import Schedule
-from stradiff.model.mixing import MAPS, MixingSpec, mixing_spec
-from stradiff.model.priors import PriorSpec, prior_spec
+from stradiff.model.mixing import Linear, MixingSpec, mixing_spec
+from stradiff.model.priors import Autoregression, GaussianProcess, PriorSpec, prior_spec
+from stradiff.model.specification import Specification
+from stradiff.parameters import (
+    FLAG,
+    NON_NEGATIVE,
+    POSITIVE,
+    Constraint,
+    Parameters,
+    choice,
+    count,
+    instance,
+    is_count,
+    parameter,
+    per_source,
+)
 
 AUTO = "auto"
-SMOOTH = "rbf"  # the prior that a source has until another is picked
-PerSource = float | tuple[float, ...]
-CHOICES: dict[str, Collection[str]] = {
-    "mixing": MAPS,
-    "init": ("random", "sobi", "fastica", "picard", "given"),
-    "normalise": ("auto", "centre", "standardise", "whiten"),
-    "branch": ("own", "shared", "none"),
-    "network": ("auto", "dense", "convolutional"),
-    "noise_schedule": ("linear", "cosine"),
-    "solver": ("auto", "fast", "dense"),
-    "uncertainty": ("laplace", "monte-carlo"),
-}
-# What ``StrADiff`` takes in addition, and what is for those only who call ``fit`` themselves.
-CHOICES_BEYOND, CHOICES_WITHIN = {"mixing": ("auto",)}, {"init": ("given",)}
-PER_SOURCE = ("start_sigma", "length_scale_init")
-POSITIVE = ("nu_y", "learning_rate", "prior_rate", "sigma_f", "jitter", "start_sigma")
-NOT_NEGATIVE = ("lambda_prior", "lambda_diff", "lambda_kl", "lambda_volume", "tol", "start_spread", "halving")
-FLAGS = (
-    "diffusion_moves_sources",
-    "standardise",
-    "learn_sigma_f",
-    "learn_jitter",
-    "deterministic_start",
-    "mixing_linear_path",
-)
-COUNTS = (
-    "n_sources",
-    "n_diffusion_steps",
-    "network_width",
-    "network_depth",
-    "mixing_width",
-    "mixing_depth",
-    "mixing_knots",
-    "ar_order",
-    "n_restarts",
-)
-
-LONGEST_DENSE = 10_000  # samples; with network="auto", a longer recording gets convolutional branches
-LONGEST_WHOLE = 50_000  # samples; with window="auto", of a longer recording an epoch sees one window alone
-WINDOW = 8192  # samples of such a window
-LEAST_WINDOW = 256  # samples; a shorter one holds too little of a source, and its surroundings cost more than it does
+LONGEST_DENSE = 10_000  # samples; with network="auto", a longer recording gets convolutional networks
+LONGEST_WHOLE = 50_000  # samples; with segment_length="auto", of a longer recording an epoch sees one segment
+SEGMENT = 8192  # samples of such a segment
+SHORTEST_SEGMENT = 256  # samples; a shorter one holds too little of a source, and its margins cost more than it does
 
 
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """nu_y of Eq. 24, the lambdas of Eq. 31, and the two choices where the paper leaves room."""
+class Objective(Parameters):
+    """The terms of the objective and their weights (Eqs. 24, 31).
 
-    nu_y: float
-    prior: float
-    diffusion: float
-    kl: float
-    volume: float  # of the volume term; 0 in the paper
-    diffusion_moves_sources: bool  # whether the gradient of Eq. 26 flows into s, as section 2.5 couples them
+    Parameters
+    ----------
+    nu_y : float
+        Observation noise variance (Eq. 24), in variances of a normalised channel.
+    lambda_prior, lambda_diff, lambda_kl : float
+        Weights of Eq. 31.
+    lambda_volume : float
+        Weight of the volume term (:mod:`stradiff.train.volume`); the paper has none.
+    standardise : bool
+        Whether sources are held at unit variance in the model, instead of the columns of a linear map at unit norm.
+    diffusion_moves_sources : bool
+        Whether the gradient of Eq. 26 flows into the sources.
+    """
 
-
-@dataclasses.dataclass(frozen=True)
-class TrainSettings:
-    """All that a step needs to know and that never changes during a fit."""
-
-    weights: Weights
-    prior_rate: float  # learning rate of the priors' parameters, as a multiple of everybody else's
-    halving: float  # epochs until the learning rate is half, a third after as many again; 0: constant
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Names follow the paper and the field; see ``StrADiff`` for what each does."""
-
-    n_sources: int = 3  # the paper's study
-    mixing: str = "linear"
-    # Eq. 18; a tuple has a name for each source, "auto" selects them, None: stradiff.initialise.prior_selection decides
-    prior: str | tuple[str, ...] | None = "rbf"
-
-    # objective (Eqs. 24, 31)
-    nu_y: float = 0.01  # one per cent of a channel's variance: smaller values trained slowly, larger ones blur
-    lambda_prior: float = 1.0  # the log-density as it stands
-    lambda_diff: float = 1.0  # as it stands; the term is a mean over T, hence gentle
-    lambda_kl: float = 1e-3  # the start must carry the source; at 0.01 and above it cannot (METHOD: point 1)
-    lambda_volume: float = 0.0  # the paper has no volume term
-    diffusion_moves_sources: bool = True  # section 2.5: source estimation and diffusion learning are coupled
-    standardise: bool = False  # the paper leaves the scale to the sources
-    normalise: str = "standardise"  # "centered and scaled" (section 2.4)
-
-    # branch (Eqs. 7, 10, 12)
-    branch: str = "own"  # the paper's: a network for each source; the others are there to be compared with
-    network: str = "dense"  # the paper's: fully connected, on the whole trajectory
-    deterministic_start: bool = False  # the paper's starts are Gaussian
-    n_diffusion_steps: int = 20  # L of section 3.1
-    noise_schedule: str = "linear"  # Ho et al. 2020
-    network_width: int = 64  # well below T, so that a branch must find structure; an epoch is half that of 128
-    network_depth: int = 2  # the smallest that can gate by the noise level
-    network_output_scale: float = 1.0  # the usual start of a dense layer
-    start_sigma: PerSource = 0.0067  # e^-5: start noise passes straight through the path, so it must begin small
-    start_spread: float = 0.0  # standard deviation of the random start means
-    init: str = "random"  # Algorithm 1, line 1
-
-    # prior (Eq. 18)
-    length_scale_init: PerSource | None = 0.05  # a twentieth of the record; None: most likely for the start
-    sigma_f: float = 1.0  # sources are of order one when channels have variance one
-    jitter: float = 1e-3  # xi: smaller values freeze the length-scales early (METHOD: point 1)
-    learn_sigma_f: bool = False  # fixed in the paper
-    learn_jitter: bool = False  # fixed in the paper
-    ar_order: int = 4  # of prior "ar": two resonances, the least that a modulated oscillation needs
-    solver: str = "auto"  # the fast prior wherever it is exact
-
-    # map (Eq. 5)
-    mixing_width: int = 32  # ten units per channel of a small array: bends of a few kinks are within reach
-    mixing_depth: int = 2  # the study's mixings have two layers
-    mixing_knots: int = 8  # of each post-nonlinear curve: three quarters of a standard deviation apart
-    mixing_linear_path: bool = False  # the paper's is a plain multilayer perceptron
-    mixing_output_scale: float = 1.0  # the usual start of a dense layer
-
-    # inference (section 2.8)
-    uncertainty: str = "monte-carlo"  # Eqs. 33-35
-
-    # optimisation (Algorithm 1, line 19)
-    learning_rate: float = 1e-3  # Adam's own default
-    prior_rate: float = 10.0  # length-scales travel decades, weights tenths
-    halving: float = 0.0  # epochs until the learning rate is half; 0: constant, the paper names no schedule
-    max_epochs: int = 10_000  # section 3.1
-    tol: float = 0.0  # the paper runs all epochs
-    n_restarts: int = 1  # the paper fits once
-    window: str | int = "whole"  # Algorithm 1 sees the whole recording in every epoch
-    n_devices: int | str = 1  # a fit of the usual size is over before several would pay
-
-    def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in choices:
-                own = [choice for choice in choices if choice not in CHOICES_WITHIN.get(name, ())]
-                offered = ", ".join([*own, *CHOICES_BEYOND.get(name, ())])
-                raise OptionError(f"{name}={shortened(value)} does not exist; choose one of {offered}.")
-        for name in POSITIVE + NOT_NEGATIVE:
-            self._check_number(name, may_be_zero=name in NOT_NEGATIVE)
-        for name in FLAGS:
-            if not isinstance(getattr(self, name), bool):
-                raise OptionError(f"{name}={getattr(self, name)!r} must be True or False.")
-        for name in COUNTS:
-            if not _is_count(getattr(self, name)) or getattr(self, name) < 1:
-                raise OptionError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1.")
-        if not _is_count(self.max_epochs) or self.max_epochs < 0:
-            raise OptionError(f"max_epochs={self.max_epochs!r} must be a whole number, 0 or above.")
-        for name in PER_SOURCE:
-            value = getattr(self, name)
-            if isinstance(value, tuple) and len(value) != self.n_sources:
-                raise OptionError(
-                    f"{name} has {len(value)} values; give one, or one for each of {self.n_sources} sources."
-                )
-        if self.n_devices != "all" and not (_is_count(self.n_devices) and int(self.n_devices) >= 1):
-            raise OptionError(f"n_devices={self.n_devices!r} must be a whole number of at least 1, or 'all'.")
-        self._check_prior()
-        self._check_window()
-        if self.mixing_spec.is_channelwise and self.normalise == "whiten":
-            raise OptionError(
-                f"mixing={self.mixing!r} has a nonlinearity in every channel, and normalise='whiten' would mix them "
-                "before; use normalise='standardise' or 'auto'."
-            )
-        if self.length_scale_init is not None:
-            self._check_number("length_scale_init", may_be_zero=False)
-
-    def _check_prior(self) -> None:
-        if isinstance(self.prior, tuple) and len(self.prior) != self.n_sources:
-            raise OptionError(
-                f"prior has {len(self.prior)} names; give one, or one for each of {self.n_sources} sources."
-            )
-        for name in self.prior_names:
-            _check_prior_name(name)
-        if self.prior == AUTO and self.init == "random":
-            raise OptionError(
-                "prior='auto' judges the sources that training starts from, and init='random' has none; "
-                "choose init='sobi', or name a prior."
-            )
-
-    def _check_window(self) -> None:
-        right = self.window in ("auto", "whole") or (_is_count(self.window) and int(self.window) >= LEAST_WINDOW)
-        if not right:
-            raise OptionError(
-                f"window={self.window!r} must be 'auto', 'whole' or a number of samples, {LEAST_WINDOW} or more."
-            )
-        if self.window not in ("auto", "whole") and self._sees_all_at_once:
-            raise OptionError(
-                f"window={self.window} needs branches that can see a part of the recording; use "
-                "network='convolutional' with it."
-            )
+    nu_y: float | None = parameter(None, POSITIVE, "1 % of a channel: smaller values train slowly, larger ones blur")
+    lambda_prior: float | None = parameter(None, NON_NEGATIVE, "1: the log-density as it stands")
+    lambda_diff: float | None = parameter(
+        None, NON_NEGATIVE, "1: as it stands; the term is a mean over T, hence gentle"
+    )
+    lambda_kl: float | None = parameter(None, NON_NEGATIVE, "0.001: from 0.01 on a start cannot carry its source")
+    lambda_volume: float | None = parameter(None, NON_NEGATIVE, "1 completes the prior to a likelihood; paper: 0")
+    standardise: bool | None = parameter(None, FLAG, "True: a nonlinear map leaves the scale open; paper: False")
+    diffusion_moves_sources: bool | None = parameter(None, FLAG, "True: source and diffusion are coupled (section 2.5)")
 
     @property
-    def _sees_all_at_once(self) -> bool:
-        return self.network == "dense" and self.branch != "none"
+    def volume_weight(self) -> float:
+        """``lambda_volume``; 0 without a prior, which the volume term completes to a likelihood."""
+        return self.lambda_volume if self.lambda_prior else 0.0  # type: ignore[return-value]
 
-    def _check_number(self, name: str, *, may_be_zero: bool) -> None:
-        value = getattr(self, name)
-        for number in value if isinstance(value, tuple) and name in PER_SOURCE else (value,):
-            right = isinstance(number, int | float) and not isinstance(number, bool) and number < float("inf")
-            if not right or not (number > 0 or (may_be_zero and number == 0)):
-                wanted = "0 or above" if may_be_zero else "above 0"
-                raise OptionError(f"{name}={shortened(value)} must be a finite number {wanted}.")
 
-    def check_length(self, n_samples: int) -> None:
-        """Refuse what a record of this length cannot hold: half of it tells nothing of a higher order."""
-        order = self.ar_order if self.prior == AUTO else max(prior.order for prior in self.prior_specs)
-        if 2 * order >= n_samples:
-            raise OptionError(
-                f"ar_order={order} is too high for {n_samples} samples; choose one below {n_samples / 2:g}, or "
-                "another prior."
-            )
+class Diffusion(Parameters):
+    """The reverse diffusion of every source (Eqs. 7, 10-16).
+
+    Parameters
+    ----------
+    n_steps : int
+        Diffusion length L.
+    schedule : {"linear", "cosine"}
+        Noise levels (Eq. 10).
+    network : {"auto", "dense", "convolutional", "none"}, Dense or Convolutional
+        What predicts the noise of a source (Eq. 12): the paper's network on the whole trajectory, or convolutions that
+        see a few length-scales and do not grow with the recording; ``"auto"`` takes them above 10,000 samples;
+        ``"none"`` leaves the diffusion out.
+    shared : bool
+        One network for all sources instead of one each.
+    output_scale : float
+        Factor on the initial last layer; at 0 the reverse path begins as the identity.
+    start_sigma : float or n floats
+        Where sigma of Eq. 7 begins.
+    start_spread : float
+        Standard deviation of random initial start means.
+    deterministic_start : bool
+        Starts without noise: no Monte Carlo bands.
+    """
+
+    n_steps: int | None = parameter(None, count(1), "20: section 3.1")
+    schedule: str | None = parameter(None, choice("linear", "cosine"), "linear: Ho et al. 2020")
+    network: str | NetworkSpec | None = parameter(
+        None,
+        Constraint(
+            "'auto', 'dense', 'convolutional', 'none', Dense(...) or Convolutional(...)",
+            lambda value: (
+                isinstance(value, NetworkSpec) or (isinstance(value, str) and value in (AUTO, "none", *NETWORKS))
+            ),
+        ),
+        "a dense network grows with the recording, and an epoch with it",
+        lambda value: NETWORKS.specified(value) if isinstance(value, Mapping) else value,
+    )
+    shared: bool | None = parameter(None, FLAG, "False: the paper's, a network for each source")
+    output_scale: float | None = parameter(None, NON_NEGATIVE, "0: the initialisation is kept; paper: 1")
+    start_sigma: float | tuple[float, ...] | None = parameter(
+        None, per_source(POSITIVE), "e^-5: start noise passes straight through the path, so it must begin small"
+    )
+    start_spread: float | None = parameter(None, NON_NEGATIVE, "0: random starts lie at zero")
+    deterministic_start: bool | None = parameter(None, FLAG, "False: the paper's starts are Gaussian")
 
     @property
-    def prior_names(self) -> tuple[str, ...]:
-        """The prior of every source; with ``"auto"`` or None, the one there is before any is selected."""
-        if self.prior is None or self.prior == AUTO:
-            return (SMOOTH,) * self.n_sources
-        return self.prior if isinstance(self.prior, tuple) else (self.prior,) * self.n_sources
+    def noise_levels(self) -> Schedule:
+        """The noise schedule of every source."""
+        return Schedule(self.n_steps, self.schedule)  # type: ignore[arg-type]
 
     @property
-    def mixing_spec(self) -> MixingSpec:
-        """The map: ``mixing_width`` is its ``width``, and so on."""
-        spec, own = mixing_spec(self.mixing), vars(self)
-        return spec.replace(**{name: own[f"mixing_{name}"] for name, _ in spec.items() if f"mixing_{name}" in own})
+    def fixed_network(self) -> NetworkSpec | None:
+        """The network whatever the length of the recording; None where that decides, or there is none."""
+        return NETWORKS.get(self.network) if isinstance(self.network, str) else self.network
+
+
+class Training(Parameters):
+    """How the objective is minimised (Algorithm 1).
+
+    Parameters
+    ----------
+    max_epochs : int
+        Longest training.
+    tol : float
+        Training ends when the objective falls by less than ``tol`` nats per observed value over 500 epochs; 0: never.
+    learning_rate : float
+        Adam's.
+    prior_rate : float
+        Learning rate of the priors' parameters, as a multiple of ``learning_rate``.
+    halving : float
+        Epochs after which the learning rate is half, a third after as many again; 0: constant.
+    segment_length : {"auto", "whole"} or int
+        Samples that an epoch sees: the whole recording, or a minibatch of one segment of so many samples; ``"auto"``:
+        8192 above 50,000 samples.
+    n_devices : int or "all"
+        Devices among which one fit is divided: by sources, of which the number must be a multiple, or by segments.
+    record_epochs : "auto" or tuple of int
+        Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
+    callbacks : sequence of callables
+        Each is called with a :class:`stradiff.Report` about every hundred epochs; returning True ends training.
+    """
+
+    max_epochs: int | None = parameter(None, count(0), "10,000: section 3.1")
+    tol: float | None = parameter(
+        None, NON_NEGATIVE, "0.003: what is to come moves sources by less than 0.01; paper: 0"
+    )
+    learning_rate: float | None = parameter(None, POSITIVE, "0.003: three times quicker than 0.001, as good at the end")
+    prior_rate: float | None = parameter(None, POSITIVE, "10: length-scales travel decades, weights tenths")
+    halving: float | None = parameter(
+        None, NON_NEGATIVE, "1000: at a constant rate a late step can throw a length-scale into another basin; paper: 0"
+    )
+    segment_length: str | int | None = parameter(
+        None,
+        choice(AUTO, "whole") | count(SHORTEST_SEGMENT),
+        "auto: a long recording is learned from its segments, one an epoch; paper: whole",
+    )
+    n_devices: int | str | None = parameter(
+        None, choice("all") | count(1), "1: a fit of the usual size is over before several would pay"
+    )
+    record_epochs: str | tuple[int, ...] | None = parameter(
+        None,
+        Constraint(
+            "'auto' or a sequence of epochs, whole numbers from 0 on",
+            lambda value: (
+                value == AUTO or (isinstance(value, tuple) and all(is_count(epoch) and epoch >= 0 for epoch in value))
+            ),
+        ),
+        "auto: three columns, as in the paper's figures 4 to 6",
+    )
+    callbacks: tuple[Callable[..., Any], ...] = parameter(
+        (),
+        Constraint(
+            "a sequence of functions of one argument",
+            lambda value: isinstance(value, tuple) and all(map(callable, value)),
+        ),
+        "none",
+    )
+
+
+class Laplace(Parameters):
+    """Sources and bands from the Gaussian posterior about its mode (:mod:`stradiff.posterior.laplace`).
+
+    Given the map and the priors, with the mixing uncertainty that a finite record leaves.
+    """
+
+    n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
+
+
+class MonteCarlo(Parameters):
+    """The paper's: draws of the starts through the reverse diffusion (section 2.8); its bands are too narrow."""
+
+    n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
+
+
+class Checkpoint(Parameters):
+    """The file in which training is kept from time to time.
+
+    Where ``fit`` finds one of the same recording, configuration and seed, it goes on from there, to the same bits as if
+    never stopped. It is removed when a fit ends but by Ctrl-C.
+    """
+
+    path: str = parameter("", Constraint("the path of a file", lambda value: isinstance(value, str) and value), "")
+    seconds: float = parameter(60.0, NON_NEGATIVE, "a minute lost is little, and a file takes less than a second")
+
+
+UNCERTAINTIES: dict[str, Laplace | MonteCarlo] = {"laplace": Laplace(), "monte-carlo": MonteCarlo()}
+
+
+def read_mixing(value: Any) -> MixingSpec | str:
+    """``"auto"``, or the map that a name, a table or an object stands for."""
+    return AUTO if isinstance(value, str) and value == AUTO else mixing_spec(value, AUTO)
+
+
+def read_prior(value: Any) -> tuple[PriorSpec, ...] | PriorSpec | str | None:
+    """None, ``"auto"``, a prior for all sources, or one for each; by name, as a table or as an object."""
+    if value is None or (isinstance(value, str) and value == AUTO):
+        return value
+    if not isinstance(value, list | tuple):
+        return prior_spec(value, AUTO)
+    if any(isinstance(name, str) and name == AUTO for name in value):
+        raise OptionError(
+            "prior='auto' selects for all sources and stands alone; name a prior for each source instead."
+        )
+    return tuple(prior_spec(each, AUTO) for each in value)
+
+
+def read_uncertainty(value: Any) -> Any:
+    """The object that a name or a table stands for."""
+    if isinstance(value, Mapping):
+        return UNCERTAINTIES.get(value.get("name"), value).replace(**{k: v for k, v in value.items() if k != "name"})
+    return UNCERTAINTIES.get(value, value) if isinstance(value, str) else value
+
+
+def _record(kind: type[Parameters]) -> Callable[[Any], Any]:
+    """A reader of objects of a class: None stands for one with nothing given, a table for its fields."""
+
+    def read(value: Any) -> Any:
+        if value is None or isinstance(value, Mapping):
+            return kind().replace(**(value or {}))
+        instance(kind, f"{kind.__name__}(...)").check(kind.__name__.lower(), value)
+        return value
+
+    return read
+
+
+def read_checkpoint(value: Any) -> Checkpoint | None:
+    """The checkpoint at a path."""
+    if value is None or isinstance(value, Checkpoint):
+        return value
+    if not isinstance(value, str | Path) or not Path(value).name:
+        raise OptionError(f"checkpoint={shortened(value)} must be the path of a file, Checkpoint(...) or None.")
+    return Checkpoint(str(value))
+
+
+INITS = ("random", "sobi", "fastica", "picard", "given")
+NORMALISATIONS = (AUTO, "centre", "standardise", "whiten")
+
+
+class Configuration(Parameters):
+    """All that decides how a fit goes; complete, and the same for every recording of a group.
+
+    ``prior`` is one for each source, ``"auto"``, or None: smooth, unless the recording of a linear mixing decidedly
+    speaks for others (:mod:`stradiff.initialise`). ``init`` is ``"given"`` where the user passes sources.
+    """
+
+    n_sources: int = parameter(3, count(1), "the paper's study")
+    mixing: MixingSpec = parameter(Linear(), instance(MixingSpec, "a mixing map"), "the simplest", read_mixing)
+    prior: tuple[PriorSpec, ...] | PriorSpec | str | None = parameter(
+        None,
+        Constraint(
+            "'auto', a prior, or a prior for each source",
+            lambda value: (
+                value == AUTO
+                or all(isinstance(prior, PriorSpec) for prior in (value if isinstance(value, tuple) else (value,)))
+            ),
+        ),
+        "smooth sources, as in the paper",
+        read_prior,
+    )
+    normalise: str | None = parameter(None, choice(*NORMALISATIONS), "mixing columns far from orthogonal slow training")
+    init: str | None = parameter(None, choice(*INITS), "random starts rarely find a nonlinear solution")
+    n_restarts: int | None = parameter(None, count(1), "the paper fits once")
+    diffusion: Diffusion = parameter(
+        Diffusion(), instance(Diffusion, "Diffusion(...)"), "the preset's", _record(Diffusion)
+    )
+    objective: Objective = parameter(
+        Objective(), instance(Objective, "Objective(...)"), "the preset's", _record(Objective)
+    )
+    training: Training = parameter(Training(), instance(Training, "Training(...)"), "the preset's", _record(Training))
+    uncertainty: Laplace | MonteCarlo | None = parameter(
+        None,
+        instance((Laplace, MonteCarlo), "'laplace', 'monte-carlo', Laplace(...) or MonteCarlo(...)"),
+        "95 % of the values lie inside a 95 % band, where Monte Carlo bands hold 7 %",
+        read_uncertainty,
+    )
+
+    def over(self, base: Configuration) -> Configuration:
+        """``base`` with all that is given here in its place, nested fields one by one."""
+        nested = {name: getattr(self, name).over(getattr(base, name)) for name in NESTED}
+        return super().over(base).replace(**nested)
+
+    def with_nested(self, changes: Mapping[str, Any]) -> Configuration:
+        """The same with fields changed that are named as in ``{"objective__nu_y": 0.1}``."""
+        changed = self
+        for name, value in changes.items():
+            outer, _, inner = name.partition("__")
+            changed = changed.replace(**{outer: getattr(changed, outer).replace(**{inner: value}) if inner else value})
+        return changed
 
     @property
-    def prior_specs(self) -> tuple[PriorSpec, ...]:
-        """The prior of every source; with ``"auto"``, the one there is before any is picked."""
-        scales = np.broadcast_to(np.asarray(self.length_scale_init, object), (self.n_sources,))
-        return tuple(self._prior_spec(name, scale) for name, scale in zip(self.prior_names, scales, strict=True))
+    def initial_priors(self) -> tuple[PriorSpec, ...]:
+        """The prior of every source before any is selected."""
+        return self.prior if isinstance(self.prior, tuple) else (GaussianProcess(),) * self.n_sources
 
-    def _prior_spec(self, name: str, length_scale: float | None) -> PriorSpec:
-        spec = prior_spec(name)
-        levels = ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")
-        values = {level: getattr(self, level) for level in levels} | {"length_scale": length_scale}
-        values["order"] = self.ar_order if spec.order else 0  # one of order 0 is another prior
-        return spec.replace(**{name: values[name] for name, _ in spec.items() if name in values})
+    def network(self, n_samples: int) -> NetworkSpec | None:
+        """What predicts the noise of sources of so many samples; None without a diffusion."""
+        network = self.diffusion.network
+        if network == AUTO:
+            return Dense() if n_samples <= LONGEST_DENSE and self.segment_length(n_samples) is None else Convolutional()
+        return self.diffusion.fixed_network
 
-    def convolves(self, n_samples: int) -> bool:
-        """Whether the branches of a recording of this length are convolutional."""
-        long = n_samples > LONGEST_DENSE or self.window_size(n_samples) is not None
-        return self.network == "convolutional" or (self.network == "auto" and long)
+    @property
+    def _network_sees_whole(self) -> bool:
+        network = self.diffusion.fixed_network
+        return network is not None and network.sees_whole
 
-    def window_size(self, n_samples: int) -> int | None:
-        """Samples of a window, of a recording on a regular grid; None where an epoch sees the whole of it."""
-        whole = self.window == "whole" or self._sees_all_at_once
-        if whole or (self.window == "auto" and n_samples <= LONGEST_WHOLE):
+    def segment_length(self, n_samples: int) -> int | None:
+        """Samples of a segment, of a recording on a regular grid; None where an epoch sees the whole of it."""
+        length = self.training.segment_length
+        if length == "whole" or self._network_sees_whole or (length == AUTO and n_samples <= LONGEST_WHOLE):
             return None
-        size = WINDOW if self.window == "auto" else int(self.window)
+        size = SEGMENT if length == AUTO else int(length)
         return size if n_samples >= 2 * size else None
 
-    @property
-    def schedule(self) -> Schedule:
-        """The noise levels of every branch."""
-        return Schedule(self.n_diffusion_steps, self.noise_schedule)
+    def for_recordings(self, lengths: Sequence[int]) -> Configuration:
+        """The same for recordings of these lengths: several are seen whole in every epoch, by a network that fits all.
 
-    @property
-    def training(self) -> TrainSettings:
-        """The part that a compiled step depends on: fits that agree in it share one compilation."""
-        weights = Weights(
-            nu_y=self.nu_y,
-            prior=self.lambda_prior,
-            diffusion=self.lambda_diff,
-            kl=self.lambda_kl,
-            volume=self.lambda_volume if self.lambda_prior else 0.0,  # it completes the prior to a likelihood
-            diffusion_moves_sources=self.diffusion_moves_sources,
-        )
-        return TrainSettings(weights, self.prior_rate, self.halving)
+        Raises
+        ------
+        OptionError
+            Where a network or a segment length is given that does not suit several recordings.
+        """
+        if len(lengths) == 1:
+            return self
+        if is_count(self.training.segment_length):
+            raise OptionError(
+                f"segment_length={self.training.segment_length} is for one long recording; a group is trained on whole "
+                "recordings: leave it out, or fit the recordings one by one."
+            )
+        differ, whole = min(lengths) < max(lengths), self.with_nested({"training__segment_length": "whole"})
+        if differ and self._network_sees_whole:
+            raise OptionError(
+                f"The recordings have from {min(lengths)} to {max(lengths)} samples, and a dense network has one "
+                "length; use network='convolutional', or cut the recordings to the same length."
+            )
+        network = Convolutional() if differ else whole.network(max(lengths))
+        return whole.with_nested({"diffusion__network": network}) if self.diffusion.network == AUTO else whole
+
+    def check(self, n_samples: int) -> None:
+        """Refuse parameters that contradict each other, or do not suit recordings of so many samples.
+
+        Raises
+        ------
+        OptionError
+        """
+        for name, values in (("prior", self.prior), ("start_sigma", self.diffusion.start_sigma)):
+            if isinstance(values, tuple) and len(values) != self.n_sources:
+                raise OptionError(
+                    f"{name} has {len(values)} values; give one, or one for each of {self.n_sources} sources."
+                )
+        if self.prior == AUTO and self.init == "random":
+            raise OptionError(
+                "prior='auto' selects by the sources that training starts from, and init='random' has none; choose "
+                "init='sobi', or name a prior."
+            )
+        order = Autoregression().order if self.prior == AUTO else max(prior.order for prior in self.initial_priors)
+        if 2 * order >= n_samples:
+            raise OptionError(
+                f"An autoregression of order={order} is too long for {n_samples} samples; choose an order below "
+                f"{n_samples / 2:g}, or another prior."
+            )
+        if self.mixing.is_channelwise and self.normalise == "whiten":
+            raise OptionError(
+                f"mixing={self.mixing.name!r} has a nonlinearity in every channel, and normalise='whiten' would mix "
+                "them before; use normalise='standardise' or 'auto'."
+            )
+        if is_count(self.training.segment_length) and self._network_sees_whole:
+            raise OptionError(
+                f"segment_length={self.training.segment_length} needs a network that can see a part of the recording; "
+                "use network='convolutional' with it."
+            )
 
 
-def check_count(name: str, value: Any, least: int) -> int:
-    """A whole number of at least ``least``; :class:`OptionError` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{name}={value!r} must be a whole number of at least {least}.")
-    return int(value)
+NESTED = ("diffusion", "objective", "training")
+
+
+PAPER = Configuration(
+    prior=GaussianProcess(),
+    normalise="standardise",
+    init="random",
+    n_restarts=1,
+    diffusion=Diffusion(
+        n_steps=20,
+        schedule="linear",
+        network="dense",
+        shared=False,
+        output_scale=1.0,
+        start_sigma=0.0067,
+        start_spread=0.0,
+        deterministic_start=False,
+    ),
+    objective=Objective(
+        nu_y=0.01,
+        lambda_prior=1.0,
+        lambda_diff=1.0,
+        lambda_kl=1e-3,
+        lambda_volume=0.0,
+        standardise=False,
+        diffusion_moves_sources=True,
+    ),
+    training=Training(
+        max_epochs=10_000,
+        tol=0.0,
+        learning_rate=1e-3,
+        prior_rate=10.0,
+        halving=0.0,
+        segment_length="whole",
+        n_devices=1,
+        record_epochs=AUTO,
+    ),
+    uncertainty=MonteCarlo(),
+)
+"""The paper to the letter: its objective, its normalisation of the map, random starts, all epochs."""
+
+DEFAULT = (
+    Configuration(
+        normalise=AUTO,
+        init="sobi",
+        diffusion=Diffusion(network=AUTO, output_scale=0.0),
+        objective=Objective(lambda_volume=1.0, standardise=True),
+        training=Training(tol=3e-3, learning_rate=3e-3, halving=1000.0, segment_length=AUTO),
+        uncertainty=Laplace(),
+    )
+    .over(PAPER)
+    .replace(prior=None)
+)
+"""What separates best (research/study.md has the measurements)."""
+
+PRESETS = {"default": DEFAULT, "paper": PAPER}
+
+
+# Fields of maps and priors that are None until the preset fills them.
+MAP_FIELDS = {
+    "default": {
+        "linear_path": True,
+        "output_scale": 0.1,
+    },  # a network learns what the linear fit leaves, from near zero
+    "paper": {"linear_path": False, "output_scale": 1.0},  # a plain multilayer perceptron
+}
+PRIOR_FIELDS: dict[str, dict[str, Any]] = {
+    "default": {},  # a length-scale begins at the likeliest for the initial sources
+    "paper": {"length_scale": 0.05},  # a twentieth of the record
+}
+
+
+def resolve(preset: Any, given: Configuration) -> Configuration:
+    """The preset's configuration, changed by what its map asks for, and that by what is given.
+
+    Raises
+    ------
+    OptionError
+        For a preset that there is not.
+    """
+    choice(*PRESETS).check("preset", preset)
+    base = PRESETS[preset]
+    if preset == "default":
+        base = base.with_nested(given.mixing.defaults)
+    complete = given.over(base)
+    priors = complete.prior
+    if isinstance(priors, PriorSpec):
+        priors = (priors,) * complete.n_sources
+    if isinstance(priors, tuple):
+        priors = tuple(prior.filled(PRIOR_FIELDS[preset]) for prior in priors)
+    return complete.replace(prior=priors, mixing=complete.mixing.filled(MAP_FIELDS[preset]))
+
+
+def flat_parameters(config: Configuration) -> dict[str, Any]:
+    """Every parameter, nested ones by their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= dict(value.items()) if name in NESTED else {name: value}
+    return flat
+
+
+def read_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an estimator, of which some may be tables, as objects."""
+    return {
+        name: _readers()[name](value) if isinstance(value, Mapping | list) and name in _readers() else value
+        for name, value in parameters.items()
+    }
+
+
+def nested_parameters(name: str, value: Any) -> Parameters:
+    """The record whose fields are the nested parameters ``name__field`` of an estimator.
+
+    Raises
+    ------
+    OptionError
+        Where a parameter has none.
+    """
+    record = _readers()[name](value) if name in _readers() else None
+    if not isinstance(record, Parameters):
+        raise OptionError(f"{name}={shortened(value)} has no nested parameters.")
+    return record
+
+
+def _readers() -> dict[str, Callable[[Any], Any]]:
+    """What makes of a parameter the object that it stands for."""
+    fields = dataclasses.fields(Configuration)  # type: ignore[arg-type]
+    return {"checkpoint": read_checkpoint} | {field.name: field.metadata["read"] for field in fields}
+
+
+def table_of(value: Any) -> Any:
+    """A configuration as tables, lists and plain values, as TOML and JSON hold them; what is None is left out."""
+    if isinstance(value, Specification):
+        return value.as_dict()
+    if isinstance(value, Parameters):
+        names = {type(kind): name for name, kind in UNCERTAINTIES.items()}
+        named = {"name": names[type(value)]} if type(value) in names else {}
+        return named | {name: table_of(item) for name, item in value.items() if item is not None}
+    return [table_of(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def check_seed(random_state: Any) -> int:
@@ -297,14 +555,3 @@ def check_seed(random_state: Any) -> int:
         raise OptionError(
             f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
         ) from error
-
-
-def _check_prior_name(name: Any) -> None:
-    """What one source can follow."""
-    if isinstance(name, str) and name == AUTO:
-        raise OptionError("prior='auto' picks for all sources and stands alone; name a prior for each source instead.")
-    prior_spec(name, AUTO)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

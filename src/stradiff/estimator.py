@@ -1,131 +1,125 @@
-"""StrADiff: the scikit-learn face. It checks, calls and stores; the work is done in the folders it imports."""
+"""StrADiff, the scikit-learn estimator: it checks, calls and stores; the work is done by ``stradiff.pipeline``."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from stradiff.assess.diagnostics import Finding, examine, warn_of
-from stradiff.assess.stability import stability_of
-from stradiff.auto_mixing import fit_with_mixing_selection, is_auto
-from stradiff.config import check_count, check_seed
+from stradiff import fit_file
+from stradiff.assess.diagnostics import emit_warnings
+from stradiff.config import (
+    Checkpoint,
+    Diffusion,
+    Laplace,
+    MonteCarlo,
+    Objective,
+    Training,
+    check_seed,
+    nested_parameters,
+    read_parameters,
+    table_of,
+)
 from stradiff.data import check_observations, check_rank, interpolated, observed_mask
 from stradiff.data.checks import warn_if_transposed
 from stradiff.data.missing import check_missing
 from stradiff.data.times import normalised_times
-from stradiff.fitted import Fitted, on_its_device, unchanged_if_it_fails
+from stradiff.errors import InputError, OptionError
 from stradiff.model.devices import computing_on
-from stradiff.posterior import Separation, separate
-from stradiff.presets import resolve_for
-from stradiff.provenance import describe
-from stradiff.train import Callback, TrainingResult
-from stradiff.train.callbacks import check_callbacks
-from stradiff.train.checkpoint import Checkpoint, check_checkpoint
-from stradiff.train.path_recorder import check_epochs
+from stradiff.model.mixing import MixingSpec
+from stradiff.model.priors import PriorSpec
+from stradiff.parameters import count
+from stradiff.pipeline import Recordings, Request, Result, separate
+from stradiff.posterior import Separation
 
-OWN = {"n_components", "preset", "init", "missing", "n_draws", "record_epochs", "callbacks", "random_state", "verbose"}
-OWN |= {"checkpoint", "checkpoint_seconds", "device"}
+# An array as long as the recording; a place on one machine, and what computes there: another may have less.
+NOT_SAVED = ("init", "checkpoint", "device")
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+def on_its_device(method: Method) -> Method:
+    """A method of an estimator, computed on the device that the parameter ``device`` names."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with computing_on(self.device):
+            return method(self, *args, **kwargs)
+
+    return cast(Method, wrapper)
+
+
+@contextmanager
+def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """Where a fit fails or is stopped, the estimator stays what it was: unfitted, or the whole of an older fit."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Separate a recording into sources with temporal structure, with bands that say how sure the answer is.
 
     Every source has a Gaussian start, a reverse diffusion and an adaptive prior of its own; a mixing map turns the
-    sources into the recording; all are fitted together (Wei, StrADiff; equation numbers below are that paper's).
-    A parameter left at None takes the value of ``preset``, listed with its reason in ``stradiff.config``
-    and ``stradiff.presets``.
+    sources into the recording; all are fitted together (Wei, StrADiff; equation numbers are that paper's). A parameter
+    left at None takes the value of ``preset``.
 
     Parameters
     ----------
     n_components : int or "auto", optional
-        Number of sources n, from 1 to the number of channels; as many as channels by default. ``"auto"`` counts what
-        can be predicted from its own past (``stradiff.data.count_sources``), taking the rest for white noise.
-    mixing : {"linear", "post_nonlinear", "residual", "mlp", "invertible", "auto"}
-        The map from sources to channels (Eq. 5): a matrix; a matrix and one increasing curve per channel; a matrix plus
-        a network; a network (with a matrix beside it in preset "default"); a matrix and invertible couplings; or the
-        network, and the matrix alone where the network explains less beyond it than the noise assumed.
-    prior : str, or n of them, optional
-        What the sources follow (section 2.3), one name for all or one for each: a Gaussian process with kernel "rbf"
-        (Eq. 18, very smooth), "matern52", "matern32" or "matern12" (rough), "periodic", "locally_periodic" or
-        "spectral_mixture", a weighted sum such as "rbf+matern12"; an autoregression, "ar", also with heavy-tailed
-        innovations, "ar_laplace" and "ar_student"; a Gaussian mixture without or with memory, "gmm" and "gmm_ar"; what
-        ``register_prior`` added; or "auto", which picks for each source by Schwarz's criterion at the start of
-        training. By default "auto" for a matrix (``stradiff.presets`` says when), "ar_laplace" for a post-nonlinear
-        map, "rbf" else.
+        Number of sources n, from 1 to the number of channels; as many as channels by default. ``"auto"`` counts the
+        sources that can be predicted from their own past (``stradiff.data.count_sources``).
+    mixing : str or mixing map
+        How sources reach the channels (Eq. 5): ``"linear"``, a matrix; ``"post_nonlinear"``, a matrix and one increasing
+        curve per channel; ``"residual"``, a matrix and a network; ``"mlp"``, a network; ``"invertible"``, a matrix and
+        invertible couplings; or an object such as ``MLP(width=64)``. ``"auto"`` fits a network, and takes the matrix
+        where the network explains no more than noise can.
+    prior : str, prior, or a list of n of them, optional
+        Temporal structure of the sources (section 2.3), one for all or one for each: a Gaussian process ("rbf",
+        "matern52", "matern32", "matern12", "periodic", "locally_periodic", "spectral_mixture", sums such as
+        "rbf+matern12"), an autoregression ("ar", "ar_laplace", "ar_student"), a Gaussian mixture ("gmm", "gmm_ar"), or
+        an object such as ``Autoregression(order=8)``. ``"auto"`` selects one for each source by the Bayesian
+        information criterion. By default smooth (RBF), unless the recording of a linear mixing decidedly speaks for others.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
-    init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
-        Where training starts; an array gives the sources to start from. With a bent map of more channels than sources
-        a linear method separates n to 2 n components, those are kept that explain the rest, and of up to seven such
-        starts a hundred epochs of each tell by the objective which one it is. With a matrix and ``prior="auto"``
-        SOBI's sources or FastICA's are turned to where priors find them likeliest (``stradiff.initialise.rotation``).
-    normalise : {"auto", "centre", "standardise", "whiten"}, optional
-        What is done to the channels first; undone in all results. ``"auto"`` whitens when m = n, no further than
-        the noise in the recording allows.
     missing : {"refuse", "mask"}
-        What NaN means: a mistake, or a sample that was not seen. Such samples are left out of the fit, and filled:
-        ``sources_`` and ``reconstruction_`` are complete.
-    max_epochs, tol, learning_rate : int, float, float, optional
-        Training ends when the objective falls by less than ``tol`` nats per observed value over 500 epochs; 0: never.
-    nu_y, lambda_prior, lambda_diff, lambda_kl : float, optional
-        The observation noise variance of Eq. 24 (in variances of a normalised channel) and the weights of Eq. 31.
-    lambda_volume : float, optional
-        Weight of the volume term (``stradiff.train.volume``); the paper has none.
-    standardise : bool, optional
-        Whether sources are held at unit variance in the model, instead of the columns of a linear map.
-    n_diffusion_steps, noise_schedule : int, {"linear", "cosine"}, optional
-        The diffusion length L and its noise levels (Eq. 10).
-    network_width, network_depth : int, optional
-        Hidden layers of each source's network (Eq. 12).
-    start_sigma, length_scale_init : float or n floats, optional
-        Where sigma of Eq. 7 and the length-scale of Eq. 18 (in units of the record) start, per source.
-    sigma_f, jitter, learn_sigma_f, learn_jitter : float, float, bool, bool, optional
-        sigma_f and xi of Eq. 18, and whether they are learned.
-    ar_order : int, optional
-        Order of the prior ``"ar"``.
-    solver : {"auto", "fast", "dense"}, optional
-        How the prior is computed; see ``stradiff.model.priors.GaussianProcess``.
-    mixing_width, mixing_depth, mixing_knots : int, optional
-        Units and hidden layers of a map's network (pairs of couplings if invertible); bends of a post-nonlinear curve.
-    network : {"auto", "dense", "convolutional"}, optional
-        What predicts the noise of a source: the paper's network on the whole trajectory, or convolutions that see a few
-        length-scales and do not grow with the recording; ``"auto"`` takes them above 10,000 samples.
-    window : {"auto", "whole"} or int, optional
-        What an epoch sees: the whole recording, or a window of so many samples; ``"auto"``: 8192 above 50,000 samples.
-    branch, deterministic_start : {"own", "shared", "none"}, bool, optional
-        For comparison: one network for all sources, or no diffusion; starts without noise (no Monte Carlo bands).
-    uncertainty : {"laplace", "monte-carlo"}, optional
-        Where ``sources_`` and ``sources_std_`` come from: the Gaussian posterior about its mode, given the map and the
-        priors, with what the finite record leaves open about the map (``stradiff.posterior.laplace``); or the paper's
-        Monte Carlo through the branches (section 2.8), whose bands are too narrow.
-    n_draws : int
-        Number R of draws behind ``sources_std_`` (and ``sources_``, by Monte Carlo): 100 give it to 7 %.
-    record_epochs : "auto" or tuple of int
-        Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
-    n_restarts : int, optional
-        Different starts, one on each core at a time; that with the least objective after 1,000 epochs trains on.
-    callbacks : sequence of callables
-        Each is called with a ``stradiff.train.Report`` about every hundred epochs; returning True stops the fit.
-    checkpoint, checkpoint_seconds : path, float, optional
-        File in which training is kept every so many seconds. Where ``fit`` finds one of the same recording, settings
-        and seed, it goes on from there, to the same bits as if never stopped. Removed when a fit ends but by Ctrl-C.
+        Whether NaN is an error or marks missing samples, which are left out of the fit and filled.
+    normalise : {"auto", "centre", "standardise", "whiten"}, optional
+        How channels are normalised; undone in all results. ``"auto"`` whitens when m = n, as far as noise allows.
+    init : {"sobi", "fastica", "picard", "random"} or array (T, n), optional
+        Sources that training starts from.
+    n_restarts : int
+        Starts that are trained; the one with the lowest objective after 1,000 epochs is trained to the end.
+    diffusion : Diffusion, optional
+        The reverse diffusion of every source.
+    objective : Objective, optional
+        Noise variance and weights of the objective.
+    training : Training, optional
+        Epochs, tolerance, learning rate, segments of long recordings, devices, callbacks.
+    uncertainty : {"laplace", "monte-carlo"}, Laplace or MonteCarlo, optional
+        Where ``sources_`` and ``sources_std_`` come from: the posterior about its mode, or the paper's Monte Carlo
+        draws (section 2.8), whose bands are too narrow.
+    checkpoint : path or Checkpoint, optional
+        File in which training is kept; ``fit`` goes on from there where it finds one.
     device : {"auto", "cpu", "gpu"} or name of a JAX platform
-        What computes; ``"auto"``: a GPU where JAX finds one, else the processor. See docs/devices.md.
-    n_devices : int or "all", optional
-        Devices of that platform among which one fit is divided; 1 by default. Sources are dealt out evenly, so it is
-        the largest number up to this that divides n; in training by windows, as many windows as this are seen at once.
+        What computes; ``"auto"``: a GPU where JAX finds one.
     random_state : int, RandomState or None
         The same number gives the same bits on the same machine.
     verbose : bool or "auto"
-        A progress bar; ``"auto"`` shows it on a terminal only.
+        A progress bar; ``"auto"`` shows it on a terminal.
 
     Attributes
     ----------
@@ -135,9 +129,9 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing_ : ndarray (m, n)
         Linear maps only: ``sources_ @ mixing_.T`` is the centred recording in its own units.
     length_scales_ : ndarray (n,)
-        In units of the record, ``* span_`` in its own time unit.
+        In units of the record; times ``span_``, in its time unit.
     priors_ : tuple of str
-        The prior of every source: what was asked for, or what ``"auto"`` picked.
+        Prior of every source.
     reconstruction_ : ndarray (T, m)
         The recording as the source means explain it (Eq. 36), in its own units.
     history_ : dict of ndarray
@@ -145,132 +139,98 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         and ``length_scales`` (n_epochs, n).
     n_components_, n_epochs_, converged_, interrupted_ : int, int, bool, bool
     times_, span_ : ndarray (T,) or None, float
-        The times given to ``fit``, and what length-scales are fractions of (samples where no times were given).
+        The times given to ``fit``, and the span that length-scales are fractions of (in samples without times).
     warnings_, diagnostics_ : list of str, list of dict
-        What speaks against the answer or is worth knowing: sentences, and the same with ``kind``, ``severity``
-        ("warning" or "note") and the ``sources`` concerned (columns, from 0).
+        What speaks against the answer: sentences, and the same with ``kind``, ``severity`` and ``sources`` (from 0).
     stability_ : ndarray (n,)
-        Only with ``n_restarts`` above 1: mean |correlation| of each source with its counterparts from other starts.
+        With ``n_restarts`` above 1: mean |correlation| of each source with its counterparts from other starts.
     recorded_epochs_, fit_info_ : tuple of int, dict
 
     Examples
     --------
-    >>> from stradiff import StrADiff, simulate
+    >>> from stradiff import StrADiff, Training, simulate
     >>> Y = simulate("linear", n_samples=300, seed=0).recording.values
-    >>> model = StrADiff(n_components=3, max_epochs=200, tol=0, random_state=0).fit(Y)
+    >>> model = StrADiff(n_components=3, training=Training(max_epochs=200, tol=0), random_state=0).fit(Y)
     >>> model.sources_.shape, model.mixing_.shape
     ((300, 3), (3, 3))
     """
+
+    _result: Result
 
     def __init__(
         self,
         n_components: int | str | None = None,
         *,
-        mixing: str = "linear",
-        prior: str | Sequence[str] | None = None,
+        mixing: str | MixingSpec = "linear",
+        prior: str | PriorSpec | list[str | PriorSpec] | tuple[str | PriorSpec, ...] | None = None,
         preset: str = "default",
-        init: str | ArrayLike | None = None,
-        normalise: str | None = None,
         missing: str = "refuse",
-        max_epochs: int | None = None,
-        tol: float | None = None,
-        learning_rate: float | None = None,
-        nu_y: float | None = None,
-        lambda_prior: float | None = None,
-        lambda_diff: float | None = None,
-        lambda_kl: float | None = None,
-        lambda_volume: float | None = None,
-        standardise: bool | None = None,
-        n_diffusion_steps: int | None = None,
-        noise_schedule: str | None = None,
-        network_width: int | None = None,
-        network_depth: int | None = None,
-        start_sigma: float | Sequence[float] | None = None,
-        length_scale_init: float | Sequence[float] | None = None,
-        sigma_f: float | None = None,
-        jitter: float | None = None,
-        learn_sigma_f: bool | None = None,
-        learn_jitter: bool | None = None,
-        ar_order: int | None = None,
-        solver: str | None = None,
-        mixing_width: int | None = None,
-        mixing_depth: int | None = None,
-        mixing_knots: int | None = None,
-        branch: str | None = None,
-        network: str | None = None,
-        window: int | str | None = None,
-        deterministic_start: bool | None = None,
-        uncertainty: str | None = None,
-        n_draws: int = 100,
-        record_epochs: str | tuple[int, ...] = "auto",
-        n_restarts: int | None = None,
-        callbacks: Sequence[Callback] = (),
-        checkpoint: str | Path | None = None,
-        checkpoint_seconds: float = 60.0,
+        normalise: str | None = None,
+        init: str | ArrayLike | None = None,
+        n_restarts: int = 1,
+        diffusion: Diffusion | None = None,
+        objective: Objective | None = None,
+        training: Training | None = None,
+        uncertainty: str | Laplace | MonteCarlo | None = None,
+        checkpoint: str | Path | Checkpoint | None = None,
         device: str = "auto",
-        n_devices: int | str | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | str = "auto",
     ):
-        self.n_components, self.mixing = n_components, mixing
-        self.prior, self.preset, self.init = prior, preset, init
-        self.normalise, self.missing = normalise, missing
-        self.max_epochs, self.tol, self.learning_rate = max_epochs, tol, learning_rate
-        self.nu_y = nu_y
-        self.lambda_prior, self.lambda_diff, self.lambda_kl = lambda_prior, lambda_diff, lambda_kl
-        self.lambda_volume = lambda_volume
-        self.standardise = standardise
-        self.n_diffusion_steps, self.noise_schedule = n_diffusion_steps, noise_schedule
-        self.network_width, self.network_depth = network_width, network_depth
-        self.start_sigma = start_sigma
-        self.length_scale_init = length_scale_init
-        self.sigma_f, self.jitter = sigma_f, jitter
-        self.learn_sigma_f, self.learn_jitter = learn_sigma_f, learn_jitter
-        self.ar_order = ar_order
-        self.solver = solver
-        self.mixing_width, self.mixing_depth, self.mixing_knots = mixing_width, mixing_depth, mixing_knots
-        self.branch, self.network, self.window = branch, network, window
-        self.deterministic_start = deterministic_start
-        self.uncertainty, self.n_draws = uncertainty, n_draws
-        self.record_epochs, self.n_restarts = record_epochs, n_restarts
-        self.callbacks = callbacks
-        self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
-        self.device, self.n_devices = device, n_devices
-        self.random_state, self.verbose = random_state, verbose
+        self.n_components = n_components
+        self.mixing = mixing
+        self.prior = prior
+        self.preset = preset
+        self.missing = missing
+        self.normalise = normalise
+        self.init = init
+        self.n_restarts = n_restarts
+        self.diffusion = diffusion
+        self.objective = objective
+        self.training = training
+        self.uncertainty = uncertainty
+        self.checkpoint = checkpoint
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def set_params(self, **params: Any) -> StrADiff:
+        """Set parameters; nested ones as in ``mixing__width=64`` or ``training__max_epochs=500``."""
+        for name, value in params.items():
+            outer, nested, inner = name.partition("__")
+            if not nested:
+                super().set_params(**{name: value})
+                continue
+            record = nested_parameters(outer, self.get_params(deep=False).get(outer))
+            super().set_params(**{outer: record.replace(**{inner: value})})
+        return self
 
     def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
-        """Learn sources and mixing of a recording.
+        """Estimate sources and mixing of a recording.
 
         Parameters
         ----------
         Y : array or DataFrame (T, m)
-            Rows are samples, columns channels. float32 stays float32. NaN is what ``missing`` says.
+            Rows are samples, columns channels. float32 stays float32. NaN as ``missing`` says.
         y : ignored
         times : array (T,), optional
             Increasing times of the rows, in any unit, for samples that are not evenly spaced. Without, a regular grid.
 
         Raises
         ------
-        InputError, OptionError, InsufficientMemoryError
+        InputError, OptionError, MemoryNeedError
             For data or settings that cannot be used; each says what to do.
         StorageError
             For a checkpoint that cannot be written, or is of another recording or other settings.
         NumericsError
             Where training left the range of numbers before anything was learned.
         """
-        began = time.perf_counter()
-        with computing_on(self.device), unchanged_if_it_fails(self):
+        with computing_on(self.device), unchanged_on_failure(self):
             values = self._check_recording(Y)
-            checkpoint = check_checkpoint(self.checkpoint, self.checkpoint_seconds, self.random_state)
-            if is_auto(self.mixing):
-                found = fit_with_mixing_selection(self, values, times, checkpoint)
-            else:
-                found = self._fit(values, times, self.mixing, checkpoint)
-            self.warnings_, self.diagnostics_ = [one.sentence for one in found], [one.plain() for one in found]
-            self.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
-        if checkpoint and not self.interrupted_:
-            checkpoint.remove()
-        warn_of(found)
+            irregular, given_times, span = normalised_times(times, len(values))
+            (result,) = separate(Recordings((values,), irregular), self._request())
+            self._store(result, given_times, span)
+        emit_warnings(result.findings)
         return self
 
     def fit_transform(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> np.ndarray:
@@ -284,13 +244,123 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         With ``missing="mask"`` a row needs values of as many channels as there are sources.
         """
         check_is_fitted(self)
-        values = self._check_recording(Y, reset=False)
-        return self._separation.unmix(values)
+        return self._separation.unmix(self._check_recording(Y, reset=False))
+
+    @on_its_device
+    def inverse_transform(self, S: ArrayLike) -> np.ndarray:
+        """Recording ``(T', m)``, in its own units, of sources ``(T', n)``."""
+        check_is_fitted(self)
+        if np.ndim(S) == 2 and np.shape(S)[1] != self._n_features_out:
+            raise InputError(f"S has {np.shape(S)[1]} columns; this model has {self._n_features_out} sources.")
+        names = [f"source {k + 1}" for k in range(self._n_features_out)]
+        sources = check_observations(S, channel_names=names, min_samples=1, allow_constant=True)
+        return self._separation.mix(sources)
+
+    @on_its_device
+    def sample_sources(self, n_draws: int = 100, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+        """Posterior draws ``(R, T, n)`` of the sources (Eq. 33), as ``uncertainty`` says."""
+        check_is_fitted(self)
+        count(1).check("n_draws", n_draws)
+        return self._separation.draws(int(n_draws), check_seed(random_state)).astype(self.sources_.dtype)
+
+    def credible_interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends ``(T, n)`` of the band that holds a source at each time with probability ``level``."""
+        check_is_fitted(self)
+        if not 0 < level < 1:
+            raise OptionError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
+        half = self.sources_std_ * self.sources_.dtype.type(norm.ppf(0.5 + level / 2.0))
+        return self.sources_ - half, self.sources_ + half
+
+    def reverse_path(self, epoch: int | None = None) -> np.ndarray:
+        """States x_L .. x_0 ``(L + 1, T, n)`` of one draw as they were at a recorded epoch; the last one by default."""
+        check_is_fitted(self)
+        epoch = self.recorded_epochs_[-1] if epoch is None else epoch
+        if epoch not in self.recorded_epochs_:
+            recorded = ", ".join(map(str, self.recorded_epochs_))
+            raise OptionError(
+                f"Epoch {epoch} was not recorded; these were: {recorded}. Set Training(record_epochs=...) for others."
+            )
+        return self._separation.path(self._result.training.paths[epoch])
+
+    def save(self, path: str | Path) -> None:
+        """Write the fit to one file (safetensors with a JSON header), whole or not at all."""
+        check_is_fitted(self)
+        fit_file.save(self._result, self._saved_parameters(), Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> StrADiff:
+        """Read a saved fit; nothing in the file is executed.
+
+        Raises
+        ------
+        StorageError
+            For a file that is no saved fit, is damaged, or needs a map or prior that is not registered.
+        """
+        result, saved = fit_file.load(Path(path))
+        model = cls(**read_parameters(saved["parameters"]))
+        model._store(result, saved["times"], saved["span"])
+        model.n_features_in_ = result.info["n_channels"]
+        if saved["feature_names"] is not None:
+            model.feature_names_in_ = np.asarray(saved["feature_names"], dtype=object)
+        return model
+
+    @property
+    def map_(self) -> str:
+        """Name of the map that was fitted: ``mixing``, or what ``mixing="auto"`` took."""
+        check_is_fitted(self)
+        return self._separation.settings.mixing.name
+
+    @property
+    def n_components_(self) -> int:
+        """Number of sources: ``n_components``, or how many ``n_components="auto"`` counted."""
+        check_is_fitted(self)
+        return self.sources_.shape[1]
+
+    @property
+    def mixing_(self) -> np.ndarray:
+        """Mixing matrix ``(m, n)`` in the recording's units; linear maps only."""
+        check_is_fitted(self)
+        return self._separation.mixing_matrix()
+
+    @property
+    def noise_std_(self) -> np.ndarray:
+        """Noise of every channel ``(m,)`` in its unit: the likeliest by Laplace's method, else that of ``nu_y``."""
+        check_is_fitted(self)
+        return self._separation.noise()
+
+    @property
+    def stability_(self) -> np.ndarray:
+        """How surely each source is found again from another start ``(n,)``, 0 to 1; with ``n_restarts`` above 1."""
+        check_is_fitted(self)
+        if "stability" not in self.fit_info_:
+            raise AttributeError("Stability compares fits from different starts; fit with n_restarts=4, say.")
+        return np.asarray(self.fit_info_["stability"])
+
+    @property
+    @on_its_device
+    def curves_(self) -> tuple[np.ndarray, np.ndarray]:
+        """Post-nonlinear maps only: levels ``(G,)`` of the weighted sums, in sd, and the channels ``(G, m)`` there."""
+        check_is_fitted(self)
+        return self._separation.curves()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_result")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "mask"
         return tags
+
+    @property
+    def _separation(self) -> Separation:
+        return self._result.separation
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.sources_.shape[1]
+
+    def _request(self) -> Request:
+        return Request.of(self.get_params(deep=False))
 
     def _check_recording(self, Y: ArrayLike, *, reset: bool = True) -> np.ndarray:
         """Checked values; then the number and names of the features are kept (``reset``) or compared."""
@@ -308,44 +378,30 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             check_rank(filled, self.n_components, channel_names=names, allow_auto=True)
         return values
 
-    def _fit(
-        self, values: np.ndarray, times: ArrayLike | None, mixing: str, checkpoint: Checkpoint | None
-    ) -> list[Finding]:
-        """Fit a map to a checked recording and keep all that is known of it; what was found."""
-        irregular, given_times, span = normalised_times(times, len(values))
-        params, mask = self.get_params(deep=False) | {"mixing": mixing}, observed_mask(values)
-        overrides = {name: value for name, value in params.items() if name not in OWN}
-        settings, guess = resolve_for(values, self.n_components, self.preset, self.init, overrides)
-        settings.check_length(len(values))
-        separation, result = separate(
-            values,
-            irregular,
-            settings,
-            mask=mask,
-            guess=guess,
-            seed=check_seed(self.random_state),
-            n_draws=check_count("n_draws", self.n_draws, least=2),
-            record=check_epochs(self.record_epochs),
-            callbacks=check_callbacks(self.callbacks),
-            verbose=self.verbose,
-            checkpoint=checkpoint,
-        )
-        self.times_, self.span_ = given_times, span
-        self._store(separation, result, values, *separation.moments(self.n_draws))
-        shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": self.n_draws}
-        self.fit_info_ = describe(separation, preset=self.preset, **shape, n_devices=result.n_devices, seconds=0.0)
-        self.fit_info_ |= stability_of(result, separation.readout)
-        return examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
-
-    def _store(
-        self, separation: Separation, result: TrainingResult, values: np.ndarray, mean: Any, spread: Any
-    ) -> None:
-        self._separation = separation
-        self._paths = result.paths
-        self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)
+    def _store(self, result: Result, times: np.ndarray | None, span: float) -> None:
+        """Everything that ``fit`` leaves behind."""
+        separation, training = result.separation, result.training
+        self._result = result
+        self.times_, self.span_ = times, span
+        self.sources_, self.sources_std_ = result.sources, result.sources_std
         self.reconstruction_ = separation.mix(self.sources_)
         self.length_scales_ = separation.length_scales()
         self.priors_ = separation.priors()
-        self.history_ = separation.shown_history(result.history)
-        self.n_epochs_, self.converged_, self.interrupted_ = result.n_epochs, result.converged, result.interrupted
-        self.recorded_epochs_ = tuple(sorted(result.paths))
+        self.history_ = separation.shown_history(training.history)
+        self.n_epochs_, self.converged_, self.interrupted_ = training.n_epochs, training.converged, training.interrupted
+        self.recorded_epochs_ = tuple(sorted(training.paths))
+        self.warnings_ = [finding.sentence for finding in result.findings]
+        self.diagnostics_ = [finding.plain() for finding in result.findings]
+        self.fit_info_ = result.info | {"settings": table_of(separation.settings)}
+
+    def _saved_parameters(self) -> dict[str, Any]:
+        """What ``load`` needs beside the result; a random state that is no number has done its work and is left out."""
+        parameters = {
+            name: table_of(value) for name, value in self.get_params(deep=False).items() if name not in NOT_SAVED
+        }
+        if not isinstance(parameters["random_state"], int | np.integer):
+            parameters["random_state"] = None
+        if isinstance(parameters.get("training"), dict):
+            parameters["training"].pop("callbacks", None)
+        names = list(getattr(self, "feature_names_in_", [])) or None
+        return {"parameters": parameters, "times": self.times_, "span": self.span_, "feature_names": names}

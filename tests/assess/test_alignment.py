@@ -57,8 +57,8 @@ def test_agrees_with_brute_force(n_hat, rank, seed):
     best = max(sum(table[k, j] for k, j in enumerate(choice)) for choice in permutations(range(5), 3))
     matching = match_sources(estimate, S, rank=rank)
     np.testing.assert_allclose(matching.correlation.sum(), best)
-    found = [table[k, j] if j >= 0 else 0 for k, j in enumerate(matching.order)]
-    np.testing.assert_allclose(matching.correlation, found, atol=1e-12)
+    expected = [table[k, j] if j >= 0 else 0 for k, j in enumerate(matching.order)]
+    np.testing.assert_allclose(matching.correlation, expected, atol=1e-12)
 
 
 def test_scale_and_offset_are_least_squares():
@@ -117,14 +117,14 @@ def test_surplus_estimates_are_left_out():
     np.testing.assert_array_equal(match_sources(surplus, S).order, [2, 3, 4])
 
 
-def test_ranks_are_blind_to_increasing_bends():
+def test_ranks_are_invariant_to_increasing_functions():
     S = truth(2)
-    bent = np.column_stack([np.exp(S[:, 1]), -(S[:, 0] ** 3)])
-    matching = match_sources(bent, S, rank=True)
+    transformed = np.column_stack([np.exp(S[:, 1]), -(S[:, 0] ** 3)])
+    matching = match_sources(transformed, S, rank=True)
     np.testing.assert_array_equal(matching.order, [1, 0])
     np.testing.assert_array_equal(matching.sign, [-1, 1])
     np.testing.assert_allclose(matching.correlation, 1)
-    assert match_sources(bent, S).correlation.max() < 0.999
+    assert match_sources(transformed, S).correlation.max() < 0.999
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,26 @@
-"""Every finding: a case in which it fires and one in which it must not."""
+"""Every finding: a case with it, and one without."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from stradiff.assess.diagnostics.alike import alike
-from stradiff.assess.diagnostics.collapsed import collapsed, silenced_shares
-from stradiff.assess.diagnostics.duplicated import duplicated, first_order
-from stradiff.assess.diagnostics.ending import ending
-from stradiff.assess.diagnostics.finding import named
-from stradiff.assess.diagnostics.frequencies import record_frequencies
-from stradiff.assess.diagnostics.linear_suffices import linear_suffices
-from stradiff.assess.diagnostics.misfit import misfit
-from stradiff.assess.diagnostics.record_length import few_excursions, short_record
-from stradiff.assess.diagnostics.unstable import unstable
+from stradiff.assess.diagnostics import record_frequencies
+from stradiff.assess.findings import (
+    alike,
+    collapsed,
+    duplicated,
+    ending,
+    few_excursions,
+    first_order,
+    linear_suffices,
+    misfit,
+    named,
+    short_record,
+    silenced_shares,
+    unstable,
+)
 from stradiff.assess.stability import stability_index
-from stradiff.config import Settings
 from stradiff.data.simulate import simulate
 from stradiff.data.sources import gp_sources
 
@@ -45,68 +49,68 @@ def test_frequencies_make_the_mean_of_a_spectrum_one():
     assert weights @ spectrum == pytest.approx(1.0, rel=0.02)
 
 
-# --- sources that cannot be told apart ----------------------------------------------------------------
+# --- sources that cannot be separated -----------------------------------------------------------------
 
 
-def test_alike_spectra_are_named_and_distant_ones_are_not():
-    (found,) = alike(smooth(50, 5, 5.05), WEIGHTS, T)
-    assert found.sources == (1, 2) and found.kind == "alike" and "sources 2 and 3" in found.sentence.lower()
+def test_alike_spectra_are_reported_and_distant_ones_are_not():
+    (finding,) = alike(smooth(50, 5, 5.05), WEIGHTS, T)
+    assert finding.sources == (1, 2) and finding.kind == "alike" and "Sources 2 and 3" in finding.sentence
     assert alike(smooth(50, 15, 5), WEIGHTS, T) == []
 
 
 def test_a_set_of_alike_sources_is_one_finding():
-    (found,) = alike(smooth(5, 5.1, 5.2, 5.3), WEIGHTS, T)
-    assert found.sources == (0, 1, 2, 3)
+    (finding,) = alike(smooth(5, 5.1, 5.2, 5.3), WEIGHTS, T)
+    assert finding.sources == (0, 1, 2, 3)
 
 
-def test_a_longer_record_tells_more_apart():
-    near = smooth(5, 5.3)
-    assert alike(near, WEIGHTS, 300)
-    assert not alike(near, WEIGHTS, 30_000)
+def test_a_longer_record_separates_closer_spectra():
+    spectra = smooth(5, 5.3)
+    assert alike(spectra, WEIGHTS, 300)
+    assert not alike(spectra, WEIGHTS, 30_000)
 
 
-def test_one_source_has_nobody_to_be_alike():
+def test_a_single_source_is_not_alike_to_any():
     assert alike(smooth(5), WEIGHTS, T) == []
 
 
-# --- sources that are none ----------------------------------------------------------------------------
+# --- superfluous sources ------------------------------------------------------------------------------
 
 
-def test_a_source_the_recording_does_not_need(sources):
+def test_a_source_without_share_in_the_recording(sources):
     matrix = np.array([[1.0, 0.5, 0.01], [0.3, 1.0, 0.01], [1.0, 1.0, -0.01]])
     shares = silenced_shares(sources @ matrix.T, sources, lambda S: S @ matrix.T)
-    (found,) = collapsed(np.ones(3), shares)
-    assert found.sources == (2,) and "n_components=2" in found.sentence
+    (finding,) = collapsed(np.ones(3), shares)
+    assert finding.sources == (2,) and "n_components=2" in finding.sentence
     matrix[:, 2] *= 30
     assert collapsed(np.ones(3), silenced_shares(sources @ matrix.T, sources, lambda S: S @ matrix.T)) == []
 
 
-def test_missing_samples_do_not_spoil_the_shares(sources):
+def test_shares_ignore_missing_samples(sources):
     values = sources.copy()
     values[10:60, 1] = np.nan
     np.testing.assert_allclose(silenced_shares(values, sources, lambda S: S), 1 / 3, atol=0.02)
 
 
-def test_a_source_that_vanished():
-    (found,) = collapsed(np.array([1.0, 0.0]), np.array([0.9, 0.0]))
-    assert found.sources == (1,) and "vanished" in found.sentence
+def test_a_vanished_source():
+    (finding,) = collapsed(np.array([1.0, 0.0]), np.array([0.9, 0.0]))
+    assert finding.sources == (1,) and "vanished" in finding.sentence
 
 
-def test_a_source_twice(sources):
+def test_a_duplicated_source(sources):
     columns = np.eye(3)
     assert duplicated(sources, columns) == []
-    twice = sources.copy()
-    twice[:, 1] = -sources[:, 0] + 0.2 * sources[:, 2]
-    (found,) = duplicated(twice, columns)
-    assert found.sources == (0, 1) and "n_components=2" in found.sentence
+    repeated = sources.copy()
+    repeated[:, 1] = -sources[:, 0] + 0.2 * sources[:, 2]
+    (finding,) = duplicated(repeated, columns)
+    assert finding.sources == (0, 1) and "n_components=2" in finding.sentence
 
 
-def test_two_sources_in_the_same_direction(sources):
+def test_two_sources_with_the_same_weights(sources):
     columns = np.array([[1.0, 1.0, 0.0], [1.0, 1.001, 0.2], [0.0, 0.0, 1.0]])
     estimated = first_order(sources, sources @ columns.T + 3.0)
     np.testing.assert_allclose(estimated, columns, atol=1e-9)
-    (found,) = duplicated(sources, estimated)
-    assert found.sources == (0, 1) and "same weights" in found.sentence
+    (finding,) = duplicated(sources, estimated)
+    assert finding.sources == (0, 1) and "same weights" in finding.sentence
     columns[1, 1] = 1.3
     assert duplicated(sources, columns) == []
 
@@ -115,57 +119,57 @@ def test_two_sources_in_the_same_direction(sources):
 
 
 def test_few_excursions():
-    (found,) = few_excursions(smooth(200, 5), WEIGHTS)
-    assert found.sources == (0,)
+    (finding,) = few_excursions(smooth(200, 5), WEIGHTS)
+    assert finding.sources == (0,)
     assert few_excursions(smooth(50, 5), WEIGHTS) == []
 
 
-def test_an_oscillation_is_not_slow_however_long_it_lasts():
-    lasting = 1e-3 + 300 * np.exp(-0.5 * (300 * (OMEGA - OMEGA[11])) ** 2)
-    assert few_excursions(lasting[None], WEIGHTS) == []
+def test_a_lasting_oscillation_is_not_slow():
+    spectrum = 1e-3 + 300 * np.exp(-0.5 * (300 * (OMEGA - OMEGA[11])) ** 2)
+    assert few_excursions(spectrum[None], WEIGHTS) == []
 
 
 def test_short_records():
-    (found,) = short_record(5)
-    assert "5 samples" in found.sentence
+    (finding,) = short_record(5)
+    assert "5 samples" in finding.sentence
     assert short_record(100) == []
 
 
-# --- fits that are worse than they claim --------------------------------------------------------------
+# --- the map and its training -------------------------------------------------------------------------
 
 
 def test_misfit():
-    (found,) = misfit(0.05, 0.01, 2, 4, linear=True)
-    assert all(word in found.sentence for word in ("n_components", "mixing='mlp'", "nu_y=0.05"))
-    (found,) = misfit(0.05, 0.01, 4, 4, linear=False)
-    assert "n_components" not in found.sentence and "mixing=" not in found.sentence
+    (finding,) = misfit(0.05, 0.01, 2, 4, linear=True)
+    assert all(word in finding.sentence for word in ("n_components", "mixing='mlp'", "nu_y=0.05"))
+    (finding,) = misfit(0.05, 0.01, 4, 4, linear=False)
+    assert "n_components" not in finding.sentence and "mixing=" not in finding.sentence
     assert misfit(0.012, 0.01, 2, 4, linear=True) == []
 
 
 @pytest.mark.parametrize(("kind", "fires"), [("linear", True), ("leaky_relu", False), ("tanh", False)])
 def test_linear_suffices_where_the_map_is_linear(kind, fires):
-    made = simulate(kind, seed=101)
-    found = linear_suffices(made.recording.values, made.sources, made.noise_free, nu_y=0.01)
-    assert [f.kind for f in found] == ["linear-suffices"] * fires
-    assert all(f.severity == "note" for f in found)
+    simulation = simulate(kind, seed=101)
+    findings = linear_suffices(simulation.recording.values, simulation.sources, simulation.noise_free, nu_y=0.01)
+    assert [f.kind for f in findings] == ["linear-suffices"] * fires
+    assert all(f.severity == "note" for f in findings)
 
 
 @pytest.mark.parametrize(("kind", "fires"), [("linear", True), ("leaky_relu", False)])
-def test_noise_is_not_taken_for_bending(kind, fires):
-    """The bent map explains all of the noise, four per cent of the variance; a gap changes nothing."""
-    made = simulate(kind, noise=0.2, seed=101)
-    values = made.recording.values.copy()
+def test_noise_is_not_taken_for_a_nonlinearity(kind, fires):
+    """The nonlinear map explains all of the noise, four per cent of the variance, in spite of a gap."""
+    simulation = simulate(kind, noise=0.2, seed=101)
+    values = simulation.recording.values.copy()
     fitted = values.copy()
     values[100:110, 0] = np.nan
-    found = linear_suffices(values, made.sources, fitted, nu_y=0.01)
-    assert [f.kind for f in found] == ["linear-suffices"] * fires
+    findings = linear_suffices(values, simulation.sources, fitted, nu_y=0.01)
+    assert [f.kind for f in findings] == ["linear-suffices"] * fires
 
 
 def test_endings():
-    def fit(**how):  # without a model, which nobody looks at
-        made = object.__new__(Fit)
-        vars(made).update({"n_epochs": 50, "converged": False, "interrupted": False, "diverged": False, **how})
-        return made
+    def fit(**states):  # without a model, which is not needed
+        result = object.__new__(TrainingResult)
+        vars(result).update({"n_epochs": 50, "converged": False, "interrupted": False, "diverged": False, **states})
+        return result
 
     settings = Settings(tol=1e-3, max_epochs=50)
     assert "raise max_epochs" in ending(fit(), settings)[0].sentence
@@ -178,22 +182,22 @@ def test_endings():
 # --- restarts -----------------------------------------------------------------------------------------
 
 
-def test_stability_and_what_is_said_of_it(sources):
+def test_stability_and_its_finding(sources):
     rng = np.random.default_rng(102)
     noisy = sources[:, [2, 0, 1]] * [1, -1, 2]
-    noisy[:, 0] = rng.standard_normal(T)  # the third source is another one in that fit
+    noisy[:, 0] = rng.standard_normal(T)  # the third source is a different one in that fit
     stability = stability_index(sources, [noisy, sources])
     np.testing.assert_allclose(stability[:2], 1.0)
     assert stability[2] < 0.7
-    (found,) = unstable(stability, 3)
-    assert found.sources == (2,) and "3 restarts" in found.sentence
+    (finding,) = unstable(stability, 3)
+    assert finding.sources == (2,) and "3 restarts" in finding.sentence
     assert unstable(stability_index(sources, [-sources]), 2) == []
 
 
-def test_a_flat_source_is_not_stable(sources):
+def test_a_constant_source_is_not_stable(sources):
     flat = np.where(np.arange(3) == 1, 0.0, sources)
     assert stability_index(flat, [flat])[1] == 0.0
 
 
 def test_names():
-    assert (named([1]), named([0, 2])) == ("source 2", "sources 1 and 3")
+    assert (named([1]), named([0, 2])) == ("Source 2", "Sources 1 and 3")

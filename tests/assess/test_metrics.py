@@ -135,19 +135,19 @@ def test_explained_variance_is_r_squared_averaged_over_channels():
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
-@pytest.mark.parametrize("honesty", [0.5, 1.0, 2.0])
-def test_coverage_of_bands_of_known_honesty(level, honesty):
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_coverage_of_bands_of_known_width(level, factor):
     T = 40_000
     rng = np.random.default_rng(6)
     mean, error = rng.standard_normal((2, T, 2))
     sd = np.array([0.1, 0.5])
     truth = mean + sd * error
-    band = honesty * sd * np.ones_like(mean)
-    expected = 2 * norm.cdf(honesty * norm.ppf((1 + level) / 2)) - 1
+    band = factor * sd * np.ones_like(mean)
+    expected = 2 * norm.cdf(factor * norm.ppf((1 + level) / 2)) - 1
     tolerance = 5 * math.sqrt(expected * (1 - expected) / T)
     # Order, sign, scale and offset of the estimate are not its fault.
-    found = coverage((mean * [-3.0, 0.2] + 4)[:, ::-1], (band * [3.0, 0.2])[:, ::-1], truth, level)
-    np.testing.assert_allclose(found, expected, atol=tolerance)
+    share = coverage((mean * [-3.0, 0.2] + 4)[:, ::-1], (band * [3.0, 0.2])[:, ::-1], truth, level)
+    np.testing.assert_allclose(share, expected, atol=tolerance)
 
 
 def test_coverage_without_an_estimate_is_zero():

@@ -9,7 +9,6 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import SOBI, matched_correlation, simulate
-from stradiff.config import Settings
 from stradiff.data.sources import gp_sources
 from stradiff.errors import OptionError
 from stradiff.initialise import initialisation, initialise

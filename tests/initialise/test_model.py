@@ -12,7 +12,6 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
-from stradiff.config import Settings
 from stradiff.errors import OptionError
 from stradiff.initialise import initialise
 from stradiff.model import numerics

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 from scipy.spatial.transform import Rotation
+from stradiff.presets import resolve_for
 
 from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
-from stradiff.config import Settings
 from stradiff.errors import OptionError
 from stradiff.initialise import rotation
 from stradiff.initialise.prior_selection import prior_choice
 from stradiff.initialise.priors import priors_of
 from stradiff.initialise.rotation import initialise_by_rotation, most_likely_rotation
-from stradiff.presets import resolve_for
 
 T = 1000
 TURN = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
@@ -131,10 +130,8 @@ def test_priors_are_selected_only_where_the_recording_suffices():
     assert defaults(short) == "rbf" and defaults(long, even=False) == "rbf"
     assert defaults(long, mixing="mlp") == "rbf" and defaults(long, mixing="post_nonlinear") == "ar_laplace"
     assert defaults(long, preset="paper") == "rbf" and defaults(long, init="random") == "rbf"
-    assert (
-        defaults(long, prior="ar") == "ar"
-        and defaults(long, length_scale_init=0.1) == defaults(long, jitter=0.1) == "rbf"
-    )
+    assert defaults(long, prior="ar") == "ar"
+    assert defaults(long, length_scale_init=0.1) == defaults(long, jitter=0.1) == "rbf"
     assert defaults(long, network="convolutional", window=500) == "rbf"
     assert defaults(short, prior="auto") == "auto"
     with pytest.raises(OptionError, match="init='random' has none"):

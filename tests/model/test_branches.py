@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
 
-from stradiff.config import Settings
 from stradiff.model import Branch
 from stradiff.train.objective import terms
 
@@ -23,7 +22,7 @@ OBSERVED = np.random.default_rng(5).standard_normal((T, M))
 
 def everything(model, settings):
     noise = random_noise(settings, T)
-    every, mse = terms(model, jnp.asarray(OBSERVED), None, noise, settings.training.weights)
+    every, mse = terms(model, jnp.asarray(OBSERVED), None, noise, settings.objective)
     return model.at(noise.start), model.paths(noise.start), every, mse
 
 
@@ -35,7 +34,7 @@ def starts(model, noise):
 def test_a_shared_network_is_the_same_network_everywhere():
     shared = random_double_model(SHARED, T, M)
     networks = jax.tree.map(lambda leaf: jnp.stack([leaf] * N), shared.branches.network)
-    copied = eqx.tree_at(lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.schedule))
+    copied = eqx.tree_at(lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.diffusion.noise_levels))
     for one, other in zip(
         jax.tree.leaves(everything(shared, SHARED)), jax.tree.leaves(everything(copied, OWN)), strict=True
     ):
@@ -50,7 +49,7 @@ def test_a_shared_network_learns_from_every_source():
 
     shared = random_double_model(SHARED, T, M)
     networks = jax.tree.map(lambda leaf: jnp.stack([leaf] * N), shared.branches.network)
-    copied = eqx.tree_at(lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.schedule))
+    copied = eqx.tree_at(lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.diffusion.noise_levels))
     for one, each in zip(jax.tree.leaves(slope(shared, SHARED)), jax.tree.leaves(slope(copied, OWN)), strict=True):
         np.testing.assert_allclose(one, each.sum(axis=0), rtol=1e-8, atol=1e-12)
 
@@ -60,7 +59,7 @@ def test_without_a_network_a_source_is_its_start():
     sources, paths, every, _ = everything(model, NONE)
     start = starts(model, random_noise(NONE, T).start)
     np.testing.assert_allclose(sources, start, rtol=1e-12)
-    assert paths.shape == (N, NONE.n_diffusion_steps + 1, T)
+    assert paths.shape == (N, NONE.diffusion.n_steps + 1, T)
     np.testing.assert_allclose(paths, start[:, None, :] * jnp.ones(paths.shape), rtol=1e-12)
     assert every.diffusion == 0 and every.kl > 0
     assert model.branches.gain == 1.0
@@ -83,5 +82,5 @@ def test_the_gain_is_what_a_silent_path_does():
 
 
 def test_without_a_prior_there_is_no_likelihood_to_complete():
-    assert OWN.training.weights.volume == 1.0
-    assert dataclasses.replace(OWN, lambda_prior=0.0).training.weights.volume == 0.0
+    assert OWN.objective.volume == 1.0
+    assert dataclasses.replace(OWN, lambda_prior=0.0).training.weights.volume_weight == 0.0

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
 
-from stradiff.config import Settings
 from stradiff.model import Branch, Model
 from stradiff.model.model import standardised
 from stradiff.train.objective import terms
@@ -48,7 +47,7 @@ def test_permuted_sources_permute_the_results(settings):
     @eqx.filter_jit
     def evaluate(model, noise):
         sources = model.at(noise.start)
-        every, mse = terms(model, observed, None, noise, settings.training.weights)
+        every, mse = terms(model, observed, None, noise, settings.objective)
         return sources, model.mix(sources), every, mse
 
     (sources, mixed, every, mse), (permuted_sources, *others) = (
@@ -64,10 +63,10 @@ def test_permuted_sources_permute_the_results(settings):
 def test_components_are_consistent(settings):
     model, noise = random_double_model(settings, T, M), random_noise(settings, T).start
     paths = model.paths(noise)
-    assert paths.shape == (N, settings.n_diffusion_steps + 1, T)
+    assert paths.shape == (N, settings.diffusion.n_steps + 1, T)
     sources = model.at(noise)
     ends = np.asarray(paths[:, -1])
-    if settings.standardise:
+    if settings.objective.standardise:
         ends = (ends - ends.mean(axis=1, keepdims=True)) / ends.std(axis=1, keepdims=True)
     np.testing.assert_allclose(sources, ends, rtol=1e-6, atol=1e-9)
     for k in range(N):

@@ -10,7 +10,6 @@ from laplace_models import T, model_of, simulated_long
 from quick_compile import quick_compile
 
 from stradiff import StrADiff, simulate
-from stradiff.config import Settings
 from stradiff.data import fit_normaliser
 from stradiff.model import numerics
 from stradiff.posterior.channels import in_recording_channels, noise_as_trained

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from random_models import random_double_model
 
-from stradiff.config import Settings
 from stradiff.model import numerics
 from stradiff.posterior.covariance import DenseCovariance, QuasiSeparableCovariance, covariance_of
 from stradiff.posterior.memory import memory_estimate

@@ -10,7 +10,6 @@ import pytest
 from random_models import random_double_model
 from scipy.stats import multivariate_normal
 
-from stradiff.config import Settings
 from stradiff.posterior import mixing_uncertainty
 from stradiff.posterior.covariance import covariance_of
 from stradiff.posterior.linearisation import Linearisation, linearise

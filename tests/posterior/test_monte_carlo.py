@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from stradiff.config import Settings
 from stradiff.data import simulate
 from stradiff.model import numerics
 from stradiff.posterior import draws, moments, separate

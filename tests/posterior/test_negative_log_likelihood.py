@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from laplace_models import JITTER, MATRIX, NU, SCALES, T, model_of, simulated_long
 
-from stradiff.config import Settings
 from stradiff.model import numerics
 from stradiff.posterior.segments import negative_log_likelihood
 

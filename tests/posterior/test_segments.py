@@ -8,7 +8,6 @@ import pytest
 from laplace_models import model_of, simulated_long
 from quick_compile import quick_compile
 
-from stradiff.config import Settings
 from stradiff.posterior import segments as module
 from stradiff.posterior.segments import (
     Segments,

@@ -9,7 +9,6 @@ import numpy as np
 import paper_numpy as paper
 from random_models import random_double_model
 
-from stradiff.config import Settings
 from stradiff.posterior import draws, moments, reconstruct
 
 T, N, M = 14, 2, 3
@@ -34,7 +33,7 @@ def test_a_draw_is_the_papers_source_at_the_same_noise():
     """What ``Model.sample`` draws is f_Theta of a z from q: inverting q gives noise that the loops turn into it."""
     model = model_of()
     noise = jnp.asarray(np.random.default_rng(0).standard_normal((N, T)))
-    alpha_bar = paper.alpha_bars(SETTINGS.n_diffusion_steps, SETTINGS.noise_schedule)
+    alpha_bar = paper.alpha_bars(SETTINGS.diffusion.n_steps, SETTINGS.diffusion.schedule)
     network = model.branches.network
     for k, source in enumerate(model.at(noise)):
         first = np.column_stack([network.weight_in[k], network.weight_level[k]])

@@ -1,4 +1,4 @@
-"""A simulated recording and an object with the attributes of its fit: pictures need no training."""
+"""A simulated recording and an object with the attributes of its fit: plots need no training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def recording(truth: np.ndarray, matrix: np.ndarray) -> Recording:
 
 @pytest.fixture(scope="session")
 def linear_fit(recording: Recording, truth: np.ndarray, matrix: np.ndarray) -> SimpleNamespace:
-    """A fit whose sources are the truth in another order, one sign turned: all it says is known."""
+    """A fit whose sources are the truth in another order, with one sign flipped."""
     order, sign = [2, 0, 1], np.array([1.0, -1.0, 1.0])
     mixing = matrix[:, order] * sign
     mean = recording.values.mean(axis=0)
@@ -45,7 +45,7 @@ def linear_fit(recording: Recording, truth: np.ndarray, matrix: np.ndarray) -> S
 
 @pytest.fixture(scope="session")
 def nonlinear_fit(recording: Recording, truth: np.ndarray, matrix: np.ndarray) -> SimpleNamespace:
-    """The same with a bent map, and no ``mixing_``."""
+    """The same with a nonlinear map, without ``mixing_``."""
     return _fit(recording, truth, lambda S: np.tanh(np.asarray(S) @ matrix.T) + recording.values.mean(axis=0))
 
 

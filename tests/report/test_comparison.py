@@ -1,4 +1,4 @@
-"""Methods side by side: the same measures for all, and the oracle above every linear one."""
+"""Comparison of methods: the same metrics for all, and the oracle above every linear one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stradiff.data.recording import Recording
-from stradiff.report.comparison import Contender, baselines, compare, cross_correlation
+from stradiff.report.comparison import MethodResult, baselines, compare, cross_correlation
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def rows(recording, truth):
     return {row["method"]: row for row in compare(baselines(recording, 3), recording, truth)}
 
 
-def test_all_baselines_and_the_oracle_are_there(rows):
+def test_all_baselines_and_the_oracle_are_compared(rows):
     assert list(rows) == ["SOBI", "FastICA", "PCA", "best linear unmixing"]
 
 
@@ -24,7 +24,7 @@ def test_a_noiseless_linear_mixture_is_solved(rows):
     assert rows["best linear unmixing"]["mean_correlation"] == pytest.approx(1.0)
 
 
-def test_no_linear_method_passes_the_oracle(rows):
+def test_no_linear_method_exceeds_the_oracle(rows):
     oracle = np.array(rows["best linear unmixing"]["matched_correlation"])
     for name in ("SOBI", "FastICA", "PCA"):
         assert np.all(np.array(rows[name]["matched_correlation"]) <= oracle + 1e-12)
@@ -38,11 +38,11 @@ def test_three_sources_explain_a_recording_of_rank_three(rows):
 
 
 def test_without_truth_there_is_no_oracle_and_no_correlation(recording, truth):
-    (row,) = compare([Contender("truth itself", truth)], recording)
+    (row,) = compare([MethodResult("truth itself", truth)], recording)
     assert set(row) == {"method", "seconds", "explained_variance", "cross_correlation"}
 
 
-def test_a_method_that_fails_is_left_out_with_a_word(recording):
+def test_a_failing_method_is_left_out_with_a_warning(recording):
     flat = Recording(np.column_stack([recording.values[:, 0]] * 3))  # three channels of rank one
     with pytest.warns(UserWarning, match="is left out of the comparison") as caught:
         assert list(baselines(flat, 2)) == []
@@ -61,5 +61,5 @@ def test_cross_correlation_of_unrelated_noise_is_small():
     assert cross_correlation(S) < 5 / np.sqrt(5000)
 
 
-def test_one_source_is_unrelated_to_nothing():
+def test_one_source_has_no_cross_correlation():
     assert cross_correlation(np.ones((10, 1))) == 0.0

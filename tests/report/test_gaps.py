@@ -1,4 +1,4 @@
-"""Gaps in a recording are shown, told, and not counted."""
+"""Missing values of a recording are shown, reported, and not counted."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def gappy(recording):
 
 
 def shaded(ax):
-    """Where and how wide every shade is."""
-    paths = [path for found in ax.collections if isinstance(found, PolyCollection) for path in found.get_paths()]
+    """Position and width of every shade."""
+    paths = [path for shape in ax.collections if isinstance(shape, PolyCollection) for path in shape.get_paths()]
     return [(path.vertices[:, 0].min(), np.ptp(path.vertices[:, 0])) for path in paths]
 
 
-def test_lanes_are_shaded_where_nothing_was_seen(gappy):
+def test_channels_are_shaded_where_values_are_missing(gappy):
     ax = plots.plot_recording(gappy.values, np.arange(400), gappy.channel_names)
     np.testing.assert_allclose(sorted(shaded(ax)), [(49.5, 1.0), *[(99.5, 20.0)] * 4])
     assert not shaded(plots.plot_recording(gappy.filled, np.arange(400), gappy.channel_names))
@@ -48,7 +48,7 @@ def test_a_long_curve_with_gaps_keeps_its_extremes():
     assert np.isfinite(envelope(np.arange(100_000), curve)[1]).all()
 
 
-def test_only_what_was_seen_is_explained(gappy, linear_fit):
+def test_missing_values_are_not_counted(gappy, linear_fit):
     explained = explained_variance(gappy.values, linear_fit.reconstruction_, mask=gappy.mask)
     assert explained == pytest.approx(1.0)
     wrong = np.where(gappy.mask, linear_fit.reconstruction_, 100.0)
@@ -60,15 +60,15 @@ def test_only_what_was_seen_is_explained(gappy, linear_fit):
     np.testing.assert_allclose(shares, by_hand)
 
 
-def test_the_summary_tells_how_much_is_missing(gappy, recording, linear_fit):
+def test_the_summary_has_the_share_of_missing_values(gappy, recording, linear_fit):
     assert describe_recording(recording)["missing_share"] == 0.0
     facts = summarise(linear_fit, gappy)
     assert facts["recording"]["missing_share"] == pytest.approx(81 / 1600)
-    assert "Missing values (5.1 % of all) were left out of the fit and filled." in sentence(facts)
+    assert "Missing values (5.1 % of all) were left out of the fit and filled in." in sentence(facts)
     assert "issing" not in sentence(summarise(linear_fit, recording))
 
 
-def test_methods_that_know_no_gaps_see_straight_lines(gappy):
-    found = {method.name: method.reconstruction for method in baselines(gappy, 3)}
-    assert set(found) == {"SOBI", "FastICA", "PCA"}
-    np.testing.assert_allclose(found["PCA"], gappy.filled, atol=0.05 * gappy.filled.std(axis=0).max())
+def test_baselines_interpolate_gaps(gappy):
+    reconstructions = {result.name: result.reconstruction for result in baselines(gappy, 3)}
+    assert set(reconstructions) == {"SOBI", "FastICA", "PCA"}
+    np.testing.assert_allclose(reconstructions["PCA"], gappy.filled, atol=0.05 * gappy.filled.std(axis=0).max())

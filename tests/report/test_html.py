@@ -1,4 +1,4 @@
-"""The report: every section is there, nothing is fetched, nothing half-written, nothing unsafe passes."""
+"""The report: all sections are present, nothing is loaded, written in part or unescaped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECTIONS |= {"length-scales", "paths", "mixing", "settings", "reading"}
 
 
 class Page(HTMLParser):
-    """What a page consists of: its elements, its identifiers, its text."""
+    """The elements and the text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Page(HTMLParser):
 
 
 def _undrawn(axes, alt, caption):
-    """A picture of nothing with the right words: drawing takes most of the time of a page."""
+    """An empty picture with the right words: drawing takes most of the time of a page."""
     return html.Picture("data:image/png;base64,iVBORw0KGgo=", alt, caption, 900)
 
 
@@ -85,7 +85,7 @@ def test_every_section_is_there_and_linked(page):
     assert {link["href"] for link in page.every("a")} == {f"#{section}" for section in SECTIONS}
 
 
-def test_every_picture_is_inside_opens_and_has_words(page):
+def test_every_picture_is_embedded_and_has_alternative_text(page):
     pictures = page.every("img")
     assert len(pictures) == 11  # recording, sources, spectra, losses, error, truth, scales, 3 paths, mixing
     for picture in pictures:
@@ -98,7 +98,7 @@ def test_every_picture_is_inside_opens_and_has_words(page):
 
 
 @pytest.mark.parametrize("name", ["page", "nonlinear_page"])
-def test_nothing_comes_from_outside(name, request):
+def test_nothing_is_loaded_from_elsewhere(name, request):
     page = request.getfixturevalue(name)
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
@@ -109,12 +109,12 @@ def test_nothing_comes_from_outside(name, request):
             assert (attributes.get(key) or "#").startswith(("#", "data:image/png;base64,"))
 
 
-def test_no_address_and_no_import_in_the_style(quick, linear_fit, recording):
+def test_the_style_has_no_address_and_no_import(quick, linear_fit, recording):
     text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", render_report(linear_fit, recording))
     assert not re.search(r"https?:|//[a-z]|url\(|@import|@font-face", text)
 
 
-def test_the_page_itself_forbids_loading_anything(page):
+def test_the_content_security_policy_forbids_loading(page):
     policy = [meta["content"] for meta in page.every("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
@@ -122,23 +122,23 @@ def test_the_page_itself_forbids_loading_anything(page):
 @pytest.mark.parametrize(
     "words",
     [
-        "4 channels of “walk” (400 samples, 6.234 s at 64 Hz) were explained by 3 sources",
-        "through a linear map",
+        "4 channels of “walk” (400 samples, 6.234 s at 64 Hz) are explained by 3 sources",
+        "mixed by a linear map",
         "account for 100.0 % of the channels' variance",
-        "Training used all of its 120 epochs (12.5 s) and had not yet met its criterion",
+        "Training used all of its 120 epochs (12.5 s) and had not yet converged",
         "raise max_epochs",
         "Epoch 1.", "Epoch 60.", "Epoch 120.",
         "nu_y 0.01", "record_epochs 1, 60, 120", "preset default", "Seed: 7", "jax 0.10.2",
         "prior length-scale", "source 1 rbf",
-        "posterior about its likeliest course",
+        "plus and minus 1.96 posterior standard deviations",
         "0.6234",  # length-scale 0.1 of 6.234 s
     ],
 )  # fmt: skip
-def test_what_the_page_says(page, words):
+def test_the_text_of_the_page(page, words):
     assert words in page.text
 
 
-def test_title_and_names_are_text_and_never_markup(quick, nonlinear_page, linear_fit, recording):
+def test_titles_and_names_are_escaped(quick, nonlinear_page, linear_fit, recording):
     assert "<b>Mine</b> & yours" in nonlinear_page.text
     assert not nonlinear_page.every("b")
     hostile = Recording(recording.values, None, 64.0, recording.channel_names, "mg", "<script>alert(1)</script>")
@@ -150,7 +150,7 @@ def test_title_and_names_are_text_and_never_markup(quick, nonlinear_page, linear
     assert all(image["src"].startswith("data:") for image in page.every("img"))
 
 
-def test_without_truth_the_page_says_nothing_about_it(nonlinear_page):
+def test_without_truth_the_page_does_not_mention_it(nonlinear_page):
     assert "Agreement with the truth" not in nonlinear_page.text
     assert "correlation with the truth" not in nonlinear_page.text
 
@@ -165,7 +165,7 @@ def test_without_truth_the_page_says_nothing_about_it(nonlinear_page):
         ({"recorded_epochs_": ()}, "No path was recorded in this fit"),
     ],
 )
-def test_the_page_follows_the_fit(quick, linear_fit, recording, changes, words):
+def test_the_page_states_how_the_fit_ended(quick, linear_fit, recording, changes, words):
     fit = copy.copy(linear_fit)
     vars(fit).update(changes)
     assert words in Page(render_report(fit, recording)).text
@@ -195,7 +195,7 @@ def test_file_holds_the_page(quick, linear_fit, recording, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_another_recording_is_refused_and_the_old_page_stays(linear_fit, recording, tmp_path):
+def test_another_recording_is_refused_and_the_old_page_is_kept(linear_fit, recording, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
     shorter = Recording(recording.values[:-1], None, 64.0, recording.channel_names)
@@ -205,6 +205,6 @@ def test_another_recording_is_refused_and_the_old_page_stays(linear_fit, recordi
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_folder_that_is_not_there_is_one_sentence(quick, linear_fit, recording, tmp_path):
+def test_a_missing_folder_is_one_sentence(quick, linear_fit, recording, tmp_path):
     with pytest.raises(StorageError, match="cannot be written"):
         write_report(linear_fit, recording, tmp_path / "nowhere" / "report.html")

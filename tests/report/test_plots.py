@@ -1,4 +1,4 @@
-"""Every picture draws on the axes it was given, shows its numbers, and leaves matplotlib as it was."""
+"""Every plot uses the given axes, shows its numbers, and leaves the state of matplotlib unchanged."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ HISTORY = {
     "length_scales": np.linspace([0.05] * N, [0.2, 0.05, 0.01], E),
 }
 
-# What is drawn, on how many axes, by a call that takes the keyword for them.
-PICTURES = {
+# Keyword of the axes, their number, and the call.
+PLOTS = {
     "recording": ("ax", 1, lambda **on: plots.plot_recording(Y, TIMES, CHANNELS, **on)),
     "spectra": ("ax", 1, lambda **on: plots.plot_spectra(S, 10.0, **on)),
     "sources": ("axes", N, lambda **on: plots.plot_sources(S, SD, TIMES, **on)),
@@ -51,23 +51,23 @@ PICTURES = {
     "curves": ("ax", 1, lambda **on: plots.plot_curves(LEVELS, RESPONSES[0], CHANNELS, **on)),
     "responses": ("axes", N, lambda **on: plots.plot_responses(LEVELS, RESPONSES, CHANNELS, **on)),
 }
-every_picture = pytest.mark.parametrize("name", PICTURES)
-several_panels = pytest.mark.parametrize("name", [name for name, (key, *_) in PICTURES.items() if key == "axes"])
+every_plot = pytest.mark.parametrize("name", PLOTS)
+several_panels = pytest.mark.parametrize("name", [name for name, (key, *_) in PLOTS.items() if key == "axes"])
 
 
-@every_picture
-def test_draws_on_the_given_axes_and_returns_them(name):
-    key, count, draw = PICTURES[name]
+@every_plot
+def test_the_given_axes_are_used_and_returned(name):
+    key, count, draw = PLOTS[name]
     given = Figure().subplots(count, 1, squeeze=False).ravel()
     returned = np.ravel(draw(**{key: given[0] if key == "ax" else given}))
     assert list(returned) == list(given)
     assert all(ax.has_data() for ax in given)
 
 
-@every_picture
-def test_makes_its_own_figure_and_leaves_matplotlib_as_it_was(name, tmp_path):
+@every_plot
+def test_a_new_figure_leaves_the_state_of_matplotlib_unchanged(name, tmp_path):
     before, open_figures = dict(matplotlib.rcParams), pyplot.get_fignums()
-    figure = np.ravel(PICTURES[name][2]())[0].figure
+    figure = np.ravel(PLOTS[name][2]())[0].figure
     figure.savefig(tmp_path / "picture.png", dpi=40)
     assert (tmp_path / "picture.png").stat().st_size > 0
     assert all(ax.has_data() for ax in figure.axes)  # no empty panel
@@ -76,7 +76,7 @@ def test_makes_its_own_figure_and_leaves_matplotlib_as_it_was(name, tmp_path):
 
 @several_panels
 def test_wrong_number_of_axes_is_refused(name):
-    _, count, draw = PICTURES[name]
+    _, count, draw = PLOTS[name]
     with pytest.raises(OptionError, match=f"{count} panels, but {count + 1} axes"):
         draw(axes=Figure().subplots(count + 1, 1))
 
@@ -99,7 +99,7 @@ def test_band_is_the_central_one_of_its_level(level, z):
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
-def test_level_that_is_no_probability_is_refused(level):
+def test_a_level_that_is_no_probability_is_refused(level):
     with pytest.raises(OptionError, match="between 0 and 1"):
         plots.plot_sources(S, SD, TIMES, level=level)
 
@@ -129,7 +129,7 @@ def test_titles_carry_the_matched_correlations():
     assert [float(title.split()[-1]) for title in titles] == pytest.approx(expected, abs=5e-5)
 
 
-def test_a_true_source_that_nobody_found_still_has_its_panel():
+def test_an_unmatched_true_source_has_its_panel():
     panels = plots.plot_sources(S[:, :2], SD[:, :2], TIMES, S)
     assert len(panels) == 3
     assert "0.0000" in panels[2].get_title(loc="left")
@@ -167,7 +167,7 @@ def test_losses_use_a_logarithm_only_where_it_exists():
     assert scales == ["linear", "log", "linear", "linear", "linear"]
 
 
-def test_a_beginning_outside_the_frame_is_named():
+def test_a_first_value_outside_the_axis_is_written():
     history = HISTORY | {"total": np.r_[3e5, 2e5, np.linspace(-10, -20, E - 2)]}
     ax = plots.plot_losses(history)[0]
     assert ax.get_ylim()[1] < 0
@@ -190,7 +190,7 @@ def test_correlations_are_spaced_by_their_nines():
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_correlations_of_nothing_and_of_everything_can_be_drawn(value):
+def test_correlations_of_zero_and_one_can_be_drawn(value):
     figure = plots.plot_correlations(np.full((3, 2), value)).figure
     figure.canvas.draw()
     assert figure.axes[0].get_ylim() == pytest.approx((0.0, 0.5) if value == 0.0 else (0.9999, 0.99999))
@@ -220,14 +220,14 @@ def test_path_goes_from_its_start_on_the_left_to_the_source_on_the_right():
 
 
 @pytest.mark.parametrize(("spread", "columns_with_band"), [(SD, 1), (np.ones_like(PATH), 5), (None, 0)])
-def test_path_has_bands_where_a_spread_is_known(spread, columns_with_band):
+def test_paths_have_bands_where_a_deviation_is_given(spread, columns_with_band):
     panels = plots.plot_diffusion_path(PATH, TIMES, spread)
     assert sum(bool(ax.collections) for ax in panels[0]) == columns_with_band
     assert bool(panels[0, -1].collections) == (columns_with_band > 0)
 
 
-def test_path_with_a_spread_of_another_shape_is_refused():
-    with pytest.raises(InputError, match="fit neither"):
+def test_a_deviation_of_another_shape_is_refused():
+    with pytest.raises(InputError, match="give that of the path"):
         plots.plot_diffusion_path(PATH, TIMES, SD[:-1])
 
 
@@ -248,7 +248,7 @@ def test_curves_are_changes_from_the_middle_level():
     assert len(lines) == len(CHANNELS)
 
 
-def test_responses_are_changes_from_rest_and_maps_where_curves_are_too_many():
+def test_responses_are_changes_from_zero_and_images_for_many_channels():
     lines = plots.plot_responses(LEVELS, RESPONSES, CHANNELS)[1].lines
     np.testing.assert_allclose(lines[2].get_ydata(), RESPONSES[1, :, 2] - RESPONSES[1, 6, 2])
     many = RNG.standard_normal((2, 13, 30))

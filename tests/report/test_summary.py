@@ -1,4 +1,4 @@
-"""The numbers of a report: shares, correlations, bands and the words around them."""
+"""The numbers of a report, shares, correlations and bands, and its sentences."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_summary_is_json_and_complete(linear_fit, recording, truth):
     assert facts["model"]["drawn_seed"] == 12345
 
 
-def test_stability_is_told_where_there_were_restarts(linear_fit, recording, monkeypatch):
+def test_stability_is_given_where_there_were_restarts(linear_fit, recording, monkeypatch):
     assert "stability" not in summarise(linear_fit, recording)["sources"][0]
     monkeypatch.setitem(linear_fit.fit_info_, "stability", [0.99, 0.7, 0.95])
     facts = summarise(linear_fit, recording)
@@ -62,15 +62,15 @@ def test_without_a_sampling_rate_length_scales_count_samples(linear_fit, recordi
     assert summarise(linear_fit, unknown)["sources"][0]["length_scale_samples"] == pytest.approx(39.9)
 
 
-def test_matched_correlations_stand_in_the_order_of_the_estimates(truth):
+def test_matched_correlations_are_in_the_order_of_the_estimates(truth):
     rng = np.random.default_rng(0)
     estimate = np.column_stack([rng.standard_normal(len(truth)), -truth[:, 1], truth[:, 0]])
-    found = matched_correlations(estimate, truth[:, :2])
-    assert found[0] is None
-    assert found[1:] == pytest.approx([1.0, 1.0])
+    correlations = matched_correlations(estimate, truth[:, :2])
+    assert correlations[0] is None
+    assert correlations[1:] == pytest.approx([1.0, 1.0])
 
 
-def test_truth_is_turned_like_the_estimates(linear_fit, truth):
+def test_truth_gets_the_signs_of_the_estimates(linear_fit, truth):
     np.testing.assert_allclose(like_estimates(truth, linear_fit.sources_), linear_fit.sources_)
     np.testing.assert_array_equal(like_estimates(truth[:, :2], linear_fit.sources_), truth[:, :2])
 
@@ -133,12 +133,12 @@ def test_history_table_has_a_row_an_epoch_and_a_column_a_length_scale(linear_fit
         (Path("here"), "here"),
     ],
 )
-def test_plain_is_what_json_knows(value, expected):
+def test_plain_values_are_json(value, expected):
     assert plain(value) == expected
     json.dumps(plain(value), allow_nan=False)
 
 
-def test_settings_are_flat_rows_of_words():
+def test_settings_are_flat_rows_of_text():
     settings = {
         "tol": None,
         "learn": False,
@@ -158,21 +158,25 @@ def test_durations(seconds, text):
     assert words.duration(seconds) == text
 
 
-ENDED = {"kind": "ending", "severity": "warning", "sources": [], "sentence": "The objective stopped being finite."}
+DIVERGED = {"kind": "ending", "severity": "warning", "sources": [], "sentence": "The objective was not finite."}
 
 
 @pytest.mark.parametrize(
     ("changes", "settings", "text"),
     [
-        ({"interrupted_": True}, {}, "interrupted after 120 epochs (12.5 s): what is shown is its state"),
+        ({"interrupted_": True}, {}, "interrupted after 120 epochs (12.5 s): the results are those of its last state."),
         ({"converged_": True}, {}, "Training converged after 120 epochs (12.5 s)."),
-        ({}, {}, "used all of its 120 epochs (12.5 s) and had not yet met its criterion of convergence."),
-        ({}, {"tol": 0.0}, "used all of its 120 epochs (12.5 s), as asked: it had no criterion of convergence."),
-        ({"diagnostics_": [ENDED]}, {"max_epochs": 500}, "diverged after 120 epochs (12.5 s): what is shown is the la"),
-        ({}, {"max_epochs": 500}, "Training was ended after 120 epochs (12.5 s) by what watched it, a callback."),
+        ({}, {}, "used all of its 120 epochs (12.5 s) and had not yet converged."),
+        ({}, {"tol": 0.0}, "used all of its 120 epochs (12.5 s), without a convergence criterion (tol=0)."),
+        (
+            {"diagnostics_": [DIVERGED]},
+            {"max_epochs": 500},
+            "diverged after 120 epochs (12.5 s): the results are",
+        ),
+        ({}, {"max_epochs": 500}, "Training was stopped after 120 epochs (12.5 s) by a callback."),
     ],
 )
-def test_the_sentence_says_how_training_ended(linear_fit, recording, changes, settings, text):
+def test_the_sentence_states_how_training_ended(linear_fit, recording, changes, settings, text):
     info = linear_fit.fit_info_ | {"settings": linear_fit.fit_info_["settings"] | settings}
     fit = SimpleNamespace(**vars(linear_fit) | changes | {"fit_info_": info})
     assert text in words.sentence(summarise(fit, recording))
@@ -182,14 +186,14 @@ def test_maps_and_priors_have_the_words_of_their_specifications(linear_fit, reco
     monkeypatch.setitem(MAPS, "quadratic", QuadraticSpec())
     fit = SimpleNamespace(**vars(linear_fit) | {"map_": "quadratic", "priors_": ("gmm_ar", "ar_student", "gmm_ar")})
     sentence = words.sentence(summarise(fit, recording))
-    assert "reach the channels through a matrix and squares" in sentence
+    assert "mixed by a matrix and squares" in sentence
     follows = "follows a Gaussian mixture with memory or an autoregression with Student-t innovations;"
     assert follows in sentence
 
 
-@pytest.mark.parametrize(("how", "text"), [("laplace", "likeliest course"), ("monte-carlo", "learned start")])
-def test_bands_are_said_to_be_what_they_are(how, text):
-    assert text in words.band({"model": {"settings": {"uncertainty": how}}})
+@pytest.mark.parametrize(("uncertainty", "text"), [("laplace", "posterior mean"), ("monte-carlo", "learned start")])
+def test_bands_are_defined(uncertainty, text):
+    assert text in words.band({"model": {"settings": {"uncertainty": uncertainty}}})
 
 
 def test_z_is_that_of_a_95_percent_band():
@@ -207,7 +211,7 @@ def test_recorded_epochs_begin_before_the_first_and_end_at_the_last(max_epochs):
     assert len(epochs) <= 27
 
 
-def test_study_has_the_figures_of_the_paper(linear_fit, nonlinear_fit, recording, truth):
+def test_a_study_has_the_figures_of_the_paper(linear_fit, nonlinear_fit, recording, truth):
     figures = draw_study(linear_fit, recording, truth)
     assert set(figures) == set(LINEAR.values())
     assert all(axes.has_data() for figure in figures.values() for axes in figure.axes)

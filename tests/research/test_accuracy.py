@@ -14,9 +14,9 @@ import pytest
 from contest import plots, publish, runner, scores, tables, targets, tiers
 from contest.methods import ABLATIONS, DEFAULT, METHODS, ORACLE, PRESETS, PRIORS, Outcome
 from contest.problems import Problem, draw, find_real
+from stradiff.presets import resolve
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.presets import resolve
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = {problem.name: problem for tier in tiers.TIERS.values() for problem in tier.problems}
@@ -44,7 +44,7 @@ def test_a_problem_is_what_it_promises(problem, real):
     noise = (example.observed - example.noise_free).std(axis=0) / example.noise_free.std(axis=0)
     # The standard deviation of T normal numbers is known to 1 / sqrt(2 T) of itself.
     np.testing.assert_allclose(noise, problem.noise, atol=5 * problem.noise / math.sqrt(2 * problem.n_samples))
-    if problem.mixing == "linear":
+    if problem.mixing.is_linear:
         assert np.linalg.cond(example.matrix) == pytest.approx(problem.condition)
         np.testing.assert_allclose(example.noise_free, example.sources @ example.matrix.T, atol=1e-12)
     else:

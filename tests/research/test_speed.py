@@ -20,8 +20,7 @@ from pages import NOT_RUN
 from quick_compile import quick_compile
 from timing import fits, machine, one_process, parts, plain, problem, roofline, rounds, tables
 
-from stradiff.config import Settings
-from stradiff.initialise.model import initial_model
+from stradiff.config import Configuration
 from stradiff.model import Model, numerics
 from stradiff.train import step as trainer
 from stradiff.train.objective import Noise, draw_noise, terms
@@ -31,7 +30,7 @@ T = 120  # samples: enough for the fast prior
 
 
 class Case(NamedTuple):
-    settings: Settings
+    settings: Configuration
     observed: np.ndarray
     model: Model
     noise: Noise
@@ -41,18 +40,18 @@ class Case(NamedTuple):
 def terms_of(model, observed, noise, settings):
     with quick_compile():
         compiled = jax.jit(terms, static_argnums=4)
-        every, _ = compiled(model, jnp.asarray(observed), None, noise, settings.training.weights)
+        every, _ = compiled(model, jnp.asarray(observed), None, noise, settings.objective)
     return {name: float(value) for name, value in every._asdict().items() if name != "volume"}
 
 
 def model_of(observed, settings):
     with quick_compile():
-        return initial_model(observed, None, settings, jax.random.key(1))
+        return problem.first_model(observed, settings, jax.random.key(1))
 
 
 @pytest.fixture(scope="module", params=problem.MAPS)
 def case(request):
-    """Settings, observations, a model of which no term is near zero, noise for an epoch, and its terms."""
+    """Configuration, observations, a model of which no term is near zero, noise for an epoch, and its terms."""
     settings = problem.paper_settings(request.param, start_sigma=0.3, start_spread=1.0)
     observed = problem.normalised(request.param)[:T].astype(np.float32)
     with numerics():
@@ -78,7 +77,7 @@ def transcribed(case):
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         for k in range(model.n_sources):
             given |= {f"networks.{k}.{2 * layer}.weight": weight[k], f"networks.{k}.{2 * layer}.bias": bias[k]}
-    if settings.mixing == "linear":
+    if settings.mixing.is_linear:
         given["mixing.weight"] = mixing.matrix
     else:
         for layer, (weight, bias) in enumerate(zip(mixing.weights, mixing.biases, strict=True)):
@@ -105,18 +104,18 @@ def test_the_transcription_takes_the_same_step(case, transcribed):
         state = trainer.init(model, jax.random.key(3))
         noise = draw_noise(model, jax.random.fold_in(state.key, state.epoch))
         step = jax.jit(trainer.step, static_argnums=3)
-        after = step(state, jnp.asarray(observed), None, settings.training, settings.learning_rate)[0].model
+        after = step(state, jnp.asarray(observed), None, StepSettings.of(settings), settings.training.learning_rate)[0].model
     draws = transcription.Draws(*(torch.tensor(np.asarray(part)) for part in noise[:3]))
     transcription.epoch(mine, transcription.optimiser_of(mine), draws)
     compared = {
         "mean": after.branches.start.mean,
         "log_sigma": after.branches.start.log_sigma,
         "log_length_scale": after.priors.groups[0].log_length_scale,
-        "mixing.weight" if settings.mixing == "linear" else "mixing.0.weight": jax.tree.leaves(after.mixing)[0],
+        "mixing.weight" if settings.mixing.is_linear else "mixing.0.weight": jax.tree.leaves(after.mixing)[0],
     }
     # Adam's first step is the rate times the sign of the derivative, which rounding turns where that is nearly zero.
     for name, value in compared.items():
-        moved = np.abs(mine.state_dict()[name].numpy() - np.asarray(value)) < 1e-2 * settings.learning_rate
+        moved = np.abs(mine.state_dict()[name].numpy() - np.asarray(value)) < 1e-2 * settings.training.learning_rate
         assert moved.mean() > 0.99, name
 
 
@@ -191,7 +190,7 @@ def test_xla_counts_more_than_the_least_and_not_much_more():
     """Loops count once there, but the products that the library makes outside of them are already more."""
     settings, values = problem.paper_settings("linear"), problem.normalised("linear")
     with numerics(), quick_compile():
-        state = trainer.init(initial_model(values, None, settings, jax.random.key(0)), jax.random.key(0))
+        state = trainer.init(problem.first_model(values, settings, jax.random.key(0)), jax.random.key(0))
         counted = roofline.xla_count(state, jnp.asarray(values, jnp.float32), settings)
     least = roofline.least(settings, *values.shape, roofline.count(state.model))
     assert least.flops < counted.flops < 3 * least.flops

@@ -13,7 +13,6 @@ import paper_numpy as paper
 import pytest
 from random_models import hyperparameter, random_double_model, random_noise
 
-from stradiff.config import Settings
 from stradiff.train import step as trainer
 from stradiff.train.objective import draw_noise, terms, total
 
@@ -58,13 +57,13 @@ def plain(model):
 
 def reference_terms(model, observed, noise, settings):
     plain_noise = [np.asarray(part) for part in (noise.start, noise.tau, noise.diffusion)]
-    schedule = (settings.n_diffusion_steps, settings.noise_schedule)
+    schedule = (settings.diffusion.n_steps, settings.diffusion.schedule)
     grid = np.linspace(0, 1, len(observed))
-    return paper.terms(plain(model), observed, grid, plain_noise, schedule, settings.nu_y)
+    return paper.terms(plain(model), observed, grid, plain_noise, schedule, settings.objective.nu_y)
 
 
 def reference_total(model, observed, noise, settings):
-    lambdas = {"prior": settings.lambda_prior, "diffusion": settings.lambda_diff, "kl": settings.lambda_kl}
+    lambdas = {"prior": settings.objective.lambda_prior, "diffusion": settings.objective.lambda_diff, "kl": settings.objective.lambda_kl}
     return paper.total(reference_terms(model, observed, noise, settings), lambdas)
 
 
@@ -102,7 +101,7 @@ def recording(n_samples=T, n_channels=N_CHANNELS):
 def test_every_term_and_every_derivative(options):
     settings = dataclasses.replace(SMALL, **options)
     model, observed, noise = random_double_model(settings, T, N_CHANNELS), recording(), random_noise(settings, T)
-    weights = settings.training.weights
+    weights = settings.objective
 
     @eqx.filter_jit
     @eqx.filter_value_and_grad(has_aux=True)
@@ -115,7 +114,7 @@ def test_every_term_and_every_derivative(options):
     for name, expected in reference.items():
         np.testing.assert_allclose(getattr(every, name), expected.real, rtol=1e-8 if name == "prior" else 1e-10)
     np.testing.assert_allclose(value, reference_total(model, observed, noise, settings).real, rtol=1e-9)
-    np.testing.assert_allclose(mse, reference["reconstruction"].real * 2 * settings.nu_y / observed.size, rtol=1e-10)
+    np.testing.assert_allclose(mse, reference["reconstruction"].real * 2 * settings.objective.nu_y / observed.size, rtol=1e-10)
     assert every.volume == 0
 
     derivatives = reference_gradient(model, lambda m: reference_total(m, observed, noise, settings))
@@ -127,7 +126,7 @@ def test_more_sources_and_samples_than_the_table_above():
     settings = dataclasses.replace(SMALL, n_sources=3, n_diffusion_steps=6, network_width=8)
     model, noise = random_double_model(settings, 30, 3), random_noise(settings, 30)
     observed = recording(30, 3)
-    every, _ = eqx.filter_jit(terms)(model, jnp.asarray(observed), None, noise, settings.training.weights)
+    every, _ = eqx.filter_jit(terms)(model, jnp.asarray(observed), None, noise, settings.objective)
     for name, expected in reference_terms(model, observed, noise, settings).items():
         np.testing.assert_allclose(getattr(every, name), expected.real, rtol=1e-8 if name == "prior" else 1e-10)
 
@@ -138,7 +137,7 @@ def test_the_denoising_gradient_into_the_sources_can_be_stopped():
 
     @eqx.filter_jit
     def derivative_into_starts(moves):
-        chosen = dataclasses.replace(settings.training.weights, diffusion_moves_sources=moves)
+        chosen = dataclasses.replace(settings.objective, diffusion_moves_sources=moves)
 
         def denoising_term(mean):
             moved = eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
@@ -164,17 +163,17 @@ def test_whole_steps_of_the_optimiser(options):
         noise = draw_noise(model, jax.random.fold_in(state.key, epoch))
         gradient = reference_gradient(model, lambda m, noise=noise: reference_total(m, observed, noise, settings))
         gradient = without_fixed(gradient, model, settings)
-        rates = np.where(is_prior, settings.prior_rate, 1.0) * rate
-        if settings.halving:
-            rates = rates / (1 + epoch / settings.halving)
+        rates = np.where(is_prior, settings.training.prior_rate, 1.0) * rate
+        if settings.training.halving:
+            rates = rates / (1 + epoch / settings.training.halving)
         moved, memory = paper.adam(flat(model), gradient, memory, epoch + 1, rates)
         sizes = np.cumsum([leaf.size for leaf in leaves])[:-1]
         pieces = [piece.reshape(leaf.shape) for piece, leaf in zip(np.split(moved, sizes), leaves, strict=True)]
         model = jax.tree.unflatten(tree, [jnp.asarray(piece) for piece in pieces])
-        if settings.mixing == "linear":
+        if settings.mixing.is_linear:
             columns = paper.normalise_columns(np.asarray(model.mixing.matrix)).real
             model = eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(columns))
-        state, info = step(state, jnp.asarray(observed), None, settings.training, rate)
+        state, info = step(state, jnp.asarray(observed), None, StepSettings.of(settings), rate)
         np.testing.assert_allclose(flat(state.model), flat(model), rtol=1e-7, atol=1e-9)
     assert state.epoch == 2
     assert np.isfinite(info.total)

@@ -16,7 +16,7 @@ from as_users_call import as_users_call
 from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError, StorageError
 from stradiff.train import restarts
-from stradiff.train.checkpoint import Checkpoint
+from stradiff.train.checkpoint import CheckpointFile
 from stradiff.train.restarts import Rung
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -77,8 +77,8 @@ def test_goes_on_to_the_same_bits(tmp_path, more, rung, monkeypatch):
 
 @pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_a_second_ctrl_c_does_not_take_what_the_first_has_left(tmp_path, monkeypatch):
-    file, write = tmp_path / "training", Checkpoint.write
-    monkeypatch.setattr(Checkpoint, "write", lambda *how: (signal.raise_signal(signal.SIGINT), write(*how)))
+    file, write = tmp_path / "training", CheckpointFile.write
+    monkeypatch.setattr(CheckpointFile, "write", lambda *how: (signal.raise_signal(signal.SIGINT), write(*how)))
     with pytest.raises(KeyboardInterrupt):
         StrADiff(3, **SETTINGS, checkpoint=file, callbacks=(stop_at(100),)).fit(Y)
     assert file.exists()
@@ -173,7 +173,7 @@ def test_a_disk_that_refuses_costs_no_fit(tmp_path, monkeypatch):
         raise StorageError("the disk is full")
 
     whole = StrADiff(3, **SETTINGS).fit(Y)
-    monkeypatch.setattr(Checkpoint, "write", refuse)
+    monkeypatch.setattr(CheckpointFile, "write", refuse)
     with pytest.warns(RuntimeWarning, match=r"training goes on without. the disk is full"):
         kept = StrADiff(3, **SETTINGS, checkpoint=tmp_path / "x", checkpoint_seconds=0.0).fit(Y)
     same(whole, kept)

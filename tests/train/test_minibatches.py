@@ -14,7 +14,6 @@ from quick_compile import quick_compile
 from random_models import random_double_model, random_noise
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.config import Settings
 from stradiff.data.sources import ar_sources
 from stradiff.errors import OptionError
 from stradiff.model.diffusion.networks import ReceptiveField
@@ -67,9 +66,9 @@ def as_windows_have_it(model, settings, noise, mask=None):
 
     def loss(learned, moments, place, rows, there, eps, gains):
         here = learned[0].of_segment(learned[1], (PLAN.length - 1) / (T - 1))
-        every, _, sums = minibatch_terms(here, rows, place, PLAN, moments, eps, settings.training.weights, there)
+        every, _, sums = minibatch_terms(here, rows, place, PLAN, moments, eps, settings.objective, there)
         through = PLAN.count * (gains[0] @ sums[0] + gains[1] @ sums[1])
-        return total(every, settings.training.weights) + through, every
+        return total(every, settings.objective) + through, every
 
     evaluate = eqx.filter_jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
     slopes = []
@@ -106,8 +105,8 @@ def test_the_mean_over_windows_is_the_whole_record(mask):
 
     def loss(learned):
         whole = eqx.tree_at(lambda m: m.branches.start, learned[0], learned[1], is_leaf=lambda x: x is None)
-        every, _ = terms(whole, jnp.asarray(OBSERVED), None, noise, SILENT.training.weights, everywhere)
-        return total(every, SILENT.training.weights), every
+        every, _ = terms(whole, jnp.asarray(OBSERVED), None, noise, SILENT.objective, everywhere)
+        return total(every, SILENT.objective), every
 
     learned = (_without_start(model), model.branches.start)
     (_, wanted), gradient = jax.value_and_grad(loss, has_aux=True)(learned)
@@ -126,7 +125,7 @@ def test_with_convolutional_branches_windows_say_what_the_whole_says():
     settings = dataclasses.replace(SILENT, branch="own", network="convolutional", standardise=False, network_width=8)
     model = random_double_model(settings, T, M, reach=ReceptiveField(8, 1))
     noise = random_noise(settings, T)
-    every, _ = terms(model, jnp.asarray(OBSERVED), None, noise, settings.training.weights)
+    every, _ = terms(model, jnp.asarray(OBSERVED), None, noise, settings.objective)
     found, _ = as_windows_have_it(model, settings, noise)
     np.testing.assert_allclose(found.reconstruction, every.reconstruction, rtol=0.02)
     np.testing.assert_allclose(found.diffusion, every.diffusion, rtol=0.02)
@@ -137,7 +136,7 @@ def test_an_epoch_moves_the_starts_of_its_window_and_of_no_other():
     settings = dataclasses.replace(SILENT, network="convolutional", lambda_kl=1.0)
     model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), random_double_model(settings, T, M))
     state = window_trainer.init(model, jax.random.key(0), PLAN)
-    after, _ = window_trainer.step(state, jnp.asarray(OBSERVED, jnp.float32), settings.training, 1e-3, PLAN)
+    after, _ = window_trainer.step(state, jnp.asarray(OBSERVED, jnp.float32), StepSettings.of(settings), 1e-3, PLAN)
     moved = np.asarray((after.model.branches.start.mean != model.branches.start.mean).any(axis=0))
     assert moved.sum() == PLAN.piece and np.ptp(np.flatnonzero(moved)) == PLAN.piece - 1  # without a network, no margin
     assert (np.asarray(after.starts.seen) > 0).sum() == PLAN.length
@@ -149,7 +148,7 @@ def test_a_pass_visits_every_window_once():
     model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), random_double_model(settings, T, M))
     state = window_trainer.init(model, jax.random.key(0), PLAN)
     state, info = window_trainer.run(
-        state, jnp.asarray(OBSERVED, jnp.float32), PLAN, settings.training, jnp.float32(1e-3), jnp.int32(2 * PLAN.count)
+        state, jnp.asarray(OBSERVED, jnp.float32), PLAN, StepSettings.of(settings), jnp.float32(1e-3), jnp.int32(2 * PLAN.count)
     )
     assert int(state.epoch) == 2 * PLAN.count and np.isfinite(info.total[: 2 * PLAN.count]).all()
     assert (np.asarray(state.told.seen) == 1).all() and (np.asarray(state.starts.seen) >= 2).all()

@@ -1,4 +1,4 @@
-"""Successive halving: the objective chooses among starts, one compilation serves all, and each has the bits of a fit."""
+"""Successive halving: the objective chooses among starts, one compilation serves all, each has the bits of a fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import SOBI, simulate
-from stradiff.config import Settings
 from stradiff.data.sources import gp_sources
 from stradiff.initialise import initialisation as initialisation_module
 from stradiff.initialise import initialise

@@ -10,7 +10,6 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import simulate
-from stradiff.config import Settings
 from stradiff.initialise import initialise
 from stradiff.model import numerics
 from stradiff.train import Callback, train
@@ -82,12 +81,12 @@ def test_history_has_a_row_for_every_epoch(plain):
 
 
 def test_history_adds_up(plain):
-    history, weights = plain.history, SMALL.training.weights
-    parts = history["reconstruction"] + weights.prior * history["prior"] + weights.kl * history["kl"]
-    parts += weights.diffusion * history["diffusion"] + weights.volume * history["volume"]
+    history, weights = plain.history, SMALL.objective
+    parts = history["reconstruction"] + weights.lambda_prior * history["prior"] + weights.lambda_kl * history["kl"]
+    parts += weights.lambda_diff * history["diffusion"] + weights.volume_weight * history["volume"]
     np.testing.assert_allclose(history["total"], parts, rtol=1e-6)
     np.testing.assert_allclose(
-        history["reconstruction"] * 2 * SMALL.nu_y / (T * N), history["reconstruction_mse"], rtol=1e-4
+        history["reconstruction"] * 2 * SMALL.objective.nu_y / (T * N), history["reconstruction_mse"], rtol=1e-4
     )
 
 
@@ -120,7 +119,7 @@ def test_columns_of_the_map_stay_at_norm_one(plain):
 
 def test_paths_at_the_beginning_the_middle_and_the_end(plain):
     assert set(plain.paths) == {0, CHUNK, 250}
-    assert all(path.shape == (SMALL.n_diffusion_steps + 1, T, N) for path in plain.paths.values())
+    assert all(path.shape == (SMALL.diffusion.n_steps + 1, T, N) for path in plain.paths.values())
 
 
 @pytest.mark.parametrize(

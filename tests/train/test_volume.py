@@ -12,7 +12,6 @@ import pytest
 from random_models import random_double_model
 from sklearn.gaussian_process.kernels import RBF, Matern
 
-from stradiff.config import Settings
 from stradiff.train import volume as volume_module
 from stradiff.train.volume import UNROLLED, _log_det, volume
 

@@ -1,4 +1,4 @@
-"""How good a separation is."""
+"""Quality of a separation: metrics against known truth, diagnostics without it."""
 
 from stradiff.assess.alignment import Matching, match_sources
 from stradiff.assess.metrics import (

@@ -1,4 +1,4 @@
-"""Which estimate is which true source, with what sign and scale: blind separation leaves all three open."""
+"""Matching of estimated with true sources: blind separation leaves their order, sign and scale open."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LARGEST = 1e150  # beyond it squares overflow
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """For each of ``n`` true sources, in their order, the estimate that stands for it.
+    """For each of ``n`` true sources, in their order, the estimate that matches it.
 
     Attributes
     ----------
     order : ndarray of int (n,)
-        Column of the estimate; -1 where there were fewer estimates than true sources.
+        Column of the estimate; -1 where there are fewer estimates than true sources.
     sign : ndarray (n,)
         +1 or -1; +1 where the correlation is 0.
     scale : ndarray (n,)
@@ -41,7 +41,7 @@ class Matching:
     def apply(self, estimate: ArrayLike) -> np.ndarray:
         """The estimate ``(T, n_hat)`` in the order, sign and scale of the truth: ``(T, n)``.
 
-        A true source without a usable estimate gets its best constant guess, its mean.
+        A true source without a usable estimate is replaced by its mean.
         """
         return self._columns(estimate) * (self.sign * self.scale) + self.offset
 
@@ -53,22 +53,22 @@ class Matching:
         values = _table(values, "estimate")
         if values.shape[1] <= self.order.max(initial=-1):
             raise InputError(f"estimate has {values.shape[1]} columns, too few for the order {self.order}.")
-        # Columns of scale 0 are left out by hand: they may hold NaN, and NaN x 0 is NaN.
+        # Columns of scale 0 may hold NaN, and NaN x 0 is NaN.
         return np.where(self.scale > 0, values[:, self.order], 0.0)
 
 
 def match_sources(estimate: ArrayLike, truth: ArrayLike, *, rank: bool = False) -> Matching:
-    """Pair estimated with true sources so that absolute correlations sum to most (Hungarian method).
+    """Match estimated with true sources by the largest sum of absolute correlations (Hungarian method).
 
     Parameters
     ----------
     estimate : array (T, n_hat)
-        Constant columns and columns with NaN or infinity count as correlation 0. There may be more or fewer
-        columns than true sources; a true source left over gets order -1 and correlation 0.
+        Constant columns and columns with NaN or infinity have correlation 0. There may be more or fewer
+        columns than true sources; an unmatched true source has order -1 and correlation 0.
     truth : array (T, n)
     rank : bool
-        Correlate ranks (Spearman) in place of values (Pearson): blind to any increasing bend of a source.
-        Scale and offset are least squares on the values either way.
+        Correlate ranks (Spearman) instead of values (Pearson), which is invariant to increasing functions of a
+        source. Scale and offset are least squares on the values in both cases.
 
     Raises
     ------
@@ -82,34 +82,36 @@ def match_sources(estimate: ArrayLike, truth: ArrayLike, *, rank: bool = False) 
     array([1, 0])
     """
     estimate, truth = checked_pair(estimate, truth)
-    usable = (np.abs(estimate) < LARGEST).all(axis=0)  # False for NaN too
+    usable = (np.abs(estimate) < LARGEST).all(axis=0)  # False for NaN
     estimate = np.where(usable, estimate, 0.0)
-    estimate = np.where(_varies(estimate), estimate, 0.0)  # or rounding would be ranked like a signal
-    ranked = (lambda X: rankdata(X, axis=0)) if rank else (lambda X: X)
-    table = _unit(ranked(truth)).T @ _unit(ranked(estimate))
-    rows, columns = linear_sum_assignment(np.abs(table), maximize=True)
+    estimate = np.where(_varies(estimate), estimate, 0.0)  # ranks of rounding errors would look like a signal
+    ranks = (lambda X: rankdata(X, axis=0)) if rank else (lambda X: X)
+    correlations = _unit(ranks(truth)).T @ _unit(ranks(estimate))
+    rows, columns = linear_sum_assignment(np.abs(correlations), maximize=True)
 
     order = np.full(truth.shape[1], -1)
     order[rows] = columns
-    correlation = np.where(order >= 0, table[np.arange(len(order)), order], 0.0)
+    correlation = np.where(order >= 0, correlations[np.arange(len(order)), order], 0.0)
     sign = np.where(correlation < 0, -1.0, 1.0)
-    chosen = np.where(correlation != 0, estimate[:, order], 0.0)
-    scale = np.maximum(sign * _slope(chosen, truth), 0.0)
-    offset = truth.mean(axis=0) - sign * scale * chosen.mean(axis=0)
+    matched = np.where(correlation != 0, estimate[:, order], 0.0)
+    scale = np.maximum(sign * _slope(matched, truth), 0.0)
+    offset = truth.mean(axis=0) - sign * scale * matched.mean(axis=0)
     return Matching(order, sign, scale, offset, np.minimum(np.abs(correlation), 1.0))
 
 
 def checked_pair(
     estimate: ArrayLike, truth: ArrayLike, names: tuple[str, str] = ("estimate", "truth")
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float tables of one length, the truth finite and varying; ``names`` are for the messages."""
+    """Both as float arrays of one length, the truth finite and not constant; ``names`` are for error messages."""
     estimate, truth = _table(estimate, names[0]), _table(truth, names[1])
     if len(estimate) != len(truth):
-        raise InputError(f"{names[0]} has {len(estimate)} samples, {names[1]} {len(truth)}; give the same ones.")
+        raise InputError(
+            f"{names[0]} has {len(estimate)} samples, {names[1]} {len(truth)}; give the same samples of both."
+        )
     if not (np.abs(truth) < LARGEST).all():
         raise InputError(f"{names[1]} holds NaN, infinity or huge values; leave those samples out of both.")
     if not _varies(truth).all():
-        raise InputError(f"{names[1]} has a constant column, which nothing can explain; leave it out of both.")
+        raise InputError(f"{names[1]} has a constant column, which has no variance to explain; leave it out of both.")
     return estimate, truth
 
 
@@ -121,8 +123,8 @@ def _table(values: ArrayLike, name: str) -> np.ndarray:
 
 
 def _unit(X: np.ndarray) -> np.ndarray:
-    """Columns centred and to length 1; columns that are constant to rounding become 0."""
-    centred = X - X[:1]  # first, so that a constant becomes 0 without any rounding
+    """Columns centred and of length 1; columns that are constant up to rounding become 0."""
+    centred = X - X[:1]  # a constant column becomes exactly 0
     centred = centred - centred.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     constant = length <= 4 * np.finfo(float).eps * np.sqrt(len(X)) * np.abs(X).max(axis=0)

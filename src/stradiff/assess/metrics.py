@@ -1,7 +1,7 @@
-"""How good a separation is, against known truth.
+"""Metrics of a separation against known truth.
 
-Estimates ``(T, n_hat)`` are matched to the truth ``(T, n)`` first (``match_sources``); every value per source
-stands in the order of the truth.
+Estimates ``(T, n_hat)`` are first matched to the truth ``(T, n)`` (``match_sources``); values per source are in the
+order of the truth.
 """
 
 from __future__ import annotations
@@ -78,30 +78,30 @@ def explained_variance(
     """Share of each channel's variance that the reconstruction explains, averaged over channels of any unit.
 
     ``1 - sum_t (y - y_hat)^2 / sum_t (y - mean(y))^2`` per channel ``(m,)``, or its mean; at most 1, negative
-    when the channel's mean would do better. Only values that were ``mask (T, m)`` count; all of them by default.
+    where the channel's mean is better. Only values that are ``mask (T, m)`` count; all by default.
     """
     if mask is not None:
         Y = np.where(mask, Y, Y_hat)
     Y_hat, Y = checked_pair(Y_hat, Y, names=("Y_hat", "Y"))
     if Y.shape != Y_hat.shape or not (np.abs(Y_hat) < LARGEST).all():
         raise InputError(f"Y_hat {Y_hat.shape} must be finite and have the shape of Y, {Y.shape}.")
-    there = np.ones(Y.shape, bool) if mask is None else mask
-    about_mean = ((Y - Y.mean(axis=0, where=there)) ** 2).sum(axis=0, where=there)
-    share = 1 - ((Y - Y_hat) ** 2).sum(axis=0, where=there) / about_mean
+    counted = np.ones(Y.shape, bool) if mask is None else mask
+    total = ((Y - Y.mean(axis=0, where=counted)) ** 2).sum(axis=0, where=counted)
+    share = 1 - ((Y - Y_hat) ** 2).sum(axis=0, where=counted) / total
     return share if per_channel else float(share.mean())
 
 
 def coverage(mean: ArrayLike, sd: ArrayLike, truth: ArrayLike, level: float = 0.95) -> np.ndarray:
-    """Share of samples whose true value lies in the central band: ``(n,)``, near ``level`` when honest.
+    """Share of samples whose true value lies in the central band: ``(n,)``, near ``level`` for calibrated bands.
 
-    ``mean_t [ |s_kt - s_hat_kt| <= z sd_kt ]`` with ``z = Phi^-1((1 + level) / 2)``, after mean and sd were
-    aligned to the truth with the same scale. 0 for a source without a usable estimate.
+    ``mean_t [ |s_kt - s_hat_kt| <= z sd_kt ]`` with ``z = Phi^-1((1 + level) / 2)``, with mean and sd
+    aligned to the truth by the same scale. 0 for a source without a usable estimate.
     """
     if not 0 < level < 1:
         raise OptionError(f"level={level!r} must be between 0 and 1.")
     mean, truth = checked_pair(mean, truth)
     sd = np.asarray(sd, dtype=float)
-    if sd.shape != mean.shape or (sd < 0).any():  # NaN stands beside an unusable mean
+    if sd.shape != mean.shape or (sd < 0).any():  # NaN accompanies an unusable mean
         raise InputError(f"sd {sd.shape} must be 0 or above and have the shape of mean, {mean.shape}.")
     matching = match_sources(mean, truth)
     half_width = norm.ppf((1 + level) / 2) * matching.apply_sd(sd)
@@ -110,15 +110,15 @@ def coverage(mean: ArrayLike, sd: ArrayLike, truth: ArrayLike, level: float = 0.
 
 
 def best_linear_unmixing(Y: ArrayLike, S: ArrayLike) -> np.ndarray:
-    """The oracle that no linear method can beat: least squares onto the true sources, ``(T, n)``.
+    """The upper bound of all linear methods: least squares onto the true sources, ``(T, n)``.
 
-    ``S_hat = (Y - mean) B + mean(S)`` with ``B = argmin |S - mean(S) - (Y - mean) B|^2``. It knows the truth
-    and so is no method; what a nonlinear method gains above it, it gains from being nonlinear.
+    ``S_hat = (Y - mean) B + mean(S)`` with ``B = argmin |S - mean(S) - (Y - mean) B|^2``. It needs the
+    truth; what a nonlinear method gains above it is due to its nonlinearity.
     """
     Y, S = checked_pair(Y, S, names=("Y", "S"))
     if not (np.abs(Y) < LARGEST).all():
         raise InputError("Y holds NaN, infinity or huge values; leave those samples out of both.")
     centred, spread = Y - Y.mean(axis=0), Y.std(axis=0)
-    centred = centred / np.where(spread > 0, spread, 1.0)  # units must not decide about rank
+    centred = centred / np.where(spread > 0, spread, 1.0)  # the rank must not depend on units
     weights, *_ = np.linalg.lstsq(centred, S - S.mean(axis=0), rcond=None)
     return centred @ weights + S.mean(axis=0)

@@ -1,4 +1,4 @@
-"""How alike the sources are that training finds from different starts."""
+"""Stability of the sources over restarts of training."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from stradiff.train import TrainingResult
 
 
 def stability_index(sources: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over other fits of the |correlation| of each source with the one that stands for it there.
+    """Mean over other fits of the |correlation| of each source with its match there.
 
-    After Himberg, Hyvarinen & Esposito (2004), who cluster estimates of many runs; here every run has one estimate for
-    each source and matching replaces clustering. It needs no truth, and a stable source need not be a right one.
+    After Himberg, Hyvarinen & Esposito (2004), who cluster estimates of many runs; here every run has one estimate of
+    each source, and matching replaces clustering. No truth is needed, and a stable source is not necessarily right.
 
     Parameters
     ----------
     sources : array (T, n)
-        Of the fit that was chosen.
+        Of the chosen fit.
     others : sequence of arrays (T, n)
-        Of the fits that were not; at least one.
+        Of the other fits; at least one.
 
     Returns
     -------
@@ -36,16 +36,16 @@ def stability_index(sources: np.ndarray, others: Sequence[np.ndarray]) -> np.nda
     >>> stability_index(sources, [-sources[:, ::-1], 2 * sources])
     array([1., 1.])
     """
-    varying = np.where(sources.std(axis=0) > 0, sources, np.arange(len(sources))[:, None])  # a flat one matches nothing
-    agreement = np.mean([match_sources(other, varying).correlation for other in others], axis=0)
-    return np.where(sources.std(axis=0) > 0, agreement, 0.0)
+    varies = sources.std(axis=0) > 0
+    reference = np.where(varies, sources, np.arange(len(sources))[:, None])  # a constant source gets 0 below
+    return np.where(varies, np.mean([match_sources(other, reference).correlation for other in others], axis=0), 0.0)
 
 
 def stability_of(fit: TrainingResult, readout: Readout) -> dict[str, Any]:
-    """``stability`` of the sources in the order shown, and seed and ``objective`` of all fits; empty after one fit."""
+    """``stability`` of the sources in the order shown, and ``restarts``: seed and objective of all fits; {} for one."""
     if len(fit.restarts) < 2:
         return {}
     chosen, *others = fit.restarts
     stability = stability_index(chosen.sources, [other.sources for other in others])[readout.order]
-    told = [{"seed": one.seed, "objective": one.objective} for one in fit.restarts]
-    return {"stability": stability.tolist(), "restarts": told}
+    restarts = [{"seed": restart.seed, "objective": restart.objective} for restart in fit.restarts]
+    return {"stability": stability.tolist(), "restarts": restarts}

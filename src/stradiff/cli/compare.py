@@ -78,9 +78,9 @@ def compare_with_baselines(
     console: Console, model: StrADiff, recording: Recording, truth: Any = None, seed: int = 0
 ) -> list[dict[str, Any]]:
     """Rows of the comparison: the fit first, then the baselines, then the oracle where the truth is known."""
-    from stradiff.report.comparison import Contender, baselines, compare
+    from stradiff.report.comparison import MethodResult, baselines, compare
 
-    own = Contender("StrADiff", model.sources_, model.reconstruction_, model.fit_info_.get("seconds"))
+    own = MethodResult("StrADiff", model.sources_, model.reconstruction_, model.fit_info_.get("seconds"))
     with console.notes():
         return compare([own, *baselines(recording, model.sources_.shape[1], seed)], recording, truth)
 

@@ -19,17 +19,17 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from scipy.linalg import expm
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.errors import OptionError
 from stradiff.initialise.candidates import METHODS, candidates, linear_sources
 from stradiff.initialise.model import initial_model, initial_trajectories
 from stradiff.initialise.prior_selection import prior_choice, rotates, select_priors
-from stradiff.initialise.priors import priors_of
+from stradiff.initialise.priors import build_priors
 from stradiff.initialise.rotation import initialise_by_rotation
 from stradiff.initialise.seeds import fit_keys, restart_seed
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
-from stradiff.model.priors import PriorSet
+from stradiff.model.priors import PriorSet, PriorSpec, prior_spec
 
 ANGLE = 0.3  # radians: a correlation of 0.95 with the first start, as far as SOBI is off on nonlinear mixtures
 
@@ -51,10 +51,10 @@ class Initialisation:
     observed: np.ndarray
     """(T, m), normalised; several recordings are padded as ``layout`` says."""
     times: np.ndarray | None
-    settings: Settings
+    settings: Configuration
     """Those asked for; a ``prior`` of None is resolved."""
-    families: str | tuple[str, ...]
-    """The prior of every start: as ``settings.prior``, or the names that the rotation goes with."""
+    families: str | tuple[PriorSpec, ...]
+    """The prior of every start: as ``settings.prior``, or those that the rotation goes with."""
     candidates: tuple[Start, ...]
     """At least one, the preferred one first."""
     mask: np.ndarray | None
@@ -87,15 +87,15 @@ class Initialisation:
         return Start(sources, select_priors(self._settings, trajectories, times, self.layout))
 
     @property
-    def _settings(self) -> Settings:
+    def _settings(self) -> Configuration:
         """Those of every start: one compilation serves all."""
-        return dataclasses.replace(self.settings, prior=self.families)
+        return self.settings.replace(prior=self.families)
 
 
 def initialise(
     observed: np.ndarray,
     times: np.ndarray | None,
-    settings: Settings,
+    settings: Configuration,
     *,
     mask: np.ndarray | None = None,
     guess: np.ndarray | None = None,
@@ -117,27 +117,26 @@ def initialise(
         Where ``init="given"`` and there is no guess, or the record is too short for its priors.
     """
     even = times is None and mask is None and layout is None
-    settings = dataclasses.replace(settings, prior=prior_choice(settings, len(observed), even=even))
+    settings = settings.replace(prior=prior_choice(settings, len(observed), even=even))
     empty = Initialisation(observed, times, settings, settings.prior, (), mask, guess, seed, layout)
-    if layout is None:
-        settings.check_length(len(observed))
     if settings.init == "random":
         length = len(observed) if layout is None else layout.length
-        return dataclasses.replace(empty, candidates=(Start(None, priors_of(settings, length)),))
-    bare = observed if layout is None else layout.bare(observed)
+        return dataclasses.replace(empty, candidates=(Start(None, build_priors(settings.initial_priors, length)),))
+    bare = observed if layout is None else layout.unpad(observed)
     families, sources = settings.prior, [starting_sources(bare, settings, guess)]
     if rotates(settings, len(observed)) and times is None and layout is None:
         if settings.init == "sobi":  # the two see different things: spectra, and densities
             sources.append(linear_sources(bare, "fastica", settings.n_sources))
-        rotated, families = initialise_by_rotation(sources, settings)
+        rotated, names = initialise_by_rotation(sources, rotate=settings.init != "given")
+        families = tuple(map(prior_spec, names))
         sources = [rotated]
-    elif settings.init in METHODS and settings.mixing != "linear" and observed.shape[1] > settings.n_sources:
+    elif settings.init in METHODS and not settings.mixing.is_linear and observed.shape[1] > settings.n_sources:
         sources = candidates(bare, settings.init, settings.n_sources)
     decided = dataclasses.replace(empty, families=families)
     return dataclasses.replace(decided, candidates=tuple(decided.start_at(one, seed) for one in sources))
 
 
-def starting_sources(observed: np.ndarray, settings: Settings, guess: np.ndarray | None = None) -> np.ndarray:
+def starting_sources(observed: np.ndarray, settings: Configuration, guess: np.ndarray | None = None) -> np.ndarray:
     """Sources ``(T, n)`` of observations ``(T, m)``: those given, or those of the linear method ``settings.init``."""
     if guess is not None:
         return guess

@@ -12,24 +12,23 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.config import Settings
-from stradiff.initialise.priors import priors_of
+from stradiff.config import Configuration
+from stradiff.initialise.priors import build_priors
 from stradiff.model.branches import Branch
 from stradiff.model.compiled import quick_jit
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
+from stradiff.model.diffusion.networks import Network, ReceptiveField
 from stradiff.model.mixing import Mixing
 from stradiff.model.model import Model
 from stradiff.model.priors import PriorSet
 from stradiff.model.start import Start
 
 MIXING_STEPS, MIXING_RATE = 500, 3e-3  # of Adam, before anything else is trained
-UNITS_PER_CHANNEL = 4  # of a dense network's width: a convolution has its channels at every frame
 
 
 def initial_model(
     observed: np.ndarray,
-    settings: Settings,
+    settings: Configuration,
     sources: np.ndarray | None,
     priors: PriorSet,
     key: PRNGKeyArray,
@@ -48,18 +47,18 @@ def initial_model(
     model = random_model(*observed.shape, settings, structure, reach, layout)
     model = dataclasses.replace(model, priors=priors)
     if sources is None:
-        mean = settings.start_spread * jax.random.normal(noise, model.branches.start.mean.shape, jnp.float32)
+        mean = settings.diffusion.start_spread * jax.random.normal(noise, model.branches.start.mean.shape, jnp.float32)
         return eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
     bare = observed if layout is None else layout.unpad(observed)
     model = _placed(model, sources, bare)
-    if settings.mixing == "linear" or observed.shape[1] == settings.n_sources:
+    if settings.mixing.is_linear or observed.shape[1] == settings.n_sources:
         return model  # the least-squares matrix leaves nothing over
     return _with_fitted_mixing(model, jnp.asarray(bare))
 
 
 def initial_trajectories(
     observed: np.ndarray,
-    settings: Settings,
+    settings: Configuration,
     sources: np.ndarray,
     key: PRNGKeyArray,
     layout: Concatenation | None = None,
@@ -73,7 +72,7 @@ def initial_trajectories(
 def random_model(
     n_samples: int,
     n_channels: int,
-    settings: Settings,
+    settings: Configuration,
     key: PRNGKeyArray,
     reach: ReceptiveField | None = None,
     layout: Concatenation | None = None,
@@ -84,25 +83,31 @@ def random_model(
     that share the ``n_samples``, where they are several.
     """
     length = n_samples if layout is None else layout.length
-    priors = priors_of(settings, length)
+    priors = build_priors(settings.initial_priors, length)
     reach = reach_of(priors, settings, length) if reach is None else reach
     branches, mixing = _random_maps(n_samples, length, n_channels, settings, reach, key)
-    return Model(branches, priors, mixing, settings.standardise, layout)
+    return Model(branches, priors, mixing, settings.objective.standardise, layout)
 
 
-def reach_of(priors: PriorSet, settings: Settings, n_samples: int) -> ReceptiveField | None:
-    """How far a convolutional branch must see for sources of these priors; None for other branches."""
-    if settings.branch == "none" or not settings.convolves(n_samples):
+def reach_of(priors: PriorSet, settings: Configuration, n_samples: int) -> ReceptiveField | None:
+    """How far a network that sees segments must reach for sources of these priors; None for others."""
+    network = settings.network(n_samples)
+    if network is None or network.sees_whole:
         return None
     return ReceptiveField.of(np.asarray(priors.length_scales, np.float64) * (n_samples - 1))
 
 
 @quick_jit
 def _random_maps(
-    n_samples: int, length: int, n_channels: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
+    n_samples: int,
+    length: int,
+    n_channels: int,
+    settings: Configuration,
+    reach: ReceptiveField | None,
+    key: PRNGKeyArray,
 ) -> tuple[Branch, Mixing]:
     of_branches, of_map = jax.random.split(key)
-    spec, unit_columns = settings.mixing_spec, not settings.standardise
+    spec, unit_columns = settings.mixing, not settings.objective.standardise
     mixing = spec.build(settings.n_sources, n_channels, unit_columns=unit_columns, key=of_map)
     return _branches(n_samples, length, settings, reach, of_branches), mixing
 
@@ -149,23 +154,22 @@ def _with_fitted_mixing(model: Model, observed: Float[Array, "T m"]) -> Model:
 
 
 def _branches(
-    n_samples: int, length: int, settings: Settings, reach: ReceptiveField | None, key: PRNGKeyArray
+    n_samples: int, length: int, settings: Configuration, reach: ReceptiveField | None, key: PRNGKeyArray
 ) -> Branch:
-    def network(key: PRNGKeyArray) -> Network:
-        width, scale = settings.network_width, settings.network_output_scale
-        if reach is not None:
-            return ConvolutionalNetwork(reach, max(1, width // UNITS_PER_CHANNEL), output_scale=scale, key=key)
-        return DenseNetwork(length, width, settings.network_depth, output_scale=scale, key=key)
+    diffusion, n_sources = settings.diffusion, settings.n_sources
+    zero = jnp.zeros((n_sources, n_samples), jnp.float32)
+    log_sigma = jnp.log(_per_source(diffusion.start_sigma, n_sources))
+    start = eqx.filter_vmap(Start)(zero, None if diffusion.deterministic_start else zero + log_sigma[:, None])
+    spec = settings.network(length)
+    if spec is None:
+        return Branch(start, None, diffusion.noise_levels)
 
-    zero = jnp.zeros((settings.n_sources, n_samples), jnp.float32)
-    log_sigma = jnp.log(_per_source(settings.start_sigma, settings.n_sources))
-    start = eqx.filter_vmap(Start)(zero, None if settings.deterministic_start else zero + log_sigma[:, None])
-    if settings.branch == "none":
-        return Branch(start, None, settings.schedule)
-    if settings.branch == "shared":
-        return Branch(start, network(key), settings.schedule, shared=True)
-    networks = eqx.filter_vmap(network)(jax.random.split(key, settings.n_sources))
-    return Branch(start, networks, settings.schedule)
+    def network(key: PRNGKeyArray) -> Network:
+        return spec.build(length, reach, diffusion.output_scale, key)
+
+    if diffusion.shared:
+        return Branch(start, network(key), diffusion.noise_levels, shared=True)
+    return Branch(start, eqx.filter_vmap(network)(jax.random.split(key, n_sources)), diffusion.noise_levels)
 
 
 def _per_source(values: float | tuple[float, ...], n_sources: int) -> Float[Array, " n"]:

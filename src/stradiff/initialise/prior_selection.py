@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -10,56 +9,59 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.config import AUTO, SMOOTH, Settings
-from stradiff.initialise.priors import priors_of
+from stradiff.config import AUTO, Configuration
+from stradiff.initialise.priors import build_priors
 from stradiff.model.compiled import quick_jit
 from stradiff.model.concatenation import Concatenation
-from stradiff.model.priors import PriorSet
+from stradiff.model.priors import PriorSet, PriorSpec, prior_spec
 
+SMOOTH = "rbf"
 FAMILIES = (SMOOTH, "matern32", "matern12", "ar")  # smooth, once differentiable, rough, resonant; all quick at any T
 ON_IRREGULAR_TIMES = (SMOOTH, "matern32", "matern12")
 STRUCTURED = ("ar_student", "gmm_ar")  # of any spectrum: bursts, or none at many degrees of freedom; several modes
 
 MIN_SAMPLES = 1000  # of fewer, smooth sources are not identified surely (stradiff.initialise.rotation.DECISIVE)
-OF_SMOOTH_PRIOR = ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter", "solver")  # any change of these asks for it
 
 
-def prior_choice(settings: Settings, n_samples: int, *, even: bool) -> str | tuple[str, ...]:
-    """``settings.prior``; where it is None: ``"auto"`` for a linear mixing of a whole, long recording, else smooth.
+def prior_choice(config: Configuration, n_samples: int, *, even: bool) -> str | tuple[PriorSpec, ...]:
+    """``config.prior``; where it is None: ``"auto"`` for a linear mixing of a whole, long recording, else smooth.
 
-    ``even``: one recording on a regular grid, without gaps. A setting of the smooth prior asks for that one.
+    ``even``: one recording on a regular grid, without gaps.
     """
-    if settings.prior is not None:
-        return settings.prior
-    default = settings.length_scale_init is None and all(
-        getattr(settings, name) == getattr(Settings, name) for name in OF_SMOOTH_PRIOR
-    )
-    selects = even and default and n_samples >= MIN_SAMPLES and settings.init != "random"
-    return AUTO if selects and rotates(dataclasses.replace(settings, prior=AUTO), n_samples) else SMOOTH
+    if config.prior is not None:
+        return config.prior
+    selects = even and n_samples >= MIN_SAMPLES and config.init != "random"
+    return AUTO if selects and rotates(config.replace(prior=AUTO), n_samples) else config.initial_priors
 
 
-def rotates(settings: Settings, n_samples: int) -> bool:
+def rotates(config: Configuration, n_samples: int) -> bool:
     """Whether a recording on a regular grid starts from rotated sources (``stradiff.initialise.rotation``)."""
-    return settings.prior == AUTO and settings.mixing == "linear" and settings.window_size(n_samples) is None
+    return config.prior == AUTO and config.mixing.is_linear and config.segment_length(n_samples) is None
 
 
 def select_priors(
-    settings: Settings,
+    config: Configuration,
     sources: Float[Array, "n T"],
     times: Float[Array, " T"] | None,
     layout: Concatenation | None = None,
 ) -> PriorSet:
     """The prior of every source: the best of ``"auto"``, with the most likely parameters where none are given."""
     n_samples = sources.shape[1] if layout is None else layout.length
-    if settings.prior != AUTO:
-        priors = priors_of(settings, n_samples)
-        return priors if settings.length_scale_init is not None else tuned(priors, sources, times, layout)[0]
-    families = FAMILIES if times is None else ON_IRREGULAR_TIMES
-    prior_sets = [priors_of(dataclasses.replace(settings, prior=name), n_samples) for name in families]
-    priors, _ = best_of(prior_sets, sources, times, layout)
-    if settings.length_scale_init is not None:
-        return priors_of(dataclasses.replace(settings, prior=priors.names), n_samples)
-    return priors
+    if config.prior == AUTO:
+        families = FAMILIES if times is None else ON_IRREGULAR_TIMES
+        return best_of([build_family(name, len(sources), n_samples) for name in families], sources, times, layout)[0]
+    specs = config.initial_priors
+    priors = build_priors(specs, n_samples)
+    if not any(spec.is_tuned for spec in specs):
+        return priors
+    best, _ = tuned(priors, sources, times, layout)
+    each = [(best if spec.is_tuned else priors).prior(k) for k, spec in enumerate(specs)]
+    return PriorSet.of(each, priors.names)
+
+
+def build_family(prior: str | PriorSpec, n_sources: int, n_samples: int) -> PriorSet:
+    """The same prior for all sources."""
+    return build_priors((prior_spec(prior),) * n_sources, n_samples)
 
 
 def best_of(

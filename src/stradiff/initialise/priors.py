@@ -1,11 +1,12 @@
-"""The priors that the settings name."""
+"""The priors of all sources at their initial values."""
 
 from __future__ import annotations
 
-from stradiff.config import Settings
-from stradiff.model.priors import PriorSet
+from collections.abc import Sequence
+
+from stradiff.model.priors import PriorSet, PriorSpec
 
 
-def priors_of(settings: Settings, n_samples: int) -> PriorSet:
-    """One prior for each source, at its initial values."""
-    return PriorSet.of([spec.build(n_samples) for spec in settings.prior_specs], settings.prior_names)
+def build_priors(specs: Sequence[PriorSpec], n_samples: int) -> PriorSet:
+    """The prior of every source of ``n_samples``, at its initial values."""
+    return PriorSet.of([spec.build(n_samples) for spec in specs], [spec.name for spec in specs])

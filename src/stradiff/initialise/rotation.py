@@ -14,7 +14,6 @@ differ SOBI's sources are any rotation of the true ones; of several methods' sou
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -24,11 +23,9 @@ from jaxtyping import Array, Float
 from scipy.linalg import polar, solve_sylvester
 from scipy.optimize import minimize
 
-from stradiff.config import SMOOTH, Settings
-from stradiff.initialise.prior_selection import STRUCTURED, best_of, tuned
-from stradiff.initialise.priors import priors_of
+from stradiff.initialise.prior_selection import SMOOTH, STRUCTURED, best_of, build_family, tuned
 from stradiff.model.compiled import quick_jit
-from stradiff.model.priors import PriorSet
+from stradiff.model.priors import GaussianProcess, PriorSet
 
 NOISE_SHARES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9)  # of white noise in the variance of a smooth source
 DECISIVE = 0.08  # of Schwarz's criterion, by sample and source: smooth ones gain .06 at most from 1,000 samples on
@@ -39,18 +36,18 @@ SELECTION_SAMPLES = 4096  # in the middle of a longer record, by which priors ar
 ROTATION_SIZE = 1 << 20  # numbers by which a rotation is found: all of the sources, or as many of their middle
 
 
-def initialise_by_rotation(starts: Sequence[np.ndarray], settings: Settings) -> tuple[np.ndarray, tuple[str, ...]]:
+def initialise_by_rotation(starts: Sequence[np.ndarray], *, rotate: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """Sources ``(T, n)`` to start from, of unit variance, and the names of their priors. Inside ``numerics()``.
 
-    ``starts`` are the sources of linear methods; the first are returned where sources are smooth. Given sources
-    (``settings.init``) are not rotated. To all of them the same white noise of variance xi is added: without it the
+    ``starts`` are the sources of linear methods; the first are returned where sources are smooth, and where sources
+    may be rotated. To all of them the same white noise of variance xi is added: without it the
     density of a source that can be predicted exactly has no bound.
     """
     units = [((start - start.mean(axis=0)) / start.std(axis=0)).T for start in starts]
-    noise = np.sqrt(settings.jitter) * np.random.default_rng(0).standard_normal(units[0].shape)
+    noise = np.sqrt(GaussianProcess().jitter) * np.random.default_rng(0).standard_normal(units[0].shape)
     n_samples = min(noise.shape[1], SELECTION_SAMPLES)
     smooth, autoregressive, *structured = (
-        priors_of(dataclasses.replace(settings, prior=name), n_samples) for name in (SMOOTH, "ar", *STRUCTURED)
+        build_family(name, len(units[0]), n_samples) for name in (SMOOTH, "ar", *STRUCTURED)
     )
 
     def selected(unit: np.ndarray, *prior_sets: PriorSet) -> tuple[PriorSet, float]:
@@ -60,11 +57,11 @@ def initialise_by_rotation(starts: Sequence[np.ndarray], settings: Settings) -> 
     selections = [selected(unit, smooth, *structured) for unit in units]
     best = int(np.argmin([criterion for _, criterion in selections]))
     (priors, criterion), unit = selections[best], units[best]
-    of_smooth = min(_smooth_criterion(_middle(one + noise, n_samples), settings) for one in units)
+    of_smooth = min(_smooth_criterion(_middle(one + noise, n_samples)) for one in units)
     if not of_smooth - criterion > DECISIVE * n_samples * len(unit):
         return units[0].T, smooth.names
     gain = selected(unit, smooth, autoregressive)[1] - criterion
-    rotates = gain > NON_GAUSSIAN * n_samples * len(unit) and settings.init != "given"
+    rotates = gain > NON_GAUSSIAN * n_samples * len(unit) and rotate
     for _ in range(ROUNDS if rotates else 0):
         unit = _rotated(priors, unit, noise, n_samples)
         priors, _ = selected(unit, smooth, *structured)
@@ -115,12 +112,12 @@ def _negative_log_likelihood(
     return jax.value_and_grad(lambda R: -jnp.sum(priors.log_prob(R @ sources + noise, None)))(rotation)
 
 
-def _smooth_criterion(sources: np.ndarray, settings: Settings) -> float:
+def _smooth_criterion(sources: np.ndarray) -> float:
     """Schwarz's criterion of smooth sources in white noise, each of the share that it is most likely with."""
     criteria = []
     for share in NOISE_SHARES:
-        divided = dataclasses.replace(settings, prior=SMOOTH, sigma_f=float(np.sqrt(1.0 - share)), jitter=share)
-        criteria.append(np.asarray(tuned(priors_of(divided, sources.shape[1]), jnp.asarray(sources), None)[1]))
+        smooth = build_family(GaussianProcess(sigma_f=float(np.sqrt(1.0 - share)), jitter=share), *sources.shape)
+        criteria.append(np.asarray(tuned(smooth, jnp.asarray(sources), None)[1]))
     return float(np.min(criteria, axis=0).sum())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from stradiff.assess.diagnostics import examine
-from stradiff.assess.stability import stability_of
-from stradiff.auto_mixing import is_auto
-from stradiff.config import check_count, check_seed
 from stradiff.data.checks import check_channel_names
 from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
 from stradiff.data.times import normalised_times, regular_rate
-from stradiff.errors import InputError, OptionError, SeparationWarning
-from stradiff.estimator import OWN, StrADiff
+from stradiff.errors import InputError, SeparationWarning
+from stradiff.estimator import StrADiff
 from stradiff.jobs.recordings import by_name
 from stradiff.model.devices import computing_on
-from stradiff.posterior.group import Found, group_settings, separate_group
-from stradiff.presets import resolve_for
-from stradiff.provenance import describe
-from stradiff.train.callbacks import check_callbacks
-from stradiff.train.checkpoint import check_checkpoint
-from stradiff.train.path_recorder import check_epochs
+from stradiff.pipeline import Recordings, Request, separate
 
 SAME_RATE = 1e-3  # relative: rates found from written times differ in their last digits
 
@@ -90,38 +81,16 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
     >>> [fit.sources_.shape for fit in fits], (fits[0].mixing_ == fits[1].mixing_).all()
     ([(150, 3), (150, 3)], True)
     """
-    began = time.perf_counter()
     members = _members(recordings, estimator)
-    if len(members) == 1:
-        (one,) = members
-        return [one.estimator.fit(one.given, times=one.times)]
-    if is_auto(estimator.mixing):
-        raise OptionError("mixing='auto' is for single recordings; name the map of the group: 'linear' or 'mlp', say.")
-    values = [member.values for member in members]
-    overrides = {name: value for name, value in estimator.get_params(deep=False).items() if name not in OWN}
-    settings, guess = resolve_for(
-        np.concatenate(values), estimator.n_components, estimator.preset, estimator.init, overrides
-    )
-    settings.check_length(min(map(len, values)))
-    checkpoint = check_checkpoint(estimator.checkpoint, estimator.checkpoint_seconds, estimator.random_state)
-    names = [member.name for member in members]
+    grids = [normalised_times(member.times, len(member.values)) for member in members]
     with computing_on(estimator.device):
-        found = separate_group(
-            values,
-            group_settings(settings, list(map(len, values))),
-            guess=guess,
-            seed=check_seed(estimator.random_state),
-            n_draws=check_count("n_draws", estimator.n_draws, least=2),
-            record=check_epochs(estimator.record_epochs),
-            callbacks=check_callbacks(estimator.callbacks),
-            verbose=estimator.verbose,
-            checkpoint=checkpoint,
+        results = separate(
+            Recordings(tuple(member.values for member in members), grids[0][0] if len(members) == 1 else None),
+            Request.of(estimator.get_params(deep=False)),
         )
-        for member, answer in zip(members, found, strict=True):
-            _keep(member, answer, sum(map(len, values)), names)
-            member.estimator.fit_info_["seconds"] = round(time.perf_counter() - began, 3)
-    if checkpoint and not found[0].fit.interrupted:
-        checkpoint.remove()
+        for member, result, (_, times, span) in zip(members, results, grids, strict=True):
+            group = {"recording": member.name, "recordings": [other.name for other in members]}
+            member.estimator._store(dataclasses.replace(result, info=result.info | {"group": group}), times, span)
     _warn(members)
     return [member.estimator for member in members]
 
@@ -183,20 +152,6 @@ def _check_alike(member: Member, first: Member) -> None:
             f"{member.name!r} has {member.rate:g} samples per second and {first.name!r} has {first.rate:g}; resample "
             "to one rate: length-scales count in samples."
         )
-
-
-def _keep(member: Member, found: Found, n_together: int, names: list[str]) -> None:
-    """Everything that ``StrADiff.fit`` leaves on an estimator, of one recording of the group."""
-    model, values, separation, fit = member.estimator, member.values, found.separation, found.fit
-    _, model.times_, model.span_ = normalised_times(member.times, len(values))
-    model._store(*found[:2], values, *found[2:])
-    shape = {"n_samples": len(values), "n_channels": values.shape[1], "n_draws": model.n_draws}
-    model.fit_info_ = describe(separation, preset=model.preset, **shape, n_devices=fit.n_devices, seconds=0.0)
-    model.fit_info_ |= stability_of(fit, separation.readout)
-    model.fit_info_["group"] = {"recording": member.name, "recordings": names}
-    known = (model.sources_, model.sources_std_, model.fit_info_.get("stability"))
-    findings = examine(separation, fit, values, *known, n_together=n_together)
-    model.warnings_, model.diagnostics_ = [one.sentence for one in findings], [one.plain() for one in findings]
 
 
 def _warn(members: Sequence[Member]) -> None:

@@ -47,6 +47,8 @@ class Concatenation:
 
         Padding with a jump would have a very low likelihood under a smooth prior, and dominate early training.
         """
+        if self.equal_lengths:
+            return rows
         recordings = np.split(np.asarray(rows), np.cumsum(self.lengths)[:-1])
         return np.concatenate(
             [
@@ -54,6 +56,18 @@ class Concatenation:
                 for values in recordings
             ]
         )
+
+    def pad_mask(self, mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+        """The mask of padded rows, False in the padding; None where there is neither padding nor a missing value.
+
+        ``mask`` and ``shape (sum of T_r, m)`` are those of the rows without padding.
+        """
+        if self.equal_lengths:
+            return mask
+        observed = np.ones(shape) if mask is None else mask
+        padded = np.zeros((self.n_recordings * self.length, *observed.shape[1:]))
+        padded[self.mask.ravel()] = observed
+        return padded
 
     def unpad(self, rows: np.ndarray) -> np.ndarray:
         """Rows ``(R * length, ..)`` without the padding, ``(sum of lengths, ..)``."""

@@ -2,7 +2,7 @@
 
 from stradiff.posterior.monte_carlo import draws, moments, reconstruct
 from stradiff.posterior.readout import Readout, choose_readout
-from stradiff.posterior.separation import Separation, separate
+from stradiff.posterior.separation import Separation
 from stradiff.posterior.unmix import unmix
 
-__all__ = ["Readout", "Separation", "choose_readout", "draws", "moments", "reconstruct", "separate", "unmix"]
+__all__ = ["Readout", "Separation", "choose_readout", "draws", "moments", "reconstruct", "unmix"]

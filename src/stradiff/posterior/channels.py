@@ -14,7 +14,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.data import Normaliser
 from stradiff.model.model import Model
 from stradiff.posterior.segments import negative_log_likelihood
@@ -36,7 +36,7 @@ def in_recording_channels(
 
 
 def noise_as_trained(
-    normaliser: Normaliser, model: Model, values: np.ndarray, times: np.ndarray | None, settings: Settings
+    normaliser: Normaliser, model: Model, values: np.ndarray, times: np.ndarray | None, settings: Configuration
 ) -> bool:
     """Whether equal noise in normalised channels makes a recording ``(T, m)`` without gaps more likely."""
     matrix = normaliser.matrix

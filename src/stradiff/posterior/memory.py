@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 
-from stradiff.config import Settings
+from stradiff.config import Configuration, Laplace
 from stradiff.data import available_memory, check_memory
 from stradiff.errors import InsufficientMemoryError
 from stradiff.initialise.prior_selection import prior_choice, rotates
@@ -15,7 +14,6 @@ from stradiff.posterior.linearisation import LARGEST_FACTOR
 from stradiff.train.callbacks import is_shown
 
 SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
-CONVOLUTIONAL = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
 SELECTING = 0.7e9  # bytes more where it also compiles the selection of priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.forward_mask): in double and twice in single
@@ -26,8 +24,8 @@ WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
     """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
 
-    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not even
-    one fits; ``what`` is the subject of its sentence.
+    Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not
+    even one fits; ``what`` is the subject of its sentence.
     """
     check_memory(needed, what)
     on_device = max(needed - COMPILING, 0.0)
@@ -46,7 +44,7 @@ def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
 def memory_estimate(
     n_samples: int,
     n_channels: int,
-    settings: Settings,
+    settings: Configuration,
     *,
     regular: bool = True,
     longest: int | None = None,
@@ -57,46 +55,47 @@ def memory_estimate(
     ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples. ``gaps``:
     samples are missing, of which whitened channels each hold a part.
     """
-    length, mixing = n_samples if longest is None else longest, settings.mixing_spec
-    window = settings.window_size(n_samples) if regular else None
+    length, mixing = n_samples if longest is None else longest, settings.mixing
+    window = settings.segment_length(n_samples) if regular else None
     n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
-    whole_covariance = any(prior.takes_matrices(regular=regular) for prior in settings.prior_specs)
+    whole_covariance = any(prior.takes_matrices(regular=regular) for prior in settings.initial_priors)
     linear = regular or not whole_covariance
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0
     starts = settings.n_sources * COPIES * 2.0 * n_samples
     waiting = 4.0 * (settings.n_restarts - 1) * WAITING / COPIES * (starts + _network_memory(length, settings))
     nonlinear = COPIES * mixing.n_parameters(n_channels) + 2.0 * n_seen * mixing.n_hidden(n_channels)
-    training = 4.0 * (_branch_memory(n_seen, length, settings) + nonlinear) + dense
+    training = 4.0 * (_diffusion_memory(n_seen, length, settings) + nonlinear) + dense
     gappy = (gaps or longest is not None) and mixing.is_linear
     posterior = _posterior_memory(min(n_seen, float(length)), n_channels, settings, linear=linear, gappy=gappy)
-    results = 4.0 * n_samples * settings.n_sources * (settings.n_diffusion_steps + 12.0)
+    results = 4.0 * n_samples * settings.n_sources * (settings.diffusion.n_steps + 12.0)
     whitened = settings.normalise == "whiten" or (settings.normalise == "auto" and n_channels == settings.n_sources)
     projections = PROJECTIONS * n_samples * n_channels**2 if gaps and whitened else 0.0
-    decided = dataclasses.replace(settings, prior=prior_choice(settings, n_samples, even=regular and not gaps))
+    decided = settings.replace(prior=prior_choice(settings, n_samples, even=regular and not gaps))
     compiling = COMPILING + (SELECTING if regular and longest is None and rotates(decided, n_samples) else 0.0)
     whole = max(training + waiting, posterior) + 4.0 * starts + results + 40.0 * n_samples * n_channels
     return projections + compiling + whole
 
 
-def _branch_memory(n_seen: float, length: int, settings: Settings) -> float:
+def _diffusion_memory(n_seen: float, length: int, settings: Configuration) -> float:
     """Numbers held for the networks and for the reverse paths of an epoch."""
-    path = 4.0 * n_seen * settings.n_diffusion_steps * settings.n_sources
-    if settings.convolves(length):  # frames are computed again, step by step, and held for one step alone
-        return path + CONVOLUTIONAL * n_seen * settings.n_sources
-    return path + _network_memory(length, settings)
+    network = settings.network(length)
+    path = 4.0 * n_seen * settings.diffusion.n_steps * settings.n_sources
+    return (
+        path + _network_memory(length, settings) + (network.n_hidden(n_seen) * settings.n_sources if network else 0.0)
+    )
 
 
-def _network_memory(length: int, settings: Settings) -> float:
-    """Numbers held for all copies of dense networks' parameters; those of convolutional ones are few."""
-    if settings.convolves(length):
-        return 0.0
-    width, n_networks = float(settings.network_width), {"own": settings.n_sources, "shared": 1, "none": 0}
-    return COPIES * n_networks[settings.branch] * (2.0 * length * (width + 1) + settings.network_depth * width**2)
+def _network_memory(length: int, settings: Configuration) -> float:
+    """Numbers held for all copies of the networks' parameters."""
+    network, n_networks = settings.network(length), 1 if settings.diffusion.shared else settings.n_sources
+    return COPIES * n_networks * network.n_parameters(length) if network else 0.0
 
 
-def _posterior_memory(n_samples: float, n_channels: int, settings: Settings, *, linear: bool, gappy: bool) -> float:
+def _posterior_memory(
+    n_samples: float, n_channels: int, settings: Configuration, *, linear: bool, gappy: bool
+) -> float:
     """Laplace's: vectors of a solve and of the ring, J_t and three matrices per time; with gaps a factor, or more."""
-    if settings.uncertainty != "laplace":
+    if not isinstance(settings.uncertainty, Laplace):
         return 0.0
     n_sources = settings.n_sources
     per_sample = n_sources * (10.0 + 6.0 * EMBEDDING + n_channels + 4.0 * n_sources)

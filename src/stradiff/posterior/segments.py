@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.model.compiled import quick_jit
 from stradiff.model.model import Model
 from stradiff.posterior.covariance import covariance_of, second_moments_of
@@ -127,9 +127,9 @@ class Segments:
         return segments[len(segments) // 2]
 
 
-def segments_of(n_samples: int, settings: Settings, times: np.ndarray | None) -> Segments:
+def segments_of(n_samples: int, settings: Configuration, times: np.ndarray | None) -> Segments:
     """Segments of a recording that is trained on minibatches; any other is computed as a whole."""
-    size = settings.window_size(n_samples) if times is None else None
+    size = settings.segment_length(n_samples) if times is None else None
     return Segments.whole(n_samples) if size is None else Segments.of(n_samples, max(size, SMALLEST_SEGMENT))
 
 
@@ -153,7 +153,9 @@ def find_posterior(model: Model, observed: np.ndarray, mask: Rows, times: Rows, 
     return Posterior(jnp.asarray(mode), nu, cross_talk)
 
 
-def negative_log_likelihood(model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Settings) -> float:
+def negative_log_likelihood(
+    model: Model, observed: np.ndarray, times: np.ndarray | None, settings: Configuration
+) -> float:
     """-log p per sample of ``observed (T, m)`` without gaps, at its best noise variance and up to a constant.
 
     In several segments it is that of the middle one. Inside ``numerics()``.
@@ -205,7 +207,7 @@ def posterior_draws(
 
 
 def _fade(segments: Segments, segment: Segment) -> np.ndarray:
-    """Weights of a segment's samples: one inside, falling to zero over a margin centred on each border."""
+    """Objective of a segment's samples: one inside, falling to zero over a margin centred on each border."""
     margin, weights = segments.margin, np.ones(segment.stop - segment.start)
     rise = np.sin(0.5 * np.pi * (np.arange(margin) + 0.5) / max(margin, 1))
     start, stop = (border - segment.start - margin // 2 for border in (segment.kept_start, segment.kept_stop))

@@ -1,48 +1,33 @@
-"""A fitted model with everything around it: normalised in, readout out. What the estimator and a saved file hold."""
+"""A fitted model between a recording and its sources: normalised on one side, in the order shown on the other."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.config import AUTO, Settings
-from stradiff.data import Normaliser, check_memory, fit_normaliser, interpolated
+from stradiff.config import Configuration
+from stradiff.data import Normaliser, check_memory
 from stradiff.data.checks import as_float_array
-from stradiff.data.noise_floor import noise_floor
 from stradiff.errors import InputError, NumericsError
-from stradiff.initialise import initialise
-from stradiff.initialise.priors import priors_of
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
-from stradiff.posterior.channels import in_recording_channels, noise_as_trained
+from stradiff.posterior.channels import in_recording_channels
 from stradiff.posterior.laplace import Posterior
-from stradiff.posterior.memory import memory_estimate, require_memory
-from stradiff.posterior.monte_carlo import draws, moments, reconstruct
-from stradiff.posterior.readout import Readout, choose_readout
-from stradiff.posterior.segments import (
-    Segments,
-    find_posterior,
-    posterior_deviation,
-    posterior_draws,
-    segments_of,
-)
+from stradiff.posterior.monte_carlo import draws, reconstruct
+from stradiff.posterior.readout import Readout
+from stradiff.posterior.segments import posterior_draws, segments_of
 from stradiff.posterior.unmix import unmix
-from stradiff.train import Callback, TrainingResult, train
-from stradiff.train.checkpoint import Checkpoint
-from stradiff.train.sharding import devices_for
 
 
 @dataclasses.dataclass(frozen=True)
 class Separation:
     """Maps between the recording and its sources; all arrays NumPy, sources shown as ``Readout`` says."""
 
-    settings: Settings
+    settings: Configuration
     normaliser: Normaliser
     model: Model
     readout: Readout
@@ -58,18 +43,6 @@ class Separation:
     as_trained: bool = False
     """Whether the posterior's noise is equally strong in normalised channels; else in those of the recording."""
 
-    def moments(self, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior mean and standard deviation ``(T, n)`` (Eqs. 34, 35), of the draws the readout was chosen by."""
-        with numerics():
-            if self.posterior is None:
-                mean, spread = map(np.asarray, moments(self.model, moment_key(self.seed), n_draws))
-            else:
-                keys = jax.random.split(moment_key(self.seed), n_draws)
-                mean = np.asarray(self.posterior.mode)
-                model, mask = self._in_channels()
-                spread = posterior_deviation(model, self.posterior, mask, self.times, self._segments(), keys)
-        return self.readout.show(mean.T), self.readout.spread(spread.T)
-
     def draws(self, n_draws: int, seed: int) -> np.ndarray:
         """Posterior draws ``(R, T, n)`` (Eq. 33)."""
         check_memory(4.0 * n_draws * self.model.n_samples * self.model.n_sources * 4, f"Drawing {n_draws} samples")
@@ -79,7 +52,8 @@ class Separation:
             else:
                 keys = jax.random.split(jax.random.key(seed), n_draws)
                 model, mask = self._in_channels()
-                raw = posterior_draws(model, self.posterior, mask, self.times, self._segments(), keys)
+                segments = segments_of(self.model.n_samples, self.settings, self.times)
+                raw = posterior_draws(model, self.posterior, mask, self.times, segments, keys)
         return self.readout.show(np.moveaxis(raw, 1, 2))
 
     def _in_channels(self) -> tuple[Model, np.ndarray | None]:
@@ -87,13 +61,9 @@ class Separation:
         channels, model = in_recording_channels(self.normaliser, self.model, as_trained=self.as_trained)
         return model, None if self.mask is None else channels.forward_mask(self.mask)
 
-    def _segments(self) -> Segments:
-        """The segments in which the posterior is computed."""
-        return segments_of(self.model.n_samples, self.settings, self.times)
-
     def noise(self) -> np.ndarray:
         """Standard deviation ``(m,)`` of every channel's noise: likeliest under Laplace, else as ``nu_y`` assumes."""
-        nu = self.settings.nu_y if self.posterior is None else float(self.posterior.nu)
+        nu = self.settings.objective.nu_y if self.posterior is None else float(self.posterior.nu)
         return np.sqrt(nu) * np.linalg.norm(self.normaliser.inverse_matrix, axis=0)
 
     def mix(self, sources: np.ndarray) -> np.ndarray:
@@ -171,71 +141,6 @@ class Separation:
         return shown / np.where(deviation > 0, deviation, 1.0)
 
 
-def separate(
-    values: np.ndarray,
-    times: np.ndarray | None,
-    settings: Settings,
-    *,
-    mask: np.ndarray | None = None,
-    guess: np.ndarray | None = None,
-    seed: int = 0,
-    n_draws: int = 100,
-    record: tuple[int, ...] | str = "auto",
-    callbacks: Sequence[Callback] = (),
-    verbose: bool | str = False,
-    checkpoint: Checkpoint | None = None,
-) -> tuple[Separation, TrainingResult]:
-    """Normalise, fit, and fix how the answer is read: order, sign and scale.
-
-    ``values (T, m)`` checked, ``times`` normalised to [0, 1] or None for a regular grid. What stands among the values
-    where nothing was ``mask`` does not matter: there the warm start sees straight lines, and training sees nothing.
-    """
-    needed = memory_estimate(len(values), values.shape[1], settings, regular=times is None, gaps=mask is not None)
-    at_once = require_memory(needed, f"Fitting {len(values)} samples", verbose)
-    gappy = values if mask is None else np.where(mask, values, np.nan)
-    filled = interpolated(gappy, mask, times)
-    normaliser = normaliser_for(gappy, filled, settings)
-    observed = normaliser.forward(filled).astype(np.float32)
-    channel_mask = None if mask is None else normaliser.forward_mask(mask)
-    with numerics():
-        if settings.uncertainty == "laplace" and times is not None and settings.prior != AUTO:
-            # Refused before the fit, not after it.
-            eqx.filter_eval_shape(priors_of(settings, len(values)).covariances, jnp.asarray(times))
-        devices_for(settings.n_devices)  # refused before the initialisation, not after it
-        start = initialise(observed, times, settings, mask=channel_mask, guess=guess, seed=seed)
-        settings = start.settings
-        result = train(
-            start, record=record, callbacks=callbacks, verbose=verbose, checkpoint=checkpoint, at_once=at_once
-        )
-        posterior, as_trained = None, False
-        if settings.uncertainty == "laplace":
-            posterior, as_trained = _posterior(result.model, normaliser, filled, mask, times, settings)
-            mean = np.asarray(posterior.mode).T
-        else:
-            mean = np.asarray(moments(result.model, moment_key(seed), n_draws)[0]).T
-    check_finite_sources(mean)
-    regression = np.linalg.lstsq(observed, mean, rcond=None)[0].T
-    # The rule names channels of the recording, which whitened ones are not.
-    readout = choose_readout(mean, fit_normaliser(gappy, "standardise").forward(filled))
-    kept = (settings, normaliser, result.model, readout, regression, seed, mask, times, posterior, as_trained)
-    return Separation(*kept), result
-
-
-def _posterior(
-    model: Model,
-    normaliser: Normaliser,
-    filled: np.ndarray,
-    mask: np.ndarray | None,
-    times: np.ndarray | None,
-    settings: Settings,
-) -> tuple[Posterior, bool]:
-    """Laplace's posterior, and whether its noise is as trained."""
-    as_trained = mask is None and noise_as_trained(normaliser, model, filled, times, settings)
-    channels, model = in_recording_channels(normaliser, model, as_trained=as_trained)
-    rows, there = channels.forward(filled).astype(np.float32), None if mask is None else channels.forward_mask(mask)
-    return find_posterior(model, rows, there, times, segments_of(len(rows), settings, times)), as_trained
-
-
 def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """A result in the type of the input; values far beyond those of the fit may leave its range."""
     with np.errstate(over="ignore"):
@@ -270,28 +175,6 @@ def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
     if not np.isfinite(guess).all() or (guess.std(axis=0) == 0).any():
         raise InputError("init must hold finite sources, none of them constant; start from init='sobi' otherwise.")
     return guess
-
-
-def normaliser_for(
-    gappy: np.ndarray, filled: np.ndarray, settings: Settings, lengths: Sequence[int] | None = None
-) -> Normaliser:
-    """What ``settings.normalise`` asks for; "auto": white, as far as noise allows, where every direction is a source's.
-
-    Elsewhere whitening would amplify noise, and so it would in weak directions: these it amplifies only until the white
-    noise that the recording leaves room for is nu_y, which training takes every normalised channel to hold. Never white
-    where a map bends channel by channel: whitening would mix the channels first. ``lengths`` of the recordings that
-    stand end to end, where they are several: where two meet, a jump would pass for noise.
-    """
-    if settings.normalise != "auto":
-        return fit_normaliser(gappy, settings.normalise)
-    if settings.mixing_spec.is_channelwise or filled.shape[1] > settings.n_sources:
-        return fit_normaliser(gappy, "standardise")
-    if lengths is None:
-        floor = noise_floor(filled)
-    else:
-        each = np.split(filled, np.cumsum(lengths)[:-1])
-        floor = float(np.average([noise_floor(one) for one in each], weights=lengths))
-    return fit_normaliser(gappy, "whiten", floor=min(1.0, floor / settings.nu_y))
 
 
 def moment_key(seed: int) -> jax.Array:

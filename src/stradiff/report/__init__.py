@@ -1,7 +1,7 @@
-"""What a fit looks like: pictures of its parts, its numbers in a dictionary, a page that holds them all."""
+"""Results of a fit: plots, a summary dictionary, an HTML report, a comparison with linear methods."""
 
-from stradiff.report.comparison import Contender, compare
+from stradiff.report.comparison import MethodResult, compare
 from stradiff.report.html import write_report
 from stradiff.report.summary import summarise
 
-__all__ = ["Contender", "compare", "summarise", "write_report"]
+__all__ = ["MethodResult", "compare", "summarise", "write_report"]

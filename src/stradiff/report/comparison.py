@@ -1,4 +1,4 @@
-"""One recording, several methods: what each explains, how related its sources are, how right."""
+"""Comparison of methods on one recording: explained variance, dependence of the sources, correlation with the truth."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from stradiff.data.recording import Recording
 from stradiff.errors import StrADiffError
 from stradiff.linear import PCA, SOBI, FastICA
 
-ORACLE = "best linear unmixing"  # it knows the truth
-LAGS = 50  # samples: SOBI's own default, and beyond the memory of most sources
+ORACLE = "best linear unmixing"  # needs the truth
+LAGS = 50  # samples: the default of SOBI, longer than the correlations of most sources
 
 
 @dataclass(frozen=True)
-class Contender:
-    """What one method made of a recording.
+class MethodResult:
+    """Result of one method.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class Contender:
     sources
         ``(T, n)``
     reconstruction
-        ``(T, m)`` in the recording's units; None for what is no model of the recording.
+        ``(T, m)`` in the recording's units; None where the method has none.
     seconds
-        Time it took; None where it was not taken.
+        Computing time; None where unknown.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Contender:
     seconds: float | None = None
 
 
-def baselines(recording: Recording, n_components: int, seed: int = 0) -> Iterator[Contender]:
-    """Fit SOBI, FastICA and PCA to the recording; one that fails on it is left out with a warning.
+def baselines(recording: Recording, n_components: int, seed: int = 0) -> Iterator[MethodResult]:
+    """Fit SOBI, FastICA and PCA to the recording; one that fails is left out with a warning.
 
-    They know no gaps: these are bridged by straight lines first.
+    Gaps are interpolated linearly first.
     """
     Y = np.asarray(recording.filled, dtype=float)
     methods: dict[str, Any] = {
@@ -59,46 +59,43 @@ def baselines(recording: Recording, n_components: int, seed: int = 0) -> Iterato
         except StrADiffError as error:
             warnings.warn(f"{name} is left out of the comparison: {error}", stacklevel=2)
             continue
-        yield Contender(name, S, method.inverse_transform(S), time.perf_counter() - start)
+        yield MethodResult(name, S, method.inverse_transform(S), time.perf_counter() - start)
 
 
 def compare(
-    contenders: Iterable[Contender], recording: Recording, truth: np.ndarray | None = None
+    results: Iterable[MethodResult], recording: Recording, truth: np.ndarray | None = None
 ) -> list[dict[str, Any]]:
-    """Judge every contender by the same measures.
+    """Evaluate every result by the same metrics.
 
     Parameters
     ----------
-    contenders
-        What the methods made of the recording.
+    results
+        Results of the methods on the recording.
     recording
         The recording.
     truth
-        True sources ``(T, n)``, where known. Adds matched correlations, and the best linear unmixing as a
-        last row: least squares onto the truth, which no linear method can beat.
+        True sources ``(T, n)``, where known: adds matched correlations, and the best linear unmixing as a last
+        row, least squares onto the truth and the upper bound of linear methods.
 
     Returns
     -------
     list of dict
         One row a method: "method", "seconds", "explained_variance", "cross_correlation" and, with truth,
-        "matched_correlation" (list) and "mean_correlation". What does not apply is None.
+        "matched_correlation" (list) and "mean_correlation"; None where a metric does not apply.
     """
-    rows = [_row(contender, recording, truth) for contender in contenders]
-    if truth is not None:
-        oracle = Contender(ORACLE, best_linear_unmixing(recording.filled, truth))
-        rows.append(_row(oracle, recording, truth))
-    return rows
+    oracle = [] if truth is None else [MethodResult(ORACLE, best_linear_unmixing(recording.filled, truth))]
+    return [_row(result, recording, truth) for result in (*results, *oracle)]
 
 
 def cross_correlation(S: np.ndarray, lags: int = LAGS) -> float:
-    """Largest |correlation| of two different sources at any lag up to ``lags`` samples: 0 for unrelated.
+    """Largest |correlation| of two different sources at any lag up to ``lags`` samples: 0 for unrelated sources.
 
     Parameters
     ----------
     S
         Sources ``(T, n)``.
     lags
-        Cut to half the record where that is shorter.
+        At most half the record.
 
     Examples
     --------
@@ -110,23 +107,24 @@ def cross_correlation(S: np.ndarray, lags: int = LAGS) -> float:
     n_samples, n = S.shape
     if n < 2:
         return 0.0
-    spread = S.std(axis=0)
-    S = (S - S.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    at_lag = [S[lag:].T @ S[: n_samples - lag] / (n_samples - lag) for lag in range(min(lags, n_samples // 2) + 1)]
-    return min(1.0, float(np.abs(np.array(at_lag))[:, ~np.eye(n, dtype=bool)].max()))
+    deviation = S.std(axis=0)
+    S = (S - S.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    lag_range = range(min(lags, n_samples // 2) + 1)
+    correlations = np.array([S[lag:].T @ S[: n_samples - lag] / (n_samples - lag) for lag in lag_range])
+    return min(1.0, float(np.abs(correlations[:, ~np.eye(n, dtype=bool)]).max()))
 
 
-def _row(contender: Contender, recording: Recording, truth: np.ndarray | None) -> dict[str, Any]:
-    fitted, mask = contender.reconstruction, recording.mask
+def _row(result: MethodResult, recording: Recording, truth: np.ndarray | None) -> dict[str, Any]:
+    fitted, explained = result.reconstruction, None
+    if fitted is not None:
+        explained = float(explained_variance(recording.values, fitted, mask=recording.mask))
     row: dict[str, Any] = {
-        "method": contender.name,
-        "seconds": contender.seconds,
-        "explained_variance": None
-        if fitted is None
-        else float(explained_variance(recording.values, fitted, mask=mask)),
-        "cross_correlation": cross_correlation(contender.sources),
+        "method": result.name,
+        "seconds": result.seconds,
+        "explained_variance": explained,
+        "cross_correlation": cross_correlation(result.sources),
     }
     if truth is not None:
-        correlation = matched_correlation(contender.sources, truth)
+        correlation = matched_correlation(result.sources, truth)
         row |= {"matched_correlation": correlation.tolist(), "mean_correlation": float(correlation.mean())}
     return row

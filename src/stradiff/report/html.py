@@ -1,4 +1,4 @@
-"""One HTML page about one fit: every picture inside the file, no script, nothing fetched from anywhere."""
+"""The HTML report of a fit: one file with all plots inside, no scripts, nothing loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from stradiff.data.writers import atomic_path
 from stradiff.model.mixing import mixing_spec
 from stradiff.report import plots
 from stradiff.report.summary import (
-    Fit,
+    FittedModel,
     check_pair,
     correlation_history,
     flat_rows,
     like_estimates,
-    source_labels,
     stages,
     summarise,
 )
 from stradiff.report.words import band, sentence
 
-DPI = 150  # sharp on a phone and in print; a page of a dozen pictures stays near 2 MB
-LEVELS = np.linspace(-3.0, 3.0, 61)  # standard deviations of a source: where all but 0.3 % of a Gaussian one lies
+DPI = 150  # sharp on screens and in print; a page of a dozen plots is near 2 MB
+LEVELS = np.linspace(-3.0, 3.0, 61)  # standard deviations of a source: 99.7 % of a Gaussian one
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image inside the page, with the words for those who cannot see it and the words below it."""
+    """A plot inside the page, with its alternative text and caption."""
 
     data: str
     alt: str
@@ -43,7 +42,7 @@ class Picture:
 
 
 def write_report(
-    fit: Fit,
+    fit: FittedModel,
     recording: Recording,
     path: str | Path,
     *,
@@ -59,12 +58,11 @@ def write_report(
     recording
         The recording it was fitted to.
     path
-        The file to write. It appears when it is complete, never before.
+        The file to write. It appears only when it is complete.
     truth
-        True sources ``(T, n)``, where they are known: they are drawn beside the estimates and change
-        nothing else.
+        True sources ``(T, n)``, where they are known: they are drawn beside the estimates.
     title
-        Title of the page; "Sources of" and the recording's name when absent.
+        Title of the page; "Sources of" and the recording's name by default.
 
     Returns
     -------
@@ -82,15 +80,15 @@ def write_report(
     return Path(path)
 
 
-def render_report(fit: Fit, recording: Recording, *, truth: np.ndarray | None = None, title: str | None = None) -> str:
-    """The page :func:`write_report` writes, as text; same parameters and errors."""
+def render_report(
+    fit: FittedModel, recording: Recording, *, truth: np.ndarray | None = None, title: str | None = None
+) -> str:
+    """The page of :func:`write_report` as text; same parameters and errors."""
     check_pair(fit, recording)
     facts = summarise(fit, recording, truth)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        files("stradiff.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    )
-    return template.render(
+    template = files("stradiff.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
         title=title or f"Sources of “{recording.name}”",
         sentence=sentence(facts),
         band=band(facts),
@@ -102,8 +100,9 @@ def render_report(fit: Fit, recording: Recording, *, truth: np.ndarray | None = 
     )
 
 
-def draw_pictures(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -> dict[str, Picture]:
-    """Every picture of the page, by the name of its place; one that does not apply to this fit is absent."""
+def draw_pictures(fit: FittedModel, recording: Recording, truth: np.ndarray | None = None) -> dict[str, Picture]:
+    """All plots of the page by name; those that do not apply to the fit are absent."""
+    unit = recording.time_unit
     pictures = {
         "recording": _recording(recording),
         "sources": _sources(fit, recording, truth),
@@ -111,20 +110,32 @@ def draw_pictures(fit: Fit, recording: Recording, truth: np.ndarray | None = Non
     }
     if mixing_spec(fit.map_).is_channelwise:
         pictures["curves"] = _curves(fit, recording)
-    if fit.n_epochs_:  # a fit stopped before its first epoch has no history
-        pictures |= {"losses": _losses(fit), "error": _error(fit)}
-        pictures["length_scales"] = _length_scales(fit, recording)
-    if recording.times is None:  # a spectrum by FFT needs a regular grid
-        pictures["spectra"] = _spectra(fit, recording)
+    if fit.n_epochs_:  # a fit without epochs has no history
+        pictures |= _training(fit, recording)
+    if recording.times is None:  # the FFT needs a regular grid
+        pictures["spectra"] = _picture(
+            plots.plot_spectra(fit.sources_, recording.sampling_rate, time_unit=unit),
+            "Power spectra of the sources",
+            "Power spectral densities of the sources by Welch's method.",
+        )
     if truth is not None and len(fit.recorded_epochs_) > 1:
-        pictures["correlations"] = _correlations(fit, truth)
-    for place, epoch in stages(fit).items():
-        pictures[f"path_{place}"] = _path(fit, recording, epoch)
+        epochs, correlation = correlation_history(fit, like_estimates(truth, fit.sources_))
+        pictures["correlations"] = _picture(
+            plots.plot_correlations(correlation, epochs),
+            "Correlation with the true sources over training",
+            "Correlation with the true sources at every epoch whose path was recorded.",
+        )
+    for stage, epoch in stages(fit).items():
+        pictures[f"path_{stage}"] = _picture(
+            plots.plot_diffusion_path(fit.reverse_path(epoch), recording.time_axis, time_unit=unit),
+            f"States of the reverse diffusion of every source at epoch {epoch}, from its start to the source",
+            f"Epoch {epoch:,}." if epoch else "Before the first epoch.",
+        )
     return pictures
 
 
 def _picture(axes: Any, alt: str, caption: str) -> Picture:
-    """Turn what was drawn into an image inside the page."""
+    """The figure of these axes as an image inside the page."""
     figure = np.ravel(axes)[0].figure
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
@@ -134,8 +145,8 @@ def _picture(axes: Any, alt: str, caption: str) -> Picture:
 
 def _recording(recording: Recording) -> Picture:
     values = np.asarray(recording.values)
-    spread = np.nanstd(values, axis=0)
-    same_scale = bool(spread.max() <= 10 * spread.min())  # beyond that, the quietest channel would be a straight line
+    deviation = np.nanstd(values, axis=0)
+    same_scale = bool(deviation.max() <= 10 * deviation.min())  # else the weakest channel would be a straight line
     axes = plots.plot_recording(
         values,
         recording.time_axis,
@@ -143,103 +154,76 @@ def _recording(recording: Recording) -> Picture:
         time_unit=recording.time_unit,
         same_scale=same_scale,
     )
-    scale = (
-        "All channels share one scale." if same_scale else "Each channel fills its own lane: heights do not compare."
-    )
-    gaps = "" if recording.mask is None else " Shaded: what is missing."
-    return _picture(axes, f"The {recording.n_channels} channels of the recording over time", scale + gaps)
+    caption = "All channels have one scale." if same_scale else "Each channel has its own scale."
+    caption += "" if recording.mask is None else " Shaded: missing values."
+    return _picture(axes, f"The {recording.n_channels} channels of the recording over time", caption)
 
 
-def _sources(fit: Fit, recording: Recording, truth: np.ndarray | None) -> Picture:
-    n = fit.sources_.shape[1]
-    truth = None if truth is None else like_estimates(truth, fit.sources_)
+def _sources(fit: FittedModel, recording: Recording, truth: np.ndarray | None) -> Picture:
     axes = plots.plot_sources(
         fit.sources_,
         fit.sources_std_,
         recording.time_axis,
-        truth,
-        source_labels(n) if truth is None else None,
-        missing=None if recording.mask is None else ~np.all(recording.mask, axis=1, keepdims=True)[:, 0],
+        None if truth is None else like_estimates(truth, fit.sources_),
+        missing=None if recording.mask is None else ~recording.mask.all(axis=1),
         time_unit=recording.time_unit,
     )
-    caption = (
-        "Posterior mean (line) with its 95 % band (shade); each source has variance 1. Where no shade shows, "
-        "the band is narrower than the line."
-    )
-    if truth is not None:
-        caption = (
-            "Posterior mean (line) with its 95 % band (shade), scaled to the true sources (dashed), which are "
-            "shown in the order and with the sign of the estimates. The truth served this picture, not the fit."
+    caption = "Posterior mean (line) with its 95 % band (shade)"
+    if truth is None:
+        caption += "; each source has variance 1. Where no shade is visible, the band is narrower than the line."
+    else:
+        caption += (
+            ", scaled to the true sources (dashed), which are in the order and with the sign of the estimates. The "
+            "truth was used for this plot alone, not for the fit."
         )
-    caption += "" if recording.mask is None else " Grey behind: times at which the recording has gaps."
-    return _picture(axes, f"The {n} separated sources over time with their 95 percent bands", caption)
+    caption += "" if recording.mask is None else " Grey: times at which values of the recording are missing."
+    n_sources = fit.sources_.shape[1]
+    return _picture(axes, f"The {n_sources} separated sources over time with their 95 percent bands", caption)
 
 
-def _spectra(fit: Fit, recording: Recording) -> Picture:
-    names = source_labels(fit.sources_.shape[1])
-    axes = plots.plot_spectra(fit.sources_, recording.sampling_rate, names, time_unit=recording.time_unit)
-    return _picture(axes, "Power spectra of the sources", "Where each source has its power (Welch's method).")
+def _training(fit: FittedModel, recording: Recording) -> dict[str, Picture]:
+    history = fit.history_
+    return {
+        "losses": _picture(
+            plots.plot_losses(history),
+            "The loss and its terms over training",
+            "The objective and its terms: every epoch (pale) and running median (strong). Linear axes span the values "
+            "after the first twentieth of training.",
+        ),
+        "error": _picture(
+            plots.plot_reconstruction_error(history),
+            "Reconstruction error over training",
+            "Mean squared distance between the normalised recording and its reconstruction.",
+        ),
+        "length_scales": _picture(
+            plots.plot_length_scales(history, recording.duration, recording.time_unit),
+            "Length-scale of each source over training, normalised and in time units",
+            "Left: as a fraction of the record's length. Right: in the recording's time unit.",
+        ),
+    }
 
 
-def _losses(fit: Fit) -> Picture:
-    caption = (
-        "The objective and its terms. Pale: every epoch; strong: running median. Linear axes are framed on "
-        "what follows the first twentieth of training."
-    )
-    return _picture(plots.plot_losses(fit.history_), "The loss and its terms over training", caption)
-
-
-def _error(fit: Fit) -> Picture:
-    caption = "Mean squared distance between the normalised recording and its reconstruction."
-    return _picture(plots.plot_reconstruction_error(fit.history_), "Reconstruction error over training", caption)
-
-
-def _correlations(fit: Fit, truth: np.ndarray) -> Picture:
-    epochs, correlation = correlation_history(fit, like_estimates(truth, fit.sources_))
-    caption = "Against the true sources, at every epoch whose path was recorded."
-    return _picture(
-        plots.plot_correlations(correlation, epochs),
-        "Correlation with the true sources over training",
-        caption,
-    )
-
-
-def _length_scales(fit: Fit, recording: Recording) -> Picture:
-    names = source_labels(fit.sources_.shape[1])
-    axes = plots.plot_length_scales(fit.history_, recording.duration, recording.time_unit, names)
-    caption = "Left: as a fraction of the record's length. Right: the same in the recording's time unit."
-    return _picture(axes, "Length-scale of each source over training, normalised and in time units", caption)
-
-
-def _path(fit: Fit, recording: Recording, epoch: int) -> Picture:
-    path = fit.reverse_path(epoch)
-    names = source_labels(path.shape[2])
-    axes = plots.plot_diffusion_path(path, recording.time_axis, names=names, time_unit=recording.time_unit)
-    alt = f"States of the reverse diffusion of every source at epoch {epoch}, from its start to the source"
-    return _picture(axes, alt, f"Epoch {epoch:,}." if epoch else "Before the first epoch.")
-
-
-def _mixing(fit: Fit, recording: Recording) -> Picture:
-    names, channels = source_labels(fit.sources_.shape[1]), recording.channel_names
+def _mixing(fit: FittedModel, recording: Recording) -> Picture:
+    channels, units, n = recording.channel_names, recording.units, fit.sources_.shape[1]
     if mixing_spec(fit.map_).is_linear:
-        axes = plots.plot_mixing(getattr(fit, "mixing_"), channels, names, units=recording.units)  # noqa: B009
-        caption = "What one standard deviation of a source (column) adds to a channel (row)."
-        return _picture(axes, "Mixing matrix: weight of every source in every channel", caption)
-    n = len(names)
+        return _picture(
+            plots.plot_mixing(getattr(fit, "mixing_"), channels, units=units),  # noqa: B009
+            "Mixing matrix: weight of every source in every channel",
+            "The amplitude in each channel (row) of one standard deviation of a source (column).",
+        )
     levels = LEVELS[:, None, None] * np.eye(n)  # (G, n, n): source k alone at each level
     responses = np.stack([fit.inverse_transform(levels[:, k]) for k in range(n)])
-    caption = "What each source does to the channels when it moves alone and the others rest at zero."
     return _picture(
-        plots.plot_responses(LEVELS, responses, channels, names, units=recording.units),
+        plots.plot_responses(LEVELS, responses, channels, units=units),
         "Response of every channel to each source alone",
-        caption,
+        "Response of the channels to each source alone, with all others at zero.",
     )
 
 
-def _curves(fit: Fit, recording: Recording) -> Picture:
-    levels, channels = getattr(fit, "curves_")  # noqa: B009 (channelwise maps only)
+def _curves(fit: FittedModel, recording: Recording) -> Picture:
+    levels, curves = getattr(fit, "curves_")  # noqa: B009 (channelwise maps only)
     return _picture(
-        plots.plot_curves(levels, channels, recording.channel_names, units=recording.units),
-        "Curve of every channel over the weighted sum of sources that it sees",
-        "What each channel makes of its weighted sum of the sources; a straight line is a channel that does not bend.",
+        plots.plot_curves(levels, curves, recording.channel_names, units=recording.units),
+        "Nonlinearity of every channel as a function of its weighted sum of sources",
+        "The value of each channel as a function of its weighted sum of sources; a straight line is a linear channel.",
     )

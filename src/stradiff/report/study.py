@@ -1,4 +1,4 @@
-"""The pictures of an experiment with known truth: the counterparts of the paper's figures 2 to 7."""
+"""The figures of an experiment with known truth: counterparts of the paper's figures 2 to 7."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from stradiff.data.recording import Recording
 from stradiff.model.mixing import mixing_spec
 from stradiff.report import plots
-from stradiff.report.summary import Fit, correlation_history, like_estimates, stages
+from stradiff.report.summary import FittedModel, correlation_history, like_estimates, stages
 
 LINEAR = {
     "sources": "figure2_sources",
@@ -27,16 +27,16 @@ NONLINEAR = {
 
 
 def recorded_epochs(max_epochs: int, count: int = 25) -> tuple[int, ...]:
-    """Epochs to record paths at: dense at the beginning, where separation emerges, with middle and end.
+    """Epochs at which paths are recorded: dense at the beginning, where sources separate, with middle and end.
 
     >>> recorded_epochs(8, count=4)
     (0, 1, 2, 4, 8)
     """
-    spread = np.geomspace(1, max_epochs, count).round().astype(int)
-    return tuple(int(epoch) for epoch in np.unique([0, *spread, max_epochs // 2]))
+    epochs = np.geomspace(1, max_epochs, count).round().astype(int)
+    return tuple(int(epoch) for epoch in np.unique([0, *epochs, max_epochs // 2]))
 
 
-def draw_study(fit: Fit, recording: Recording, truth: np.ndarray) -> dict[str, Figure]:
+def draw_study(fit: FittedModel, recording: Recording, truth: np.ndarray) -> dict[str, Figure]:
     """Draw the figures of section 3 for a fit of simulated sources.
 
     Parameters
@@ -49,8 +49,7 @@ def draw_study(fit: Fit, recording: Recording, truth: np.ndarray) -> dict[str, F
     Returns
     -------
     dict
-        Figure by file name without suffix: "figure2_sources" ... for a linear map,
-        "figure7_sources" ... for another.
+        Figure by file name without suffix: "figure2_sources" ... for a linear map, "figure7_sources" ... otherwise.
     """
     names = LINEAR if mixing_spec(fit.map_).is_linear else NONLINEAR
     times, unit = recording.time_axis, recording.time_unit
@@ -61,9 +60,8 @@ def draw_study(fit: Fit, recording: Recording, truth: np.ndarray) -> dict[str, F
         names["sources"]: sources[0].figure,
         names["training"]: plots.plot_training(fit.history_, correlation, epochs, recording.duration, unit),
     }
-    for place, epoch in stages(fit).items():
-        path = fit.reverse_path(epoch)
+    for stage, epoch in stages(fit).items():
         title = f"Reverse diffusion at epoch {epoch:,}"
-        panels = plots.plot_diffusion_path(path, times, time_unit=unit, title=title)
-        figures[names[place]] = panels[0, 0].figure
+        panels = plots.plot_diffusion_path(fit.reverse_path(epoch), times, time_unit=unit, title=title)
+        figures[names[stage]] = panels[0, 0].figure
     return figures

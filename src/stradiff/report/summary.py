@@ -1,4 +1,4 @@
-"""What a fit found, in numbers and words: the one dictionary that report, tables and ``--json`` show."""
+"""The summary of a fit: one dictionary for the report, for tables and for ``--json``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stradiff.assess.metrics import explained_variance
 from stradiff.data.recording import Recording
 from stradiff.errors import InputError
 
-Z95 = 1.959963984540054  # a Gaussian variable lies within this many standard deviations with probability 0.95
+Z95 = 1.959963984540054  # standard deviations on either side of a 95 % band
 
 
-@runtime_checkable  # the tests check argument types while they run
-class Fit(Protocol):
-    """What the report needs to know of a fitted model; ``StrADiff`` has it all after ``fit``."""
+@runtime_checkable  # the tests check argument types at run time
+class FittedModel(Protocol):
+    """The attributes and methods of a fitted :class:`stradiff.StrADiff` that a report needs."""
 
     map_: str
     prior: str | Sequence[str] | None
@@ -45,7 +45,7 @@ class Fit(Protocol):
 
 
 def source_labels(n: int) -> list[str]:
-    """Names of the sources wherever people read them: "source 1" to "source n"."""
+    """Names of the sources in text: "source 1" to "source n"."""
     return [f"source {k + 1}" for k in range(n)]
 
 
@@ -54,33 +54,33 @@ def source_columns(n: int) -> list[str]:
     return [f"source_{k + 1}" for k in range(n)]
 
 
-def check_pair(fit: Fit, recording: Recording) -> None:
-    """Refuse a recording that cannot be the one the fit was made from.
+def check_pair(fit: FittedModel, recording: Recording) -> None:
+    """Refuse a recording that does not have the shape of the fitted one.
 
     Raises
     ------
     InputError
         When the numbers of samples or channels differ.
     """
-    fitted, given = np.shape(fit.reconstruction_), np.shape(recording.values)
-    if fitted != given:
+    fitted, shape = np.shape(fit.reconstruction_), np.shape(recording.values)
+    if fitted != shape:
         raise InputError(
             f"The fit was made from {fitted[0]} samples of {fitted[1]} channels, but the recording "
-            f"{recording.name!r} has {given[0]} of {given[1]}; give the recording that was fitted."
+            f"{recording.name!r} has {shape[0]} of {shape[1]}; give the recording that was fitted."
         )
 
 
-def explained_share(fit: Fit, recording: Recording) -> tuple[float, np.ndarray]:
+def explained_share(fit: FittedModel, recording: Recording) -> tuple[float, np.ndarray]:
     """Share of the recording's variance explained by all sources together, and by each of them.
 
-    A source's own share is what is lost when it alone is silenced (set to its mean) and the map is
-    applied again. The shares add up to the total only where sources are uncorrelated and the map is linear.
-    Channels count equally: each is measured against its own variance.
+    The share of a source is the loss of explained variance when it alone is silenced (set to its mean). Shares add up
+    to the total only where sources are uncorrelated and the map is linear. Each channel is measured against its own
+    variance.
 
     Returns
     -------
     total : float
-        At most 1; below 0 when the reconstruction is worse than the channels' means.
+        At most 1; below 0 where the reconstruction is worse than the channels' means.
     each : numpy.ndarray
         ``(n,)``
     """
@@ -88,12 +88,12 @@ def explained_share(fit: Fit, recording: Recording) -> tuple[float, np.ndarray]:
     Y, mask = recording.values, recording.mask
     total = float(explained_variance(Y, fit.reconstruction_, mask=mask))
     silenced = [np.where(np.arange(S.shape[1]) == k, S.mean(axis=0), S) for k in range(S.shape[1])]
-    left = [float(explained_variance(Y, fit.inverse_transform(part), mask=mask)) for part in silenced]
-    return total, total - np.array(left)
+    rest = [float(explained_variance(Y, fit.inverse_transform(sources), mask=mask)) for sources in silenced]
+    return total, total - np.array(rest)
 
 
-def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -> dict[str, Any]:
-    """Collect what a fit found in one dictionary that ``json.dumps`` accepts.
+def summarise(fit: FittedModel, recording: Recording, truth: np.ndarray | None = None) -> dict[str, Any]:
+    """Summarise a fit in one dictionary that ``json.dumps`` accepts.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
     check_pair(fit, recording)
     total, each = explained_share(fit, recording)
     scales, span = np.asarray(fit.length_scales_, dtype=float), recording.duration
-    spread = np.sqrt(np.mean(np.square(fit.sources_std_, dtype=float), axis=0))
+    typical_sd = np.sqrt(np.mean(np.square(fit.sources_std_, dtype=float), axis=0))
     sources = [
         {
             "name": name,
@@ -121,14 +121,14 @@ def summarise(fit: Fit, recording: Recording, truth: np.ndarray | None = None) -
             "length_scale": float(scales[k]),
             f"length_scale_{recording.time_unit}": float(scales[k] * span),
             "explained_share": float(each[k]),
-            "typical_sd": float(spread[k]),
+            "typical_sd": float(typical_sd[k]),
         }
         for k, name in enumerate(source_labels(len(scales)))
     ]
-    beside = {"stability": fit.fit_info_["stability"]} if "stability" in fit.fit_info_ else {}
+    columns = {"stability": fit.fit_info_["stability"]} if "stability" in fit.fit_info_ else {}
     if truth is not None:
-        beside["matched_correlation"] = matched_correlations(fit.sources_, truth)
-    for key, values in beside.items():
+        columns["matched_correlation"] = matched_correlations(fit.sources_, truth)
+    for key, values in columns.items():
         for source, value in zip(sources, values, strict=True):
             source[key] = value
     return {
@@ -154,8 +154,8 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
     }
 
 
-def describe_fit(fit: Fit) -> dict[str, Any]:
-    """The model, its training and its warnings, as far as they need no recording."""
+def describe_fit(fit: FittedModel) -> dict[str, Any]:
+    """The model, its training and its warnings: the part of the summary that needs no recording."""
     info = plain(fit.fit_info_)
     return {
         "model": {
@@ -180,28 +180,27 @@ def describe_fit(fit: Fit) -> dict[str, Any]:
 
 
 def matched_correlations(estimate: np.ndarray, truth: np.ndarray) -> list[float | None]:
-    """|Correlation| of each estimate with the true source it stands for; None where it stands for none."""
+    """|Correlation| of each estimate with its matched true source; None where it matches none."""
     matching = match_sources(estimate, truth)
-    found = dict(zip(matching.order.tolist(), matching.correlation.tolist(), strict=True))
-    return [found.get(k) for k in range(np.shape(estimate)[1])]
+    correlations = dict(zip(matching.order.tolist(), matching.correlation.tolist(), strict=True))
+    return [correlations.get(k) for k in range(np.shape(estimate)[1])]
 
 
 def like_estimates(truth: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """The true sources ``(T, n)`` in the order and with the sign of the estimates that stand for them.
+    """The true sources ``(T, n)`` in the order and with the sign of their estimates.
 
-    So that pictures of the truth agree with all others of the fit. Truth of another number of sources than
-    were estimated stays as it is.
+    Unchanged where the number of true sources differs from that of the estimates.
     """
     matching = match_sources(estimate, truth)
     if np.shape(truth) != np.shape(estimate):
         return np.asarray(truth)
-    turned = np.empty_like(truth)
-    turned[:, matching.order] = truth * matching.sign
-    return turned
+    aligned = np.empty_like(truth)
+    aligned[:, matching.order] = truth * matching.sign
+    return aligned
 
 
-def correlation_history(fit: Fit, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Matched correlations with the truth at every recorded epoch: those of the end x_0 of its path.
+def correlation_history(fit: FittedModel, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Matched correlations of x_0 with the truth at every recorded epoch.
 
     Returns
     -------
@@ -215,41 +214,40 @@ def correlation_history(fit: Fit, truth: np.ndarray) -> tuple[np.ndarray, np.nda
     return epochs, np.array([match_sources(end, truth).correlation for end in ends])
 
 
-def stages(fit: Fit) -> dict[str, int]:
-    """Recorded epochs nearest to the beginning, the middle and the end of training, as far as they differ."""
+def stages(fit: FittedModel) -> dict[str, int]:
+    """Recorded epochs nearest to the beginning, the middle and the end of training, each epoch once."""
     recorded = np.array(sorted(fit.recorded_epochs_), dtype=int)
     if not len(recorded):
         return {}
-    wanted = {"end": fit.n_epochs_, "beginning": 0, "middle": fit.n_epochs_ // 2}
-    found: dict[str, int] = {}
-    for place, epoch in wanted.items():
-        nearest = int(recorded[np.abs(recorded - epoch).argmin()])
-        if nearest not in found.values():
-            found[place] = nearest
-    return {place: found[place] for place in ("beginning", "middle", "end") if place in found}
+    targets = {"end": fit.n_epochs_, "beginning": 0, "middle": fit.n_epochs_ // 2}
+    epochs: dict[str, int] = {}
+    for stage, target in targets.items():
+        nearest = int(recorded[np.abs(recorded - target).argmin()])
+        if nearest not in epochs.values():
+            epochs[stage] = nearest
+    return {stage: epochs[stage] for stage in ("beginning", "middle", "end") if stage in epochs}
 
 
-def bands(fit: Fit) -> tuple[np.ndarray, list[str]]:
+def bands(fit: FittedModel) -> tuple[np.ndarray, list[str]]:
     """Mean, standard deviation and 95 % limits of every source: a table ``(T, 4 n)`` and its column names."""
     mean, sd = np.asarray(fit.sources_, dtype=float), np.asarray(fit.sources_std_, dtype=float)
-    parts = {"mean": mean, "sd": sd, "lower95": mean - Z95 * sd, "upper95": mean + Z95 * sd}
-    names = [f"{column}_{part}" for column in source_columns(mean.shape[1]) for part in parts]
-    return np.stack(list(parts.values()), axis=2).reshape(len(mean), -1), names
+    tables = {"mean": mean, "sd": sd, "lower95": mean - Z95 * sd, "upper95": mean + Z95 * sd}
+    names = [f"{column}_{name}" for column in source_columns(mean.shape[1]) for name in tables]
+    return np.stack(list(tables.values()), axis=2).reshape(len(mean), -1), names
 
 
-def history_table(fit: Fit) -> tuple[np.ndarray, list[str]]:
-    """The fit's history as one table, a row an epoch, and its column names, "epoch" first."""
+def history_table(fit: FittedModel) -> tuple[np.ndarray, list[str]]:
+    """The fit's history as one table, a row for each epoch, and its column names, "epoch" first."""
     names, columns = ["epoch"], [np.arange(1, int(fit.n_epochs_) + 1, dtype=float)]
     for name, values in fit.history_.items():
         values = np.asarray(values, dtype=float)
-        each = [name] if values.ndim == 1 else [f"{name}_{k + 1}" for k in range(values.shape[1])]
-        names += each
+        names += [name] if values.ndim == 1 else [f"{name}_{k + 1}" for k in range(values.shape[1])]
         columns += list(np.atleast_2d(values.T))
     return np.column_stack(columns), names
 
 
 def plain(value: Any) -> Any:
-    """The same as built-in types that JSON knows: arrays as lists, numbers that are not finite as None."""
+    """The value in built-in types, for JSON: arrays as lists, numbers that are not finite as None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -262,7 +260,7 @@ def plain(value: Any) -> Any:
 
 
 def flat_rows(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as rows (name, value) of a table; "prior.jitter" is the entry "jitter" of "prior"."""
+    """Nested settings as rows (name, value); "prior.jitter" is the entry "jitter" of "prior"."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from flat_rows(value, f"{prefix}{name}.")
@@ -271,7 +269,7 @@ def flat_rows(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 
 def readable(value: Any) -> str:
-    """A setting's value as a reader wants it."""
+    """The value of a setting as text."""
     if value is None:
         return "not set"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What was done, in a sentence of plain English."""
+"""The summary sentences of a report."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from stradiff.model.mixing import mixing_spec
 from stradiff.model.priors import prior_spec
 
 BANDS = {
-    "laplace": "mean plus and minus 1.96 standard deviations of its posterior about its likeliest course, given prior, "
-    "map and noise, together with what a record of this length leaves open about the mixing",
-    "monte-carlo": "mean plus and minus 1.96 standard deviations of draws from its learned start, which are usually "
+    "laplace": "the posterior mean plus and minus 1.96 posterior standard deviations, given prior, map and noise, with "
+    "the uncertainty of the mixing in a record of this length",
+    "monte-carlo": "mean plus and minus 1.96 standard deviations of draws from the learned start, which are usually "
     "far too small",
 }
 
 
 def band(facts: dict[str, Any]) -> str:
-    """What the 95 % band of a source is made of; see docs/uncertainty.md."""
-    how = facts["model"]["settings"].get("uncertainty")
-    return BANDS.get(how, "mean plus and minus 1.96 standard deviations")
+    """Definition of the 95 % band of a source; see docs/uncertainty.md."""
+    uncertainty = facts["model"]["settings"].get("uncertainty")
+    return BANDS.get(uncertainty, "mean plus and minus 1.96 standard deviations")
 
 
 def sentence(facts: dict[str, Any]) -> str:
-    """Say what was explained by what, how well, and how training ended.
+    """Model, explained variance and outcome of training in a few sentences.
 
     Parameters
     ----------
@@ -30,28 +30,24 @@ def sentence(facts: dict[str, Any]) -> str:
         The dictionary of :func:`stradiff.report.summary.summarise`.
     """
     recording, model = facts["recording"], facts["model"]
-    through = mixing_spec(model["mixing"]).label
+    mixing = mixing_spec(model["mixing"]).label
+    priors = " or ".join(dict.fromkeys(prior_spec(source["prior"]).label for source in facts["sources"]))
+    missing = recording["missing_share"]
+    gaps = f"Missing values ({percent(missing)} of all) were left out of the fit and filled in. " if missing else ""
     return (
-        f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) were "
-        f"explained by {_count(model['n_components'], 'source')} that reach the channels through {through}. "
-        f"Each source follows {_priors(facts['sources'])}; "
-        f"together they account for {percent(facts['explained_variance'])} of the channels' variance. "
-        f"{_missing(recording['missing_share'])}{_ending(facts)}"
+        f"{_count(recording['n_channels'], 'channel')} of “{recording['name']}” ({_extent(recording)}) are explained "
+        f"by {_count(model['n_components'], 'source')}, mixed by {mixing}. Each source follows {priors}; together "
+        f"they account for {percent(facts['explained_variance'])} of the channels' variance. {gaps}{_training(facts)}"
     )
 
 
-def _priors(sources: list[dict[str, Any]]) -> str:
-    """The priors there are, each once, in the order of the sources."""
-    return " or ".join(dict.fromkeys(prior_spec(source["prior"]).label for source in sources))
-
-
 def percent(share: float) -> str:
-    """A share as a reader wants it: "97.3 %"."""
+    """A share in per cent: "97.3 %"."""
     return f"{100 * share:.1f} %"
 
 
 def duration(seconds: float) -> str:
-    """A stretch of computing time as a reader wants it."""
+    """A computing time in seconds, minutes or hours."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
@@ -69,23 +65,19 @@ def _extent(recording: dict[str, Any]) -> str:
     return f"{samples}, {recording['span']:.4g} s" + (f" at {rate:g} Hz" if rate else ", irregular in time")
 
 
-def _missing(share: float) -> str:
-    return f"Missing values ({percent(share)} of all) were left out of the fit and filled. " if share else ""
-
-
-def _ending(facts: dict[str, Any]) -> str:
+def _training(facts: dict[str, Any]) -> str:
+    """Number of epochs, time, and the reason why training ended."""
     training, settings = facts["training"], facts["model"]["settings"]
     epochs = _count(training["n_epochs"], "epoch")
-    took = f" ({duration(training['seconds'])})" if training["seconds"] else ""
+    epochs += f" ({duration(training['seconds'])})" if training["seconds"] else ""
     if training["interrupted"]:
-        return f"Training was interrupted after {epochs}{took}: what is shown is its state at that moment."
+        return f"Training was interrupted after {epochs}: the results are those of its last state."
     if training["converged"]:
-        return f"Training converged after {epochs}{took}."
+        return f"Training converged after {epochs}."
     if training["n_epochs"] < settings.get("max_epochs", 0):
-        if any(one["kind"] == "ending" for one in facts["diagnostics"]):
-            return f"Training diverged after {epochs}{took}: what is shown is the last good state."
-        return f"Training was ended after {epochs}{took} by what watched it, a callback."
-    ending = f"Training used all of its {epochs}{took}"
+        if any(finding["kind"] == "ending" for finding in facts["diagnostics"]):
+            return f"Training diverged after {epochs}: the results are those of the last finite state."
+        return f"Training was stopped after {epochs} by a callback."
     if settings.get("tol", 0) > 0:
-        return f"{ending} and had not yet met its criterion of convergence."
-    return f"{ending}, as asked: it had no criterion of convergence."
+        return f"Training used all of its {epochs} and had not yet converged."
+    return f"Training used all of its {epochs}, without a convergence criterion (tol=0)."

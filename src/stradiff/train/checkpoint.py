@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialise
 
-from stradiff.config import Settings
-from stradiff.data.writers import atomic_path, check_output_path
-from stradiff.errors import OptionError, StorageError
+from stradiff import serialization
+from stradiff.config import Checkpoint, Configuration, flat_parameters
+from stradiff.data.writers import check_output_path
+from stradiff.errors import StorageError
 from stradiff.train.minibatch_step import State
 
-FORMAT = "stradiff checkpoint 1"
+KIND = "stradiff checkpoint 2"
 
 
 class CheckpointContents(NamedTuple):
@@ -32,7 +28,7 @@ class CheckpointContents(NamedTuple):
 
 
 @dataclasses.dataclass
-class Checkpoint:
+class CheckpointFile:
     """A file for one fit, written at most every ``seconds``; restarts have files of their own beside it."""
 
     path: Path
@@ -41,13 +37,18 @@ class Checkpoint:
     def __post_init__(self) -> None:
         self._last = time.monotonic()
 
-    def of_restart(self, number: int) -> Checkpoint:
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> CheckpointFile:
+        """The file that is asked for; :class:`StorageError` where it cannot be written."""
+        return cls(check_output_path(checkpoint.path), checkpoint.seconds)
+
+    def of_restart(self, number: int) -> CheckpointFile:
         """The file of a restart; the first has the plain name."""
         return self.beside(str(number)) if number else self
 
-    def beside(self, name: str) -> Checkpoint:
+    def beside(self, name: str) -> CheckpointFile:
         """A file with ``name`` behind its own, for another fit."""
-        return Checkpoint(check_output_path(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
+        return CheckpointFile(check_output_path(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
 
     def remove(self) -> None:
         """Delete the files of all restarts."""
@@ -61,60 +62,36 @@ class Checkpoint:
         """Whether the last file is old enough."""
         return time.monotonic() - self._last >= self.seconds
 
-    def write(self, kept: CheckpointContents, task: str, settings: Settings) -> None:
-        """Replace the file, whole or not at all; ``task`` says what was fitted (``task_of``), ``settings`` how."""
-        arrays = {f"state.{index}": leaf for index, leaf in enumerate(_plain_leaves(kept.state))}
-        arrays |= {f"history.{name}": rows for name, rows in kept.history.items()}
-        arrays |= {f"path.{epoch}": path for epoch, path in kept.paths.items()}
-        header = {"format": FORMAT, "task": task, "settings": json.dumps(_shown(settings))}
-        contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        with atomic_path(self.path) as temporary:
-            temporary.write_bytes(serialise(contiguous, metadata=header))
+    def write(self, contents: CheckpointContents, task: str, settings: Configuration) -> None:
+        """Replace the file, whole or not at all; ``task`` says what is fitted (``task_of``), ``settings`` how."""
+        tree = contents._asdict() | {"paths": {str(epoch): path for epoch, path in contents.paths.items()}}
+        header = {"task": task, "settings": _shown(settings), "paths": {e: p.shape for e, p in contents.paths.items()}}
+        serialization.write(self.path, KIND, header, serialization.arrays_of(tree))
         self._last = time.monotonic()
 
-    def read(self, like: State, task: str, settings: Settings) -> CheckpointContents | None:
+    def read(self, like: CheckpointContents, task: str, settings: Configuration) -> CheckpointContents | None:
         """What the file holds of ``task``, in the structure of ``like``; None where there is no file.
 
-        :class:`StorageError` for a file that is no checkpoint, or that of another recording or other settings.
+        :class:`StorageError` for a file that is no checkpoint, is damaged, or is of another recording or other settings.
         """
         if not self.path.exists():
             return None
-        try:
-            with safe_open(self.path, framework="numpy") as file:
-                header = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration over it)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise StorageError(f"{self.path} is no checkpoint, or it is damaged; delete it to start anew.") from error
-        if header.get("format") != FORMAT:
-            raise StorageError(f"{self.path} is no checkpoint that this version reads; delete it, or name another.")
-        if header.get("task") != task:
+        header, arrays = serialization.read(self.path, KIND, "a checkpoint")
+        if header["task"] != task:
             raise StorageError(
-                f"The checkpoint {self.path} {_difference(json.loads(header.get('settings', '{}')), settings)}; "
-                "delete it to start anew, or give the recording and the settings it was written with."
+                f"The checkpoint {self.path} {_difference(header['settings'], settings)}; delete it to start anew, or "
+                "give the recording and the settings it was written with."
             )
-        history = {name.removeprefix("history."): a for name, a in arrays.items() if name.startswith("history.")}
-        paths = {int(name.removeprefix("path.")): a for name, a in arrays.items() if name.startswith("path.")}
-        leaves = [arrays[f"state.{index}"] for index in range(len(jax.tree.leaves(like)))]
-        return CheckpointContents(_filled(like, leaves), history, paths)
-
-
-def check_checkpoint(path: Any, seconds: Any, random_state: Any) -> Checkpoint | None:
-    """The checkpoint that the user asks for.
-
-    :class:`OptionError` for what is no path or no time, and where no seed would be the same the next time.
-    """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
-        raise OptionError(f"checkpoint_seconds={seconds!r} must be a finite number, 0 or above.")
-    if path is None:
-        return None
-    if not isinstance(path, str | Path) or not Path(path).name:
-        raise OptionError(f"checkpoint={path!r} must be the path of a file, or None.")
-    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
-        raise OptionError(
-            f"checkpoint={str(path)!r} needs a number for random_state (now {random_state!r}): "
-            "with another seed next time, training could not go on."
+        n_epochs = int(arrays.get("['state'].epoch", np.zeros(())))
+        history = {name: np.zeros((n_epochs, *rows.shape[1:])) for name, rows in like.history.items()}
+        paths = {epoch: np.zeros(shape, np.float32) for epoch, shape in header["paths"].items()}
+        try:
+            tree = serialization.filled({"state": like.state, "history": history, "paths": paths}, arrays)
+        except StorageError as error:
+            raise StorageError(f"{self.path} is damaged ({error}); delete it to start anew.") from error
+        return CheckpointContents(
+            tree["state"], tree["history"], {int(epoch): path for epoch, path in tree["paths"].items()}
         )
-    return Checkpoint(check_output_path(path), float(seconds))
 
 
 def task_of(*parts: Any) -> str:
@@ -130,31 +107,14 @@ def task_of(*parts: Any) -> str:
     return total.hexdigest()
 
 
-def _shown(settings: Settings) -> dict[str, str]:
-    return {field.name: repr(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+def _shown(settings: Configuration) -> dict[str, str]:
+    return {name: repr(value) for name, value in flat_parameters(settings).items()}
 
 
-def _difference(written: dict[str, str], settings: Settings) -> str:
+def _difference(written: dict[str, str], settings: Configuration) -> str:
     """What another fit than that of the settings was fitted with."""
     now = _shown(settings)
     others = [f"{name}={value} (now {now[name]})" for name, value in written.items() if now.get(name, value) != value]
     if others:
         return f"was written with {', '.join(others)}"
     return "belongs to another recording, another random_state or another start"
-
-
-def _plain_leaves(state: State) -> list[np.ndarray]:
-    """The numbers of a state, those of random keys among them."""
-    return [np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf) for leaf in jax.tree.leaves(state)]
-
-
-def _filled(like: State, leaves: list[np.ndarray]) -> State:
-    whole = [
-        jax.random.wrap_key_data(jnp.asarray(new), impl=jax.random.key_impl(old)) if _is_key(old) else jnp.asarray(new)
-        for old, new in zip(jax.tree.leaves(like), leaves, strict=True)
-    ]
-    return jax.tree.unflatten(jax.tree.structure(like), whole)
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.model.model import Model
 from stradiff.model.observation_mask import count_observed
 from stradiff.train import minibatch_step, step
@@ -16,7 +16,7 @@ from stradiff.train.callbacks import History, Report
 from stradiff.train.minibatch_step import MinibatchState, State
 from stradiff.train.minibatches import Minibatches
 from stradiff.train.sharding import Sharding, devices_for
-from stradiff.train.step import CHUNK, TrainInfo, TrainState
+from stradiff.train.step import CHUNK, StepSettings, TrainInfo, TrainState
 
 
 class Loop:
@@ -26,13 +26,13 @@ class Loop:
         self,
         observed: np.ndarray,
         times: np.ndarray | None,
-        settings: Settings,
+        settings: Configuration,
         model: Model,
         key: jax.Array,
         mask: np.ndarray | None,
     ) -> None:
         self._minibatches = minibatches_of(len(observed), settings, regular=times is None)
-        devices = devices_for(settings.n_devices)
+        devices = devices_for(settings.training.n_devices)
         self.state: State
         if self._minibatches is None:
             self.sharding = Sharding.of_sources(devices, model.n_sources)
@@ -68,7 +68,12 @@ class Loop:
         self.state, self.epoch = state, self.epoch + n_epochs
 
     def _run(self, n_epochs: int) -> tuple[State, TrainInfo]:
-        options = (self._settings.training, jnp.float32(self._settings.learning_rate), jnp.int32(n_epochs), self._mask)
+        options = (
+            StepSettings.of(self._settings),
+            jnp.float32(self._settings.training.learning_rate),
+            jnp.int32(n_epochs),
+            self._mask,
+        )
         result: tuple[State, TrainInfo]
         with self.sharding.in_force():
             if self._minibatches is not None and isinstance(self.state, MinibatchState):
@@ -82,13 +87,13 @@ class Loop:
         """What callbacks are called with."""
         model = self.state.model
         sources = functools.partial(present_sources, model)
-        return Report(self.epoch, self._settings.max_epochs, self._n_values, self.history.as_dict(), sources)
+        return Report(self.epoch, self._settings.training.max_epochs, self._n_values, self.history.as_dict(), sources)
 
 
-def minibatches_of(n_samples: int, settings: Settings, *, regular: bool) -> Minibatches | None:
+def minibatches_of(n_samples: int, settings: Configuration, *, regular: bool) -> Minibatches | None:
     """The minibatches by which a recording of this length is trained; None where an epoch sees the whole of it."""
-    size = settings.window_size(n_samples) if regular else None
-    return None if size is None else Minibatches.of(n_samples, size, len(devices_for(settings.n_devices)))
+    size = settings.segment_length(n_samples) if regular else None
+    return None if size is None else Minibatches.of(n_samples, size, len(devices_for(settings.training.n_devices)))
 
 
 def present_sources(model: Model) -> np.ndarray:

@@ -29,14 +29,13 @@ import optax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from stradiff.config import TrainSettings
 from stradiff.model.branches import Branch, over_sources
 from stradiff.model.model import MIN_SCALE, Model, Moments
 from stradiff.model.observation_mask import Mask
 from stradiff.model.start import Start
 from stradiff.train.minibatches import Minibatches, Place, minibatch_terms
 from stradiff.train.objective import Terms, draw_noise, total
-from stradiff.train.step import CHUNK, TrainInfo, TrainState, moved
+from stradiff.train.step import CHUNK, StepSettings, TrainInfo, TrainState, moved
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}  # Kingma & Ba 2015
 HOLD = 1.0  # nats per sample, of the pull: for a mean of one, or a variance e times too large
@@ -127,7 +126,7 @@ def init(model: Model, key: PRNGKeyArray, windows: Minibatches) -> MinibatchStat
 def step(
     state: MinibatchState,
     observed: Float[Array, "T m"],
-    settings: TrainSettings,
+    settings: StepSettings,
     learning_rate: Array | float,
     windows: Minibatches,
     mask: Mask = None,
@@ -165,7 +164,7 @@ def _looks(
     state: MinibatchState,
     indices: list[Array],
     observed: Float[Array, "T m"],
-    settings: TrainSettings,
+    settings: StepSettings,
     windows: Minibatches,
     mask: Mask,
 ) -> tuple[list[Look], Model]:
@@ -196,7 +195,7 @@ def _look(
     index: Array,
     draw: Array,
     observed: Float[Array, "T m"],
-    settings: TrainSettings,
+    settings: StepSettings,
     windows: Minibatches,
     mask: Mask,
 ) -> tuple[Look, Model]:
@@ -212,8 +211,8 @@ def _look(
     def loss(learned: tuple[Model, Start], moments: Moments) -> tuple[Array, tuple[Array, Terms, Array, Any]]:
         here = learned[0].of_segment(learned[1], share)
         noise = draw_noise(here, jax.random.fold_in(state.key, draw))
-        every, mse, sums = minibatch_terms(here, rows, place, windows, moments, noise, settings.weights, there)
-        value = total(every, settings.weights)
+        every, mse, sums = minibatch_terms(here, rows, place, windows, moments, noise, settings.objective, there)
+        value = total(every, settings.objective)
         through_moments = first_gain @ sums[0] + second_gain @ sums[1] if here.standardise else 0.0
         return value + windows.count * through_moments, (value, every, mse, sums)
 
@@ -231,7 +230,7 @@ def _step_of_starts(
     place: Place,
     windows: Minibatches,
     learning_rate: Array | float,
-    settings: TrainSettings,
+    settings: StepSettings,
 ) -> tuple[Start, StartMoments]:
     """Adam for the samples that were seen, each with a learning rate by how often that was.
 
@@ -283,7 +282,7 @@ def run(
     state: MinibatchState,
     observed: Float[Array, "T m"],
     windows: Minibatches,
-    settings: TrainSettings,
+    settings: StepSettings,
     learning_rate: Array,
     n_epochs: Array,
     mask: Mask = None,

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.config import Weights
+from stradiff.config import Objective
 from stradiff.model.branches import Branch, over_sources
 from stradiff.model.model import MIN_SCALE, Model, Moments
 from stradiff.model.observation_mask import Mask, apply_mask, count_observed
@@ -104,7 +104,7 @@ def minibatch_terms(
     windows: Minibatches,
     moments: Moments,
     noise: Noise,
-    weights: Weights,
+    weights: Objective,
     mask: Mask = None,
 ) -> tuple[Terms, Float[Array, ""], tuple[Array, Array]]:
     """Every term of the whole record as one window has it, the mean squared error there, and the window's sums.
@@ -132,7 +132,7 @@ def minibatch_terms(
         prior=-times * _log_prior(here, sources, place, windows),
         diffusion=times * jnp.mean(piece(squares) @ fresh) / windows.n_samples,
         kl=times * jnp.sum(piece(divergence) @ fresh),
-        volume=_volume(here, sources, place, windows, noise.times, weights) if weights.volume else jnp.zeros(()),
+        volume=_volume(here, sources, place, windows, noise.times, weights) if weights.volume_weight else jnp.zeros(()),
     )
     seen_here = None if there is None else jax.vmap(jnp.multiply)(there, fresh)
     n_seen = count_observed(seen_here, jnp.sum(fresh) * error.shape[1])
@@ -155,7 +155,7 @@ def _volume(
     place: Place,
     windows: Minibatches,
     key: PRNGKeyArray,
-    weights: Weights,
+    weights: Objective,
 ) -> Float[Array, ""]:
     """The volume term of the record, at some times of the window."""
     n_times = affordable_times(piece.shape[0], windows.piece)

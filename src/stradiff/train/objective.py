@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from stradiff.config import Weights
+from stradiff.config import Objective
 from stradiff.model.branches import Branch, over_recordings, over_sources
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
@@ -80,7 +80,7 @@ def terms(
     observed: Float[Array, "T m"],
     times: Float[Array, " T"] | None,
     noise: Noise,
-    weights: Weights,
+    weights: Objective,
     mask: Mask = None,
 ) -> tuple[Terms, Scalar]:
     """One draw of every term (Algorithm 1, lines 3-17) and the mean squared reconstruction error.
@@ -96,17 +96,19 @@ def terms(
         prior=-model.log_prior(sources, times),
         diffusion=denoising(model, diffused, noise),
         kl=start_kl(model),
-        volume=volume(model, sources, weights.nu_y, noise.times) if weights.volume else jnp.zeros((), sources.dtype),
+        volume=volume(model, sources, weights.nu_y, noise.times)
+        if weights.volume_weight
+        else jnp.zeros((), sources.dtype),
     )
     return every, jnp.sum(error**2) / count_observed(mask, error.size)
 
 
-def total(every: Terms, weights: Weights) -> Scalar:
+def total(every: Terms, weights: Objective) -> Scalar:
     """L = L_rec + lambda_prior L_prior + lambda_diff L_diff + lambda_KL L_KL (Eqs. 31, 32) [+ volume]."""
     return (
         every.reconstruction
-        + weights.prior * every.prior
-        + weights.diffusion * every.diffusion
-        + weights.kl * every.kl
-        + weights.volume * every.volume
+        + weights.lambda_prior * every.prior
+        + weights.lambda_diff * every.diffusion
+        + weights.lambda_kl * every.kl
+        + weights.volume_weight * every.volume
     )

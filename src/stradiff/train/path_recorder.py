@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from stradiff.config import check_count
-from stradiff.errors import OptionError
 from stradiff.model.model import Model
-
-
-def check_epochs(epochs: Any) -> str | tuple[int, ...]:
-    """``"auto"``, or the epochs to record; :class:`OptionError` for anything else."""
-    if isinstance(epochs, str) and epochs == "auto":
-        return "auto"
-    if isinstance(epochs, str) or not np.iterable(epochs):
-        raise OptionError(f"record_epochs={epochs!r} must be 'auto' or a sequence of epochs.")
-    return tuple(check_count("record_epochs", epoch, least=0) for epoch in epochs)
 
 
 @eqx.filter_jit

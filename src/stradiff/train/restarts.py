@@ -26,11 +26,11 @@ from stradiff.initialise import Initialisation
 from stradiff.initialise.seeds import restart_seed
 from stradiff.interrupts import DeferredInterrupts
 from stradiff.train.callbacks import Callback, ProgressBar
-from stradiff.train.checkpoint import Checkpoint
+from stradiff.train.checkpoint import CheckpointFile
 from stradiff.train.loop import present_sources
 from stradiff.train.step import CHUNK
 from stradiff.train.threads import ThreadPool
-from stradiff.train.training import Restart, Training, TrainingResult
+from stradiff.train.training import Restart, TrainingResult, TrainingRun
 
 Result = TypeVar("Result")
 
@@ -43,7 +43,7 @@ class Rung:
     averaged: int
     """The last epochs, over which the objective is averaged: that of one varies with its draw of noise."""
 
-    def objective(self, training: Training) -> float:
+    def objective(self, training: TrainingRun) -> float:
         """In nats, also of a run that its checkpoint had taken further; infinite where it diverged or never began."""
         total = training.objective[: self.epochs][-self.averaged :]
         return float(total.mean()) if len(total) else float("inf")
@@ -58,7 +58,7 @@ def train(
     record: tuple[int, ...] | str = "auto",
     callbacks: Sequence[Callback] = (),
     verbose: bool | str = False,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: CheckpointFile | None = None,
     at_once: int | None = None,
 ) -> TrainingResult:
     """Algorithm 1 from the best of the starts. Inside ``numerics()``.
@@ -78,13 +78,13 @@ def train(
         objectives = candidate_objectives(initialisation, verbose=verbose, at_once=at_once)
         initialisation = initialisation.ranked(np.argsort(objectives, kind="stable").tolist())
 
-    def begin(number: int) -> Training:
+    def begin(number: int) -> TrainingRun:
         seed, file = restart_seed(initialisation.seed, number), checkpoint and checkpoint.of_restart(number)
-        return Training(initialisation, initialisation.start(number), seed, record=record, checkpoint=file)
+        return TrainingRun(initialisation, initialisation.start(number), seed, record=record, checkpoint=file)
 
-    rung = replace(RESTART_RUNG, epochs=min(RESTART_RUNG.epochs, settings.max_epochs))
+    rung = replace(RESTART_RUNG, epochs=min(RESTART_RUNG.epochs, settings.training.max_epochs))
     of_others = (settings.n_restarts - 1) * rung.epochs
-    with ProgressBar(verbose, of_others + settings.max_epochs) as bar:
+    with ProgressBar(verbose, of_others + settings.training.max_epochs) as bar:
         if settings.n_restarts == 1:
             runs, stopped = {0: begin(0)}, False
         else:
@@ -92,7 +92,7 @@ def train(
         first, *others = sorted(runs, key=lambda number: (rung.objective(runs[number]), number))
         best = runs[first]
         if not stopped:
-            best.go_on(settings.max_epochs, [bar.after(of_others), *callbacks])
+            best.go_on(settings.training.max_epochs, [bar.after(of_others), *callbacks])
         if stopped or best.interrupted:
             bar.stopped(sum(run.epoch for run in runs.values()))
     restarts: tuple[Restart, ...] = ()
@@ -110,8 +110,8 @@ def candidate_objectives(
     """
     n_starts = len(initialisation.candidates)
 
-    def begin(number: int) -> Training:
-        return Training(initialisation, initialisation.candidates[number], initialisation.seed, record=())
+    def begin(number: int) -> TrainingRun:
+        return TrainingRun(initialisation, initialisation.candidates[number], initialisation.seed, record=())
 
     with ProgressBar(verbose, CANDIDATE_RUNG.epochs * n_starts, "comparing starts") as bar:
         rung = CANDIDATE_RUNG
@@ -124,8 +124,8 @@ def candidate_objectives(
 def run_rung(
     rung: Rung,
     n_starts: int,
-    begin: Callable[[int], Training],
-    result_of: Callable[[Training], Result],
+    begin: Callable[[int], TrainingRun],
+    result_of: Callable[[TrainingRun], Result],
     bar: ProgressBar,
     callbacks: Sequence[Callback],
     *,
@@ -148,5 +148,5 @@ def run_rung(
         return pool.run(run), pool.stopped
 
 
-def _restart(run: Training, rung: Rung) -> Restart:
+def _restart(run: TrainingRun, rung: Rung) -> Restart:
     return Restart(run.seed, rung.objective(run), present_sources(run.model).astype(np.float64))

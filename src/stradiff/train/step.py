@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -10,13 +11,27 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from stradiff.config import TrainSettings
+from stradiff.config import Configuration, Objective
 from stradiff.model.model import Model
 from stradiff.model.observation_mask import Mask
 from stradiff.model.source_sharding import n_source_shards
 from stradiff.train.objective import Terms, draw_noise, terms, total
 
 CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSettings:
+    """What a compiled step depends on: fits that agree in it share one compilation."""
+
+    objective: Objective
+    prior_rate: float
+    halving: float
+
+    @classmethod
+    def of(cls, config: Configuration) -> StepSettings:
+        """The part of a configuration."""
+        return cls(config.objective, config.training.prior_rate, config.training.halving)
 
 
 class TrainState(NamedTuple):
@@ -48,7 +63,7 @@ def adam() -> optax.GradientTransformation:
     return ADAM if n_source_shards() == 1 else ADAM_BY_ARRAY
 
 
-def moved(model: Model, direction: Model, rate: Array | float, settings: TrainSettings) -> Model:
+def moved(model: Model, direction: Model, rate: Array | float, settings: StepSettings) -> Model:
     """The model a step further; the priors' few, slow parameters take larger steps."""
     further = jax.tree.map(lambda value, change: value - rate * change, model, direction)
     priors = jax.tree.map(
@@ -66,7 +81,7 @@ def step(
     state: TrainState,
     observed: Float[Array, "T m"],
     times: Float[Array, " T"] | None,
-    settings: TrainSettings,
+    settings: StepSettings,
     learning_rate: Array | float,
     mask: Mask = None,
 ) -> tuple[TrainState, TrainInfo]:
@@ -74,8 +89,8 @@ def step(
     noise = draw_noise(state.model, jax.random.fold_in(state.key, state.epoch))
 
     def loss(model: Model) -> tuple[Array, tuple[Terms, Array]]:
-        every, mse = terms(model, observed, times, noise, settings.weights, mask)
-        return total(every, settings.weights), (every, mse)
+        every, mse = terms(model, observed, times, noise, settings.objective, mask)
+        return total(every, settings.objective), (every, mse)
 
     (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
     rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
@@ -91,7 +106,7 @@ def run(
     state: TrainState,
     observed: Float[Array, "T m"],
     times: Float[Array, " T"] | None,
-    settings: TrainSettings,
+    settings: StepSettings,
     learning_rate: Array,
     n_epochs: Array,
     mask: Mask = None,

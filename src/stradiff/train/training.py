@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from stradiff.config import Settings
+from stradiff.config import Configuration
 from stradiff.errors import StorageError
 from stradiff.initialise import Initialisation, Start
 from stradiff.initialise.seeds import fit_keys
 from stradiff.interrupts import DeferredInterrupts
+from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
 from stradiff.train.callbacks import Callback, EarlyStopping
-from stradiff.train.checkpoint import Checkpoint, CheckpointContents, task_of
+from stradiff.train.checkpoint import CheckpointContents, CheckpointFile, task_of
 from stradiff.train.loop import Loop
 from stradiff.train.minibatch_step import MinibatchState
 from stradiff.train.path_recorder import PathRecorder
@@ -49,8 +50,20 @@ class TrainingResult:
     restarts: tuple[Restart, ...] = ()
     """Of ``n_restarts`` above 1: all that began, the best one first."""
 
+    def of_recordings(self, layout: Concatenation) -> list[TrainingResult]:
+        """The same for every recording: its own model and paths, and length-scales in units of its own span."""
+        if layout.n_recordings == 1:
+            return [self]
+        results = []
+        for number, span in enumerate(layout.relative_spans().tolist()):
+            paths = {epoch: path[:, layout.rows(number)] for epoch, path in self.paths.items()}
+            history = self.history | {"length_scales": self.history["length_scales"] / span}
+            results.append(dataclasses.replace(self, history=history, paths=paths))
+        models = self.model.per_recording()
+        return [dataclasses.replace(one, model=model) for one, model in zip(results, models, strict=True)]
 
-class Training:
+
+class TrainingRun:
     """A training run: at its beginning, or where its checkpoint left it.
 
     Parameters
@@ -68,7 +81,7 @@ class Training:
         seed: int,
         *,
         record: tuple[int, ...] | str = "auto",
-        checkpoint: Checkpoint | None = None,
+        checkpoint: CheckpointFile | None = None,
     ) -> None:
         self.seed = seed
         model_key, train_key, path_key = fit_keys(seed)
@@ -78,13 +91,13 @@ class Training:
         noise = jax.random.normal(path_key, model.branches.start.mean.shape, np.float32)
         if isinstance(self._loop.state, MinibatchState) and record == "auto":
             record = ()  # the end alone: the paths of a long recording are twenty times as much as its sources
-        self._recorder, self._stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.tol)
+        self._recorder, self._stopping = PathRecorder(record, noise, CHUNK), EarlyStopping(settings.training.tol)
         self._recorder.look(model, 0)
         self._n_devices = self._loop.sharding.n_devices  # the last bits of a fit depend on these
         task = ""
         if checkpoint:
             data = (problem.observed, problem.times, problem.mask, problem.guess, problem.layout)
-            specs = (settings.mixing_spec, settings.prior_specs)  # a name may be registered otherwise next time
+            specs = (settings.mixing, settings.initial_priors)  # a name may be registered otherwise next time
             task = task_of(*data, settings, specs, start.priors.names, seed, record, self._n_devices)
         self._writer = _CheckpointWriter(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
@@ -150,15 +163,15 @@ class _CheckpointWriter:
     """The checkpoint of a run, where there is one: state, history and paths, read and written together."""
 
     def __init__(
-        self, checkpoint: Checkpoint | None, task: str, settings: Settings, loop: Loop, recorder: PathRecorder
+        self, checkpoint: CheckpointFile | None, task: str, settings: Configuration, loop: Loop, recorder: PathRecorder
     ) -> None:
         self._checkpoint, self._task, self._settings = checkpoint, task, settings
         self._loop, self._recorder = loop, recorder
 
     def restore(self) -> bool:
         """Go to where the file is; whether there was one."""
-        contents = self._checkpoint.read(self._loop.state, self._task, self._settings) if self._checkpoint else None
-        if contents is None:
+        contents = self._checkpoint and self._checkpoint.read(self._contents(), self._task, self._settings)
+        if not contents:
             return False
         self._loop.go_to(contents.state, contents.history)
         self._recorder.go_to(contents.paths, self._loop.state.model, self._loop.epoch)
@@ -168,11 +181,13 @@ class _CheckpointWriter:
         """Write if it is time or training is over; a disk that refuses costs the checkpoint and not the fit."""
         if self._checkpoint is None or not (last or self._checkpoint.due):
             return
-        contents = CheckpointContents(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)
         try:
-            self._checkpoint.write(contents, self._task, self._settings)
+            self._checkpoint.write(self._contents(), self._task, self._settings)
         except StorageError as error:
             warnings.warn(
                 f"No checkpoint from here on; training goes on without. {error}", RuntimeWarning, stacklevel=2
             )
             self._checkpoint = None
+
+    def _contents(self) -> CheckpointContents:
+        return CheckpointContents(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)

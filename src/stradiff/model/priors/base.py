@@ -102,6 +102,11 @@ class PriorSpec(Specification):
         """See ``Prior.is_gaussian``."""
         return self.build(1).is_gaussian
 
+    @property
+    def is_tuned(self) -> bool:
+        """Whether training begins at the parameters that are most likely for the initial sources."""
+        return True
+
     def takes_matrices(self, *, regular: bool) -> bool:
         """Whether its density holds T x T numbers: on a regular grid, or on irregular times."""
         return not regular

@@ -74,6 +74,11 @@ class GaussianProcess(PriorSpec):
         words = " + ".join(LABELS[part] for part in self.kernel.split("+"))
         return f"{'an' if words.startswith('RBF') else 'a'} {words} Gaussian process"
 
+    @property
+    def is_tuned(self) -> bool:
+        """Unless a length-scale is given."""
+        return self.length_scale is None
+
     def takes_matrices(self, *, regular: bool) -> bool:
         """Unless the solver is a fast one: any on a regular grid, a Matern process's on other times."""
         return self.solver == "dense" or not (regular or self.kernel in STATE_SPACE)

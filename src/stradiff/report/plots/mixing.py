@@ -1,4 +1,4 @@
-"""How sources become channels: a table of weights for a linear map, response curves for any other."""
+"""Plots of the mixing: the matrix of a linear map, response curves of any other."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from stradiff.report.plots.style import INK, axis_label, colour, headline, legend, one_axes, panel_axes, source_names
+from stradiff.report.plots.style import (
+    INK,
+    axis_label,
+    colour,
+    colour_bar,
+    legend,
+    one_axes,
+    panel_axes,
+    panel_title,
+    source_names,
+)
 
-CELL_TEXT = 160  # more cells than this are too small to carry their number
+MOST_LABELLED = 160  # cells: more are too small for a number
 RESPONSE_COLUMNS = 4
-KEYED = 12  # more channels than this are drawn as a map, not as curves with a key
+MOST_CURVES = 12  # channels: more are drawn as an image, or without a legend
 
 
 def plot_mixing(
@@ -24,18 +34,18 @@ def plot_mixing(
     units: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a linear mixing matrix: blue lowers a channel, red raises it, white leaves it alone.
+    """Draw a linear mixing matrix: red for positive weights, blue for negative ones, white for zero.
 
     Parameters
     ----------
     mixing
-        Matrix ``(m, n)``: what one standard deviation of a source adds to a channel.
+        Matrix ``(m, n)``: the amplitude in a channel of one standard deviation of a source.
     channel_names, names
         Names of the ``m`` rows and the ``n`` columns.
     units
         Unit of the channels, for the colour bar.
     ax
-        Axes to draw on; a new figure's when absent.
+        Axes to draw on; those of a new figure by default.
     """
     mixing = np.asarray(mixing, dtype=float)
     m, n = mixing.shape
@@ -45,14 +55,12 @@ def plot_mixing(
     ax.grid(False)
     ax.set_xticks(range(n), source_names(names, n), rotation=0 if n <= 8 else 90)
     ax.set_yticks(range(m), source_names(channel_names, m))
-    if m * n <= CELL_TEXT:
+    if m * n <= MOST_LABELLED:
         decimals = int(np.clip(2 - np.floor(np.log10(limit)), 0, 6))
         for (j, k), weight in np.ndenumerate(mixing):
-            shade = "white" if abs(weight) > 0.6 * limit else INK
-            ax.text(k, j, f"{weight:.{decimals}f}", ha="center", va="center", fontsize=7.5, color=shade)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.9, aspect=25)
-    bar.set_label("weight" + (f" ({units})" if units else ""), fontsize=8.5, color=INK)
-    bar.ax.tick_params(labelsize=8)
+            text_colour = "white" if abs(weight) > 0.6 * limit else INK
+            ax.text(k, j, f"{weight:.{decimals}f}", ha="center", va="center", fontsize=7.5, color=text_colour)
+    colour_bar(image, [ax], "weight" + (f" ({units})" if units else ""), shrink=0.9, aspect=25)
     return ax
 
 
@@ -65,10 +73,10 @@ def plot_responses(
     units: str | None = None,
     axes: Any = None,
 ) -> np.ndarray:
-    """Draw how the channels of a nonlinear map answer to each source alone, the others resting at zero.
+    """Draw the response of the channels of a nonlinear map to each source alone, with the others at zero.
 
-    Drawn is the change from the channels' values when all sources rest: curves for up to
-    twelve channels, maps for more.
+    The response is the change from the channels' values with all sources at zero: curves for up to twelve channels,
+    images for more.
 
     Parameters
     ----------
@@ -79,7 +87,7 @@ def plot_responses(
     channel_names, names
         Names of the ``m`` channels and the ``n`` sources.
     axes
-        ``n`` axes; those of a new figure when absent.
+        ``n`` axes; those of a new figure by default.
 
     Returns
     -------
@@ -94,17 +102,17 @@ def plot_responses(
     names, channels = source_names(names, n), source_names(channel_names, m)
     unit = f" ({units})" if units else ""
     for ax, curves, name in zip(panels, change, names, strict=True):
-        headline(ax, name)
+        panel_title(ax, name)
         axis_label(ax, x="level of the source (sd)")
-        if m <= KEYED:
+        if m <= MOST_CURVES:
             for j, channel in enumerate(channels):
                 ax.plot(levels, curves[:, j], color=_channel_colour(j, m), linewidth=1.0, label=channel)
     for ax in panels[::columns]:
-        axis_label(ax, y="change of the channels" + unit if m <= KEYED else "channel, first on top")
-    if m <= KEYED:
+        axis_label(ax, y="change of the channels" + unit if m <= MOST_CURVES else "channel, first on top")
+    if m <= MOST_CURVES:
         legend(panels[columns - 1], m)
     else:
-        _response_maps(panels, levels, change, unit)
+        _response_images(panels, levels, change, unit)
     return panels
 
 
@@ -116,9 +124,9 @@ def plot_curves(
     units: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the curve by which each channel of a post-nonlinear map bends its weighted sum of sources.
+    """Draw the nonlinearity of each channel of a post-nonlinear map: its value by the weighted sum of sources.
 
-    Drawn is the change from the middle level; a straight line is a channel that does not bend.
+    The value is the change from the middle level; a straight line is a linear channel.
 
     Parameters
     ----------
@@ -136,29 +144,21 @@ def plot_curves(
         change = curves[:, j] - curves[np.abs(levels).argmin(), j]
         ax.plot(levels, change, color=_channel_colour(j, m), linewidth=1.2, label=channel)
     axis_label(ax, x="weighted sum of the sources (sd)", y="change of the channel" + (f" ({units})" if units else ""))
-    if m <= KEYED:
+    if m <= MOST_CURVES:
         legend(ax, m)
     return ax
 
 
-def _response_maps(panels: np.ndarray, levels: np.ndarray, change: np.ndarray, unit: str) -> None:
-    """Where channels are too many for curves: a row a channel, colour for the change."""
+def _response_images(panels: np.ndarray, levels: np.ndarray, change: np.ndarray, unit: str) -> None:
+    """Images for many channels: one row per channel, the change as colour."""
     m, limit = change.shape[2], float(np.abs(change).max()) or 1.0
     for ax, curves in zip(panels, change, strict=True):
-        image = ax.imshow(
-            curves.T,
-            cmap="RdBu_r",
-            vmin=-limit,
-            vmax=limit,
-            aspect="auto",
-            extent=(levels[0], levels[-1], m + 0.5, 0.5),
-        )
+        extent = (levels[0], levels[-1], m + 0.5, 0.5)
+        image = ax.imshow(curves.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
         ax.grid(False)
-    bar = panels[0].figure.colorbar(image, ax=list(panels), shrink=0.6, aspect=30)
-    bar.set_label("change of the channel" + unit, fontsize=8.5, color=INK)
-    bar.ax.tick_params(labelsize=8)
+    colour_bar(image, list(panels), "change of the channel" + unit, shrink=0.6, aspect=30)
 
 
 def _channel_colour(j: int, m: int) -> Any:
-    """Distinct colours for a few channels, shades of one map from the first to the last for many."""
+    """Distinct colours for a few channels, shades of one colour map for many."""
     return colour(j) if m <= 7 else matplotlib.colormaps["viridis"](0.85 * j / (m - 1))

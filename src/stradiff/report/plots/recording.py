@@ -1,4 +1,4 @@
-"""Pictures of a recording, or of anything else with time along its rows: traces and spectra."""
+"""Plots of time series: traces and spectra."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from stradiff.report.plots.style import (
     legend,
     line_style,
     one_axes,
-    shade,
+    shade_missing,
     source_names,
     time_label,
 )
 
-TRACE_HEIGHT = 0.42  # inches a channel, so that sixty-four of them still fit one page
-LONGEST_WINDOW = 1024  # finer frequencies than this are only noise on a picture
-FLOOR = 1e-8  # of the highest peak: 80 dB, what is below it is rounding
+TRACE_HEIGHT = 0.42  # inches per channel: sixty-four of them fit a page
+LONGEST_WINDOW = 1024  # samples: longer windows show mainly estimation noise
+FLOOR = 1e-8  # of the highest peak, 80 dB: lower values are rounding errors
 
 
 def plot_recording(
@@ -35,7 +35,7 @@ def plot_recording(
     same_scale: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw every channel as one trace, stacked from top to bottom; where it was not seen (NaN), its lane is shaded.
+    """Draw every channel as one trace, from top to bottom, shaded where values are missing (NaN).
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def plot_recording(
     times
         Time axis ``(T,)``, in ``time_unit``.
     names
-        Channel names ``(m,)``, written beside the traces.
+        Channel names ``(m,)``.
     same_scale
-        One scale for all channels, so that amplitudes compare; otherwise each fills its own lane.
+        One scale for all channels, so that amplitudes are comparable; otherwise one for each channel.
     ax
-        Axes to draw on; a new figure's when absent.
+        Axes to draw on; those of a new figure by default.
 
     Returns
     -------
@@ -59,17 +59,16 @@ def plot_recording(
     m = values.shape[1]
     ax = one_axes(ax, (9.0, 1.0 + max(1.4, TRACE_HEIGHT * m)))
     low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-    spread = high - low
-    scale = np.full(m, spread.max()) if same_scale else spread
-    lanes = (values - (high + low) / 2) / np.where(scale > 0, scale, 1.0) * 0.94
+    extent = np.full(m, (high - low).max()) if same_scale else high - low
+    traces = (values - (high + low) / 2) / np.where(extent > 0, extent, 1.0) * 0.94
     for j in range(m):
-        ax.plot(*envelope(times, lanes[:, j] - j), color=colour(0), linewidth=0.7)
-        shade(ax, times, np.isnan(values[:, j]), -j - 0.5)
+        ax.plot(*envelope(times, traces[:, j] - j), color=colour(0), linewidth=0.7)
+        shade_missing(ax, times, np.isnan(values[:, j]), -j - 0.5)
     ax.set_yticks(-np.arange(m), source_names(names, m))
     ax.set_ylim(-m + 0.4, 0.6)
     ax.margins(x=0.005)
     ax.grid(False, axis="y")
-    scale = "all channels to one scale" if same_scale else "each channel to its own scale"
+    scale = "one scale for all channels" if same_scale else "one scale per channel"
     axis_label(ax, x=time_label(time_unit), y=scale)
     ax.yaxis.label.set_color(MUTED)
     return ax
@@ -85,16 +84,16 @@ def plot_spectra(
 ) -> Axes:
     """Draw the power spectral density of every column.
 
-    By Welch's method, with Hann windows of an eighth of the record and 1,024 samples at most.
+    By Welch's method, with Hann windows of an eighth of the record, at most 1,024 samples.
 
     Parameters
     ----------
     values
         Sources or channels ``(T, n)`` on a regular grid.
     sampling_rate
-        Samples per ``time_unit``; absent means one sample per unit, and frequencies count cycles per sample.
+        Samples per ``time_unit``; without it frequencies are in cycles per sample.
     names
-        One name per column; "source 1" ... when absent.
+        One name per column; "source 1" ... by default.
     """
     values = np.asarray(values, dtype=float)
     n_samples, n = values.shape

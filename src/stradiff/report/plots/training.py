@@ -1,4 +1,4 @@
-"""How training went: loss terms, reconstruction error, correlations, length-scales (paper, figure 3)."""
+"""Plots of training: loss terms, reconstruction error, correlations, length-scales (paper, figure 3)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stradiff.report.plots.style import (
     axis_label,
     colour,
     envelope,
-    headline,
     legend,
     line_style,
     one_axes,
     panel_axes,
+    panel_title,
     source_names,
 )
 
@@ -31,25 +31,24 @@ TERMS = {
     "kl": "KL divergence of the start",
     "volume": "volume",
 }
-STEPS = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)  # of a correlation: the axis ends at two of them
-SETTLING = 0.05  # the fall in the first twentieth of training would flatten all that follows on a linear axis
+TICKS = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)  # of a correlation: the axis ends at two of them
+TRANSIENT = 0.05  # share of training whose large values a linear axis leaves out
 
 
 def plot_losses(history: Mapping[str, np.ndarray], *, axes: Any = None) -> np.ndarray:
-    """Draw the loss and its terms, a panel each: they differ by orders of magnitude, some may be negative.
+    """Draw the loss and its terms, a panel each.
 
-    A term that stays positive and spans more than a factor of twenty gets a logarithmic axis. Any other
-    keeps a linear one, framed on what comes after the first twentieth of training; where the beginning lies
-    outside, its height is written into the corner. Pale: every epoch; strong: the running median over a
-    fiftieth of all.
+    The axis is logarithmic for a positive term that spans more than a factor of twenty. Otherwise it is linear, with
+    the range of values after the first twentieth of training; a first value outside is written into the corner.
+    Pale: every epoch; strong: the running median over a fiftieth of all.
 
     Parameters
     ----------
     history
-        Arrays ``(n_epochs,)`` under "total", "reconstruction", "prior", "diffusion", "kl" and "volume"; what
-        is absent or zero throughout is left out.
+        Arrays ``(n_epochs,)`` under "total", "reconstruction", "prior", "diffusion", "kl" and "volume"; terms
+        that are absent or zero throughout are left out.
     axes
-        As many axes as terms; those of a new figure when absent.
+        As many axes as terms; those of a new figure by default.
 
     Returns
     -------
@@ -60,12 +59,12 @@ def plot_losses(history: Mapping[str, np.ndarray], *, axes: Any = None) -> np.nd
     if axes is None:
         size = (9.0, 0.3 + 1.65 * ((len(terms) + 1) // 2))
         axes = loss_axes(Figure(figsize=size, layout="constrained"), len(terms))
-    drawn = panel_axes(axes, len(terms), 2, (9.0, 3.0))
-    for ax, term in zip(drawn, terms, strict=True):
+    panels = panel_axes(axes, len(terms), 2, (9.0, 3.0))
+    for ax, term in zip(panels, terms, strict=True):
         _term(ax, history[term], TERMS[term])
-    for ax in drawn[-2:]:
+    for ax in panels[-2:]:
         axis_label(ax, x="epoch")
-    return drawn
+    return panels
 
 
 def loss_terms(history: Mapping[str, np.ndarray]) -> list[str]:
@@ -74,16 +73,16 @@ def loss_terms(history: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def loss_axes(figure: FigureBase, n_terms: int) -> list[Axes]:
-    """Axes for ``n_terms``, two a row; the total takes a row of its own where that leaves no hole."""
+    """Axes for ``n_terms``, two in a row; of an odd number the first fills a row."""
     odd = n_terms % 2
     grid = figure.add_gridspec((n_terms + 1) // 2, 2)
-    cells = [grid[0, :]] if odd else []
+    cells = [grid[0, :]] * odd
     cells += [grid[cell // 2, cell % 2] for cell in range(2 * odd, n_terms + odd)]
     return [figure.add_subplot(cell) for cell in cells]
 
 
 def plot_reconstruction_error(history: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
-    """Draw the mean squared error between the normalised recording and its reconstruction, epoch by epoch.
+    """Draw the mean squared error of the reconstruction of the normalised recording over training.
 
     ``history`` holds ``(n_epochs,)`` under "reconstruction_mse".
     """
@@ -102,14 +101,14 @@ def plot_correlations(
 ) -> Axes:
     """Draw the matched correlation of every source with its truth over training.
 
-    The axis counts nines: 0.9, 0.99 and 0.999 are evenly spaced, because that is where sources differ.
+    The axis is linear in -log10(1 - correlation): 0.9, 0.99 and 0.999 are evenly spaced.
 
     Parameters
     ----------
     correlation_history
         ``(E, n)``, between -1 and 1; the absolute value is drawn.
     epochs
-        The ``E`` epochs it was taken at; 1 to ``E`` when absent.
+        The ``E`` epochs; 1 to ``E`` by default.
     names
         One name per source.
     """
@@ -121,11 +120,11 @@ def plot_correlations(
         label = f"{name}  {correlation[-1, k]:.4f}"
         ax.plot(*envelope(x, correlation[:, k]), label=label, marker=marker, markersize=3, **line_style(k))
     ax.set_yscale("function", functions=(_nines, _from_nines))
-    ax.set_yticks(STEPS, [f"{step:g}" for step in STEPS])
-    below = [step for step in STEPS[:-1] if step <= correlation.min()]
-    above = [step for step in STEPS[1:] if step >= correlation.max()]
-    ax.set_ylim(below[-1], min(above, default=STEPS[-1]))
-    headline(ax, "matched correlation with the truth (key: last value)")
+    ax.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    below = [tick for tick in TICKS[:-1] if tick <= correlation.min()]
+    above = [tick for tick in TICKS[1:] if tick >= correlation.max()]
+    ax.set_ylim(below[-1], min(above, default=TICKS[-1]))
+    panel_title(ax, "matched correlation with the truth (legend: last value)")
     axis_label(ax, x="epoch")
     legend(ax, n)
     return ax
@@ -139,20 +138,20 @@ def plot_length_scales(
     *,
     axes: Any = None,
 ) -> np.ndarray:
-    """Draw the prior's length-scales over training: as fractions of the record, and in its time unit.
+    """Draw the length-scales of the priors over training: as fractions of the record, and in its time unit.
 
     Parameters
     ----------
     history
         The fit's history, with ``(n_epochs, n)`` under "length_scales", or that array.
     span
-        Time from the first to the last sample, in ``time_unit``: what 1 means on the normalised axis.
+        Time from the first to the last sample, in ``time_unit``.
     time_unit
         "s" or "samples".
     names
         One name per source.
     axes
-        Two axes; those of a new figure when absent.
+        Two axes; those of a new figure by default.
 
     Returns
     -------
@@ -167,32 +166,67 @@ def plot_length_scales(
             ax.plot(*envelope(epochs, scales[:, k] * factor), label=name, **line_style(k))
         _log_when_wide(ax, scales * factor)
         axis_label(ax, x="epoch")
-    headline(pair[0], "length-scale, fraction of the record")
-    headline(pair[1], f"length-scale in {'seconds' if time_unit == 's' else time_unit}")
+    panel_title(pair[0], "length-scale, fraction of the record")
+    panel_title(pair[1], f"length-scale in {'seconds' if time_unit == 's' else time_unit}")
     legend(pair[1], n)
     return pair
 
 
+def plot_training(
+    history: Mapping[str, np.ndarray],
+    correlation_history: np.ndarray,
+    epochs: np.ndarray | Sequence[int],
+    span: float,
+    time_unit: str = "samples",
+) -> Figure:
+    """Draw loss terms, reconstruction error, matched correlations and length-scales in one figure (paper, figure 3).
+
+    Parameters
+    ----------
+    history
+        The fit's history.
+    correlation_history, epochs
+        Matched correlations ``(E, n)`` at ``E`` epochs.
+    span, time_unit
+        Time from the first to the last sample, and its unit.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+    """
+    n_terms = len(loss_terms(history))
+    heights = [1.7 * -(-n_terms // 2), 2.2, 2.4, 2.8]
+    figure = Figure(figsize=(10.0, sum(heights)), layout="constrained")
+    subfigures: Any = figure.subfigures(4, 1, height_ratios=heights)
+    losses, error, correlation, scales = subfigures
+    plot_losses(history, axes=loss_axes(losses, n_terms))
+    plot_reconstruction_error(history, ax=error.add_subplot())
+    plot_correlations(correlation_history, epochs, ax=correlation.add_subplot())
+    plot_length_scales(history, span, time_unit, axes=scales.subplots(1, 2))
+    return figure
+
+
 def _term(ax: Axes, values: np.ndarray, title: str) -> None:
-    """One curve over the epochs: every epoch pale, the running median strong, on the axis that shows most."""
+    """One curve over the epochs: every epoch pale, the running median strong."""
     values = np.asarray(values, dtype=float)
     epochs, window = np.arange(1, len(values) + 1), max(1, len(values) // 50)
     median = pd.Series(values).rolling(window, center=True, min_periods=1).median().to_numpy()
     ax.plot(*envelope(epochs, values), color=colour(0), alpha=0.3, linewidth=0.7)
     ax.plot(*envelope(epochs, median), color=colour(0), linewidth=1.1)
     ax.margins(x=0.01)
-    headline(ax, title)
+    panel_title(ax, title)
     if not _log_when_wide(ax, values):
-        _frame_after_settling(ax, values)
+        _limit_to_steady_range(ax, values)
 
 
 def _nines(correlation: Any) -> Any:
-    """Number of nines of a correlation: 1 for 0.9, 2 for 0.99; 5 at the most."""
+    """-log10(1 - correlation): 1 for 0.9, 2 for 0.99; at most 5."""
     return -np.log10(np.maximum(1 - np.asarray(correlation), 1e-5))
 
 
 def _from_nines(nines: Any) -> Any:
-    """Undo :func:`_nines`."""
+    """The inverse of :func:`_nines`."""
     return 1 - 10.0 ** -np.asarray(nines)
 
 
@@ -204,19 +238,19 @@ def _log_when_wide(ax: Axes, values: np.ndarray) -> bool:
     return bool(wide)
 
 
-def _frame_after_settling(ax: Axes, values: np.ndarray) -> None:
-    """Frame a linear axis on all but the first twentieth; say in the corner where the curve came from."""
-    settled = values[int(SETTLING * len(values)) :]
-    low, high = float(settled.min()), float(settled.max())
-    room = 0.08 * (high - low) or 0.5
-    ax.set_ylim(low - room, high + room)
-    ax.ticklabel_format(axis="y", style="plain", useOffset=False)  # an offset would be written into the title
-    if not low - room <= values[0] <= high + room:
+def _limit_to_steady_range(ax: Axes, values: np.ndarray) -> None:
+    """Limit a linear axis to the values after the transient; write a first value outside into the corner."""
+    steady = values[int(TRANSIENT * len(values)) :]
+    low, high = float(steady.min()), float(steady.max())
+    margin = 0.08 * (high - low) or 0.5
+    ax.set_ylim(low - margin, high + margin)
+    ax.ticklabel_format(axis="y", style="plain", useOffset=False)  # an offset would overlap the title
+    if not low - margin <= values[0] <= high + margin:
         above = values[0] > high
         ax.text(
             0.99,
             0.94 if above else 0.06,
-            f"starts at {_readable(values[0])}",
+            f"starts at {_number(values[0])}",
             transform=ax.transAxes,
             fontsize=7.5,
             color=MUTED,
@@ -225,6 +259,6 @@ def _frame_after_settling(ax: Axes, values: np.ndarray) -> None:
         )
 
 
-def _readable(value: float) -> str:
-    """A number for a reader: 295,000 and 1.457, not 2.95e+05."""
+def _number(value: float) -> str:
+    """A number as text: 295,000 and 1.457, not 2.95e+05."""
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -13,7 +13,6 @@ from stradiff.model.diffusion.networks.dense import DenseNetwork
 from stradiff.model.specification import Registry, Specification
 from stradiff.parameters import count, parameter
 
-COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam, and the loop's own and next
 FRAME_VALUES = 60.0  # numbers per sample of the channels of all layers, at eight samples a frame
 
 
@@ -31,11 +30,12 @@ class NetworkSpec(Specification):
         """
 
     @abc.abstractmethod
-    def memory(self, n_samples: int, n_seen: float) -> tuple[float, float]:
-        """Numbers held for all copies of one network's parameters, and for its hidden values in an epoch.
+    def n_parameters(self, n_samples: int) -> float:
+        """Parameters of one network, for the memory estimate."""
 
-        ``n_samples`` of the recording, ``n_seen`` of them in an epoch.
-        """
+    @abc.abstractmethod
+    def n_hidden(self, n_samples: float) -> float:
+        """Hidden values of one source held for a step of the reverse path, for the memory estimate."""
 
 
 class Dense(NetworkSpec):
@@ -57,9 +57,13 @@ class Dense(NetworkSpec):
         """Its first and last layer are as wide as the trajectory is long."""
         return DenseNetwork(n_samples, self.width, self.depth, output_scale=output_scale, key=key)
 
-    def memory(self, n_samples: int, n_seen: float) -> tuple[float, float]:
+    def n_parameters(self, n_samples: int) -> float:
         """The two outer layers are nearly all of it."""
-        return COPIES * (2.0 * n_samples * (self.width + 1.0) + self.depth * self.width**2), 0.0
+        return 2.0 * n_samples * (self.width + 1.0) + self.depth * self.width**2
+
+    def n_hidden(self, n_samples: float) -> float:
+        """Few beside its parameters."""
+        return 0.0
 
 
 class Convolutional(NetworkSpec):
@@ -80,11 +84,16 @@ class Convolutional(NetworkSpec):
         self, n_samples: int, reach: ReceptiveField, output_scale: float, key: PRNGKeyArray
     ) -> ConvolutionalNetwork:
         """As many layers as its reach asks for."""
+        assert reach is not None
         return ConvolutionalNetwork(reach, self.channels, output_scale=output_scale, key=key)
 
-    def memory(self, n_samples: int, n_seen: float) -> tuple[float, float]:
+    def n_parameters(self, n_samples: int) -> float:
+        """Few."""
+        return 0.0
+
+    def n_hidden(self, n_samples: float) -> float:
         """Frames are computed again, step by step, and held for one step."""
-        return 0.0, FRAME_VALUES * n_seen
+        return FRAME_VALUES * n_samples
 
 
 NETWORKS: Registry[NetworkSpec] = Registry("network", NetworkSpec, [Dense(), Convolutional()])
