@@ -391,5 +391,7 @@ def _diagnosed(
     }
     info |= stability_of(training, separation.readout)
     n_together = len(recordings.values)
-    findings = diagnose(separation, training, values, sources, sources_std, info.get("stability"), n_together=n_together)
+    findings = diagnose(
+        separation, training, values, sources, sources_std, info.get("stability"), n_together=n_together
+    )
     return Result(separation, training, sources, sources_std, tuple(findings), info)

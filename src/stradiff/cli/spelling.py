@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 OPTIONS = {
-    "checkpoint_seconds": "--checkpoint-every",
+    "seconds": "--checkpoint-every",
     "columns": "--columns",
     "device": "--device",
     "init": "--init",
