@@ -53,7 +53,7 @@ class MLPMap(Mixing):
         return output if self.matrix is None else self.matrix @ sources + output
 
 
-class NetworkSpec(MixingSpec):
+class NetworkMixingSpec(MixingSpec):
     """A map with networks in it; the counts are those of a multilayer perceptron.
 
     Parameters
@@ -75,7 +75,7 @@ class NetworkSpec(MixingSpec):
         return self.depth * self.width
 
 
-class MLP(NetworkSpec):
+class MLP(NetworkMixingSpec):
     """y = a multilayer perceptron of s, with ``linear_path`` y = A s + a multilayer perceptron of s."""
 
     name = "mlp"
@@ -89,7 +89,7 @@ class MLP(NetworkSpec):
         return MLPMap(n_sources, n_channels, **self.given(), key=key)
 
 
-class Residual(NetworkSpec):
+class Residual(NetworkMixingSpec):
     """y = A s + a multilayer perceptron of s."""
 
     name = "residual"
