@@ -143,7 +143,7 @@ def _fit_map(model: Model, observed: Float[Array, "T m"]) -> Model:
     """The model with its map nearer to explaining the recording, bare, by the sources it starts from."""
     sources = model.at_mean()
     if model.parts is not None:
-        sources = sources[:, np.flatnonzero(model.concatenation.inside)]
+        sources = sources[:, np.flatnonzero(model.parts.inside)]
     adam = optax.adam(MAP_RATE)
 
     def misfit(mixing: Mixing) -> Float[Array, ""]:

@@ -38,13 +38,7 @@ def band(facts: dict[str, Any]) -> str:
 
 
 def sentence(facts: dict[str, Any]) -> str:
-    """Model, explained variance and outcome of training in a few sentences.
-
-    Parameters
-    ----------
-    facts
-        The dictionary of :func:`stradiff.report.summary.summarise`.
-    """
+    """Model, explained variance and outcome of training, from :func:`stradiff.report.summary.summarise`."""
     recording, model = facts["recording"], facts["model"]
     mixing = MAPS.get(model["mixing"], f"the map {model['mixing']}")
     priors = " or ".join(dict.fromkeys(PRIORS.get(source["prior"], source["prior"]) for source in facts["sources"]))

@@ -38,7 +38,7 @@ def volume(model: Model, sources: Float[Array, "n T"], nu_y: float, key: PRNGKey
     """
     n_sources, n_samples = sources.shape
     n_times = affordable_times(n_sources, n_samples)
-    inside = None if model.parts is None or model.parts.equal else jnp.asarray(model.concatenation.inside.ravel())
+    inside = None if model.parts is None or model.parts.equal else jnp.asarray(model.parts.inside.ravel())
     if n_times < n_samples:
         sampled = jax.random.randint(key, (n_times,), 0, n_samples)
         sources, inside = sources[:, sampled], None if inside is None else inside[sampled]
