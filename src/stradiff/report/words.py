@@ -15,13 +15,7 @@ def band(facts: dict[str, Any]) -> str:
 
 
 def sentence(facts: dict[str, Any]) -> str:
-    """Model, explained variance and outcome of training in a few sentences.
-
-    Parameters
-    ----------
-    facts
-        The dictionary of :func:`stradiff.report.summary.summarise`.
-    """
+    """Model, explained variance and outcome of training, from :func:`stradiff.report.summary.summarise`."""
     recording, model = facts["recording"], facts["model"]
     mixing = mixing_spec(model["mixing"]).label
     priors = " or ".join(dict.fromkeys(prior_spec(source["prior"]).label for source in facts["sources"]))
