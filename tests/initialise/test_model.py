@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 
-from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
+from stradiff import SOBI, FastICA, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.initialise import initialise
+from stradiff.linear import Picard
 from stradiff.model import numerics
 
 T = 150

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,6 @@ import numpy as np
 
 from stradiff.config import Configuration
 from stradiff.data import Normaliser, check_memory
-from stradiff.data.checks import as_float_array
 from stradiff.errors import InputError, NumericsError
 from stradiff.model.model import Model
 from stradiff.model.numerics import numerics
@@ -150,12 +148,6 @@ def _finite(result: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return result
 
 
-def check_finite_sources(mean: np.ndarray) -> None:
-    """Refuse the sources of a fit that left the range of numbers."""
-    if not np.isfinite(mean).all():
-        raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
-
-
 def check_rows(mask: np.ndarray, n_sources: int) -> None:
     """Refuse rows ``(T, m)`` in which too few channels are seen to tell the sources."""
     n_seen = mask.sum(axis=1)
@@ -165,16 +157,6 @@ def check_rows(mask: np.ndarray, n_sources: int) -> None:
             f"Row {row} (counted from 0) has values of {n_seen[row]} channels, too few for {n_sources} sources; leave "
             "such rows out, or fit them: within a fit, what was seen before and after fills them."
         )
-
-
-def check_guess(guess: Any, n_samples: int, n_sources: int) -> np.ndarray:
-    """Sources to start from: ``(T, n)``, finite, none constant."""
-    guess = as_float_array(guess, what="sources in init").astype(np.float64)
-    if guess.shape != (n_samples, n_sources):
-        raise InputError(f"init has shape {guess.shape}; the sources to start from must be {(n_samples, n_sources)}.")
-    if not np.isfinite(guess).all() or (guess.std(axis=0) == 0).any():
-        raise InputError("init must hold finite sources, none of them constant; start from init='sobi' otherwise.")
-    return guess
 
 
 def moment_key(seed: int) -> jax.Array:
