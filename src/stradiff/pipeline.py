@@ -307,18 +307,9 @@ def _separate(
     results = []
     for number, (own, posterior) in enumerate(zip(training.of_recordings(layout), posteriors, strict=True)):
         rows = slice(sum(layout.lengths[:number]), sum(layout.lengths[: number + 1]))
-        seen = observed_mask(recordings.each[number])
+        seen, times = observed_mask(recordings.each[number]), recordings.times
         separation = Separation(
-            config,
-            normaliser,
-            own.model,
-            readout,
-            regression,
-            request.seed,
-            seen,
-            recordings.times,
-            posterior,
-            as_trained,
+            config, normaliser, own.model, readout, regression, request.seed, seen, times, posterior, as_trained
         )
         shown = readout.show(mean[rows]), readout.spread(deviation[rows])
         results.append(_diagnosed(recordings, number, request, separation, own, *shown))
