@@ -293,13 +293,7 @@ class Configuration(Parameters):
     mixing: MixingSpec = parameter(Linear(), instance(MixingSpec, "a mixing map"), "the simplest", read_mixing)
     prior: tuple[PriorSpec, ...] | PriorSpec | str | None = parameter(
         None,
-        Constraint(
-            "'auto', a prior, or a prior for each source",
-            lambda value: (
-                value == AUTO
-                or all(isinstance(prior, PriorSpec) for prior in (value if isinstance(value, tuple) else (value,)))
-            ),
-        ),
+        choice(AUTO) | per_source(instance(PriorSpec, "a prior")),
         "smooth sources, as in the paper",
         read_prior,
     )
@@ -495,10 +489,9 @@ def resolve(preset: Any, given: Configuration) -> Configuration:
         base = base.with_nested(given.mixing.defaults)
     complete = given.over(base)
     priors = complete.prior
-    if isinstance(priors, PriorSpec):
-        priors = (priors,) * complete.n_sources
-    if isinstance(priors, tuple):
-        priors = tuple(prior.filled(PRIOR_FIELDS[preset]) for prior in priors)
+    if priors is not None and not isinstance(priors, str):
+        each = priors if isinstance(priors, tuple) else (priors,) * complete.n_sources
+        priors = tuple(prior.filled(PRIOR_FIELDS[preset]) for prior in each)
     return complete.replace(prior=priors, mixing=complete.mixing.filled(MAP_FIELDS[preset]))
 
 

@@ -58,11 +58,11 @@ def per_source(each: Constraint) -> Constraint:
     def holds(value: Any) -> bool:
         return all(map(each.holds, value)) and len(value) > 0 if isinstance(value, tuple) else each.holds(value)
 
-    return Constraint(f"{each.text}, or one such number for each source", holds)
+    return Constraint(f"{each.text}, or one for each source", holds)
 
 
 def instance(kind: type | tuple[type, ...], text: str) -> Constraint:
-    """An object of a class."""
+    """An object of a class, or of one of several."""
     return Constraint(text, lambda value: isinstance(value, kind))
 
 
