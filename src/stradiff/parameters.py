@@ -87,6 +87,8 @@ class Parameters:
     its own; :meth:`over` fills it in.
     """
 
+    __no_type_check__ = True  # annotations are those of values that have been read; constraints check what is given
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclasses.dataclass(frozen=True, repr=False)(cls)
@@ -160,9 +162,7 @@ def changed_field(name: str, record: Any, field: str, value: Any) -> Parameters:
         Where the parameter holds none, or one without that field.
     """
     if not isinstance(record, Parameters):
-        raise OptionError(
-            f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first."
-        )
+        raise OptionError(f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first.")
     return record.with_nested({field: value})
 
 
