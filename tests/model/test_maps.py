@@ -193,7 +193,7 @@ def test_post_nonlinear_curves_increase_whatever_is_learned():
     assert (np.diff(curves, axis=0) > 0).all()
 
 
-def test_post_nonlinear_maps_bend_channel_by_channel():
+def test_post_nonlinear_maps_are_curves_of_single_channels():
     """g_j depends on the sources through a_j . s alone."""
     mixing = doubled_at_random(PostNonlinearMap(N, M, 8, key=KEY))
     source = jnp.asarray([0.3, -1.0, 2.0])

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick_compile import quick_compile
 from random_models import random_double_model, random_noise
+from short import changed, configuration
 
+from stradiff.config import Dense
 from stradiff.model import Branch, Model
+from stradiff.model.mixing import MLP
 from stradiff.model.model import standardised
 from stradiff.train.objective import terms
 
 T, N, M = 16, 3, 4
 ORDER = np.array([2, 0, 1])
-LINEAR = Settings(n_sources=N, n_diffusion_steps=3, network_width=4, mixing_width=5, lambda_volume=1.0, nu_y=0.2)
-SETTINGS = {
+LINEAR = configuration(n_sources=N, n_steps=3, network=Dense(width=4), lambda_volume=1.0, nu_y=0.2)
+CONFIGURATIONS = {
     "linear": LINEAR,
-    "standardised-mlp": dataclasses.replace(LINEAR, mixing="mlp", mixing_linear_path=True, standardise=True),
+    "standardised-mlp": changed(LINEAR, mixing=MLP(width=5, linear_path=True), standardise=True),
 }
-every_model = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+every_model = pytest.mark.parametrize("config", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
 
 
 def permuted(model: Model) -> Model:
@@ -39,15 +47,15 @@ def _in_order(leaf):
 
 
 @every_model
-def test_permuted_sources_permute_the_results(settings):
-    model, noise = random_double_model(settings, T, M), random_noise(settings, T)
+def test_permuted_sources_permute_the_results(config):
+    model, noise = random_double_model(config, T, M), random_noise(config, T)
     observed = jnp.asarray(np.random.default_rng(5).standard_normal((T, M)))
     permuted_noise = noise._replace(start=noise.start[ORDER], tau=noise.tau[ORDER], diffusion=noise.diffusion[ORDER])
 
     @eqx.filter_jit
     def evaluate(model, noise):
         sources = model.at(noise.start)
-        every, mse = terms(model, observed, None, noise, settings.objective)
+        every, mse = terms(model, observed, None, noise, config.objective)
         return sources, model.mix(sources), every, mse
 
     (sources, mixed, every, mse), (permuted_sources, *others) = (
@@ -59,20 +67,24 @@ def test_permuted_sources_permute_the_results(settings):
         np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 
-@every_model
-def test_components_are_consistent(settings):
-    model, noise = random_double_model(settings, T, M), random_noise(settings, T).start
-    paths = model.paths(noise)
-    assert paths.shape == (N, settings.diffusion.n_steps + 1, T)
+def components(model, noise):
+    """Paths, sources, the paths of every branch by itself, and the mixed sources."""
     sources = model.at(noise)
+    branches = [jax.tree.map(lambda leaf, k=k: leaf[k], model.branches) for k in range(N)]
+    alone = jnp.stack([Branch.path(branch, noise[k]) for k, branch in enumerate(branches)])
+    return model.paths(noise), sources, alone, model.mix(sources)
+
+
+@every_model
+def test_components_are_consistent(config):
+    model, noise = random_double_model(config, T, M), random_noise(config, T).start
+    paths, sources, paths_alone, mixed = eqx.filter_jit(components)(model, noise)
+    assert paths.shape == (N, config.diffusion.n_steps + 1, T)
     ends = np.asarray(paths[:, -1])
-    if settings.objective.standardise:
+    if config.objective.standardise:
         ends = (ends - ends.mean(axis=1, keepdims=True)) / ends.std(axis=1, keepdims=True)
     np.testing.assert_allclose(sources, ends, rtol=1e-6, atol=1e-9)
-    for k in range(N):
-        alone = jax.tree.map(lambda leaf, k=k: leaf[k], model.branches)
-        np.testing.assert_allclose(Branch.path(alone, noise[k]), paths[k], rtol=1e-9)
-    mixed = model.mix(sources)
+    np.testing.assert_allclose(paths_alone, paths, rtol=1e-9)
     assert mixed.shape == (T, M)
     np.testing.assert_allclose(mixed[7], model.mixing(sources[:, 7]), rtol=1e-9)
     assert (model.n_sources, model.n_samples) == (N, T)
@@ -80,16 +92,22 @@ def test_components_are_consistent(settings):
 
 def test_the_log_prior_is_the_sum_over_sources():
     model = random_double_model(LINEAR, T, M)
-    sources = model.at(random_noise(LINEAR, T).start)
-    alone = [model.priors.prior(k).log_prob(sources[k], None) for k in range(N)]
-    np.testing.assert_allclose(model.log_prior(sources, None), sum(alone), rtol=1e-10)
-    each = model.priors.per_source(lambda prior, source: prior.log_prob(source, None), sources)
-    np.testing.assert_allclose(each, jnp.stack(alone), rtol=1e-10)
+    sources = random_noise(LINEAR, T).start
+
+    @eqx.filter_jit
+    def densities(model):
+        alone = jnp.stack([model.priors.prior(k).log_prob(sources[k], None) for k in range(N)])
+        each = model.priors.per_source(lambda prior, source: prior.log_prob(source, None), sources)
+        return alone, each, model.log_prior(sources, None)
+
+    alone, each, together = densities(model)
+    np.testing.assert_allclose(together, sum(alone), rtol=1e-10)
+    np.testing.assert_allclose(each, alone, rtol=1e-10)
 
 
 def test_samples_are_sources_at_independent_starts():
     """With R draws a correlation between two starts stays below 5 / sqrt(R)."""
-    model = random_double_model(dataclasses.replace(LINEAR, network_output_scale=0.0), T, M)
+    model = random_double_model(LINEAR, T, M)
     silent = eqx.tree_at(lambda m: m.branches.network, model, replace_fn=lambda n: jax.tree.map(jnp.zeros_like, n))
     n_draws = 3000
     draws = np.asarray(jax.jit(jax.vmap(silent.sample))(jax.random.split(jax.random.key(0), n_draws)))

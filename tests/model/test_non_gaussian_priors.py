@@ -173,8 +173,8 @@ def test_tuning_finds_what_made_the_source(name):
     """From where it was made, the prior comes within a tenth of a nat per sample of the true one."""
     prior, start = prior_of(name), made_prior(name, T, order=2)
     source = draw(prior, jax.random.split(jax.random.key(4), 1), 1500)
-    found = tuned(start, source[0])
-    before, after, true = (float(densities(p, source)[0]) for p in (start, found, prior))
+    estimate = tuned(start, source[0])
+    before, after, true = (float(densities(p, source)[0]) for p in (start, estimate, prior))
     assert after > before + 15.0
     assert after > true - 0.1 * 1500
 

@@ -1,4 +1,4 @@
-"""What every prior keeps to, whatever its family: density, spectrum, samples, tuning, company in a bank."""
+"""What every prior keeps to, whatever its family: density, spectrum, samples, tuning, membership in a prior set."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ T = 40
 OPTIONS = {"length_scale": 0.1, "sigma_f": 1.3, "jitter": 0.02}
 GAUSSIAN = ("rbf", "matern12", "matern32", "periodic", "locally_periodic", "spectral_mixture", "rbf+matern12", "ar")
 every_gaussian = pytest.mark.parametrize("name", GAUSSIAN)
+
+
+log_prob = eqx.filter_jit(lambda prior, source, times=None: prior.log_prob(source, times))
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +63,7 @@ def test_the_density_is_the_gaussian_one_of_its_spectrum(name):
     """By NumPy, from the autocovariance that the spectrum transforms into: the density is normalised."""
     prior = moved(name)
     wanted = log_normal(source(), covariance(prior))
-    np.testing.assert_allclose(prior.log_prob(jnp.asarray(source()), None), wanted, rtol=1e-6)
+    np.testing.assert_allclose(log_prob(prior, jnp.asarray(source())), wanted, rtol=1e-6)
 
 
 def test_a_periodic_prior_has_the_density_of_mackays_kernel_and_the_spectrum_of_its_periodogram():
@@ -69,7 +72,7 @@ def test_a_periodic_prior_has_the_density_of_mackays_kernel_and_the_spectrum_of_
     lag = np.subtract.outer(np.arange(T), np.arange(T)) / (T - 1)
     variance, jitter = map(float, prior.level)
     kernel = variance * np.exp(-2 * np.sin(np.pi * frequency * lag) ** 2 / shape**2) + jitter * np.eye(T)
-    np.testing.assert_allclose(prior.log_prob(jnp.asarray(source()), None), log_normal(source(), kernel), rtol=1e-6)
+    np.testing.assert_allclose(log_prob(prior, jnp.asarray(source())), log_normal(source(), kernel), rtol=1e-6)
     omega = 2 * np.pi * np.arange(T) / T
     wave = np.exp(-1j * np.outer(omega, np.arange(T)))
     wanted = np.einsum("wi,ij,wj->w", wave, kernel, wave.conj()).real / T
@@ -120,7 +123,7 @@ def test_tuning_makes_a_source_likelier_and_gradients_are_finite(name):
 
 
 LONG = 300
-PLACES = {
+POSITIONS = {
     "spectral_mixture": {"log_length_scale": [-5.0, -4.5, -4.0], "frequency": [20.0, 60.0, 140.0]},
     "locally_periodic": {"period.frequency": 31.0, "period.log_shape": -1.0, "fading.log_length_scale": -4.5},
     "rbf+matern32": {"parts.0.log_length_scale": -4.0, "parts.1.log_length_scale": -5.0},
@@ -131,20 +134,20 @@ def placed(name, solver, reach=0.0):
     """Away from the optimum, in double precision throughout; ``reach`` lengthens what it remembers."""
     prior = made_prior(name, LONG, solver=solver, learn_sigma_f=True, learn_jitter=True)
     prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), prior)
-    for path, value in PLACES[name].items():
+    for path, value in POSITIONS[name].items():
         longer = reach if path.endswith("length_scale") else 0.0
 
         def where(p, path=path):
-            place = p.correlation
+            node = p.correlation
             for step in path.split("."):
-                place = place[int(step)] if step.isdecimal() else getattr(place, step)
-            return place
+                node = node[int(step)] if step.isdecimal() else getattr(node, step)
+            return node
 
         prior = eqx.tree_at(where, prior, jnp.asarray(value, jnp.float64) + longer)
     return prior
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", POSITIONS)
 def test_quick_and_dense_solvers_agree_in_value_and_gradient(name):
     """Whether memories are short beside the record or reach through a good part of it."""
     trajectory = jnp.asarray(source(3, LONG))
@@ -168,7 +171,7 @@ def test_irregular_times_are_factorised_or_refused():
     rho = np.asarray(prior.correlation.at(jnp.asarray(np.subtract.outer(times, times))))
     variance, jitter = map(float, prior.level)
     wanted = log_normal(source(), variance * rho + jitter * np.eye(T))
-    np.testing.assert_allclose(prior.log_prob(jnp.asarray(source()), jnp.asarray(times)), wanted, rtol=1e-7)
+    np.testing.assert_allclose(log_prob(prior, jnp.asarray(source()), jnp.asarray(times)), wanted, rtol=1e-7)
     autoregression = moved("ar")
     for use in (autoregression.log_prob, autoregression.tuned):
         with pytest.raises(OptionError, match="evenly spaced"):
@@ -180,27 +183,27 @@ def test_an_autoregression_is_stationary_wherever_its_parameters_go(level):
     prior = eqx.tree_at(
         lambda p: p.free, made_prior("ar", T, **OPTIONS), jnp.full(4, level) * jnp.asarray([1, -1, 1, 1.0])
     )
-    assert np.isfinite(prior.log_prob(jnp.asarray(source()), None))
+    assert np.isfinite(log_prob(prior, jnp.asarray(source())))
     assert 0 < prior.length_scale < np.inf
 
 
-def test_an_autoregression_finds_the_one_that_was_drawn():
+def test_an_autoregression_is_estimated_from_its_draw():
     """An estimate of T samples is off by about 1 / sqrt(T)."""
     n_samples = 4000
     drawn = AutoregressivePrior(2, n_samples, jitter=1e-6)
     drawn = eqx.tree_at(lambda p: p.free, drawn, jnp.arctanh(jnp.asarray([0.8, -0.7])))
     trajectory = drawn.sample(jax.random.key(1), n_samples, None)
-    found = eqx.filter_jit(lambda p, s: p.tuned(s, None))(AutoregressivePrior(2, n_samples, jitter=1e-6), trajectory)
-    np.testing.assert_allclose(found.partial, [0.8, -0.7], atol=5 / np.sqrt(n_samples))
+    tuned = eqx.filter_jit(lambda p, s: p.tuned(s, None))(AutoregressivePrior(2, n_samples, jitter=1e-6), trajectory)
+    np.testing.assert_allclose(tuned.partial, [0.8, -0.7], atol=5 / np.sqrt(n_samples))
 
 
-def bank(names):
+def prior_set(names):
     return PriorSet.of([made_prior(name, T, length_scale=0.02 * (k + 1)) for k, name in enumerate(names)], names)
 
 
-def test_a_bank_groups_families_and_keeps_the_order_of_sources():
+def test_a_prior_set_groups_families_and_keeps_the_order_of_sources():
     names = ("ar", "rbf", "matern32", "rbf", "ar")
-    priors, sources = bank(names), jnp.asarray(np.stack([source(k) for k in range(5)]))
+    priors, sources = prior_set(names), jnp.asarray(np.stack([source(k) for k in range(5)]))
     assert priors.places == ((0, 4), (1, 3), (2,)) and priors.n_sources == 5
     alone = [made_prior(name, T, length_scale=0.02 * (k + 1)) for k, name in enumerate(names)]
     omega = jnp.asarray([0.1, 1.0])
@@ -212,7 +215,7 @@ def test_a_bank_groups_families_and_keeps_the_order_of_sources():
 
     densities, spectra, scales, tuned = look(priors)
     for k, prior in enumerate(alone):
-        np.testing.assert_allclose(densities[k], prior.log_prob(sources[k], None), rtol=1e-8)
+        np.testing.assert_allclose(densities[k], log_prob(prior, sources[k]), rtol=1e-8)
         np.testing.assert_allclose(spectra[k], prior.spectrum(omega, T), rtol=1e-8)
         np.testing.assert_allclose(scales[k], prior.length_scale, rtol=1e-8)
         assert jax.tree.structure(tuned.prior(k)) == jax.tree.structure(prior)
@@ -235,7 +238,7 @@ def test_the_best_prior_of_every_source_is_the_one_it_was_drawn_from():
 def test_a_prior_can_be_added_from_outside(monkeypatch):
     monkeypatch.setattr(registry, "PRIORS", copy.copy(PRIORS))
     register_prior(WhiteNoiseSpec())
-    priors, sources = bank(("rbf", "white_noise")), jnp.asarray(np.stack([source(0), source(1)]))
+    priors, sources = prior_set(("rbf", "white_noise")), jnp.asarray(np.stack([source(0), source(1)]))
     assert isinstance(priors.prior(1), WhiteNoise)
     wanted = -0.5 * np.sum(source(1) ** 2 + np.log(2 * np.pi))
     np.testing.assert_allclose(priors.log_prob(sources, None)[1], wanted, rtol=1e-6)
@@ -274,19 +277,19 @@ FAMILIES = (*GAUSSIAN, "matern52", "ar_laplace", "ar_student", "gmm", "gmm_ar")
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name not in ("periodic", "gmm_ar")])
-def test_a_prior_of_a_part_of_the_record_is_the_same_process(name):
+def test_a_prior_of_a_segment_is_the_same_process(name):
     """Its samples are as far apart as those of the record, so its spectrum, per sample, is the same."""
-    n_samples, n_part = 400, 100
+    n_samples, n_segment = 400, 100
     prior, omega = moved(name, n_samples), jnp.linspace(0.0, np.pi, 50)
-    part = prior.of_segment((n_part - 1) / (n_samples - 1))
-    np.testing.assert_allclose(part.length_scale * (n_part - 1), prior.length_scale * (n_samples - 1), rtol=1e-5)
-    np.testing.assert_allclose(part.spectrum(omega, n_part), prior.spectrum(omega, n_samples), rtol=1e-5)
+    segment = prior.of_segment((n_segment - 1) / (n_samples - 1))
+    np.testing.assert_allclose(segment.length_scale * (n_segment - 1), prior.length_scale * (n_samples - 1), rtol=1e-5)
+    np.testing.assert_allclose(segment.spectrum(omega, n_segment), prior.spectrum(omega, n_samples), rtol=1e-5)
     np.testing.assert_allclose(
-        part.precision_spectrum(omega, n_part), prior.precision_spectrum(omega, n_samples), rtol=1e-5
+        segment.precision_spectrum(omega, n_segment), prior.precision_spectrum(omega, n_samples), rtol=1e-5
     )
 
 
-def test_a_period_counts_in_parts_as_it_does_in_records():
+def test_a_period_is_the_same_in_segments_and_records():
     prior = moved("periodic", 400)
     whole = prior.correlation.at(jnp.arange(100) / 399)
     np.testing.assert_allclose(prior.of_segment(99 / 399).correlation.at(jnp.arange(100) / 99), whole, rtol=1e-5)
@@ -295,19 +298,21 @@ def test_a_period_counts_in_parts_as_it_does_in_records():
 @pytest.mark.parametrize("name", ["rbf", "matern12", "ar", "gmm_ar"])
 def test_what_is_given_the_past_adds_up_to_the_whole(name):
     """log p(record) = log p(past) + log p(rest | past), for sources that remember no further."""
-    n_samples, n_part = 400, 250  # two parts, and the hundred samples that they share
+    n_samples, n_segment = 400, 250  # two segments, and the hundred samples that they share
     prior = made_prior(name, n_samples, length_scale=0.01, jitter=0.01)
     values = jnp.asarray(source(3, n_samples))
 
     def density(first, last):
-        return float(prior.of_segment((last - first - 1) / (n_samples - 1)).log_prob(values[first:last], None))
+        return float(log_prob(prior.of_segment((last - first - 1) / (n_samples - 1)), values[first:last]))
 
-    whole = float(prior.log_prob(values, None))
-    chained = density(0, n_part) + density(n_samples - n_part, n_samples) - density(n_samples - n_part, n_part)
+    whole = float(log_prob(prior, values))
+    chained = (
+        density(0, n_segment) + density(n_samples - n_segment, n_samples) - density(n_samples - n_segment, n_segment)
+    )
     np.testing.assert_allclose(chained, whole, rtol=1e-4)
 
 
-def test_a_prior_that_knows_no_parts_says_so():
+def test_a_prior_without_segments_is_refused_for_them():
     class Whole(Prior):
         def log_prob(self, source, times):
             return jnp.zeros(())
@@ -322,16 +327,17 @@ def test_a_prior_that_knows_no_parts_says_so():
         def length_scale(self):
             return jnp.ones(())
 
-    with pytest.raises(OptionError, match="window='whole'"):
+    with pytest.raises(OptionError, match="segment_length='whole'"):
         Whole().of_segment(0.5)
 
 
+log_prob_and_slopes = eqx.filter_jit(eqx.filter_value_and_grad(lambda both: both[0].log_prob(both[1], None)))
 WHOLE_PERIODS = (199 / 8, 199 / 4)  # of 8 and 4 samples
 
 
 @pytest.mark.parametrize("log_shape", [-3.0, 0.0, 1.0])
 @pytest.mark.parametrize("frequency", [0.7, 3.3, 31.7, *WHOLE_PERIODS])
-def test_the_harmonics_of_a_periodic_prior_say_what_its_whole_covariance_says(frequency, log_shape):
+def test_the_harmonics_of_a_periodic_prior_agree_with_its_whole_covariance(frequency, log_shape):
     """Value and gradients, from less than one period in the record, at length-scales from a wiggle to a cosine."""
     place, values = (jnp.float64(frequency), jnp.float64(log_shape)), jnp.asarray(source(1, 200))
 
@@ -339,7 +345,7 @@ def test_the_harmonics_of_a_periodic_prior_say_what_its_whole_covariance_says(fr
         options = {"length_scale": 0.1, "learn_sigma_f": True, "learn_jitter": True, "solver": solver}
         prior = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), made_prior("periodic", 200, **options))
         prior = eqx.tree_at(lambda one: (one.correlation.frequency, one.correlation.log_shape), prior, place)
-        return jax.value_and_grad(lambda prior, values: prior.log_prob(values, None), argnums=(0, 1))(prior, values)
+        return log_prob_and_slopes((prior, values))
 
     (value, slopes), (right, right_slopes) = both("auto"), both("dense")
     assert value == pytest.approx(float(right), rel=1e-10)

@@ -58,9 +58,9 @@ def quick(source, values):
 def test_value_and_gradients_are_those_of_the_factorisation(memory, n_samples):
     """The gradient in the autocovariance is that in the two diagonals where each value stands."""
     at = jnp.asarray(np.random.default_rng(0).standard_normal(n_samples)), autocovariance(memory, n_samples)
-    (value, found), (wanted, gradients) = quick(*at), dense(*at)
-    np.testing.assert_allclose(value, wanted, rtol=1e-9)
-    for got, expected in zip(found, gradients, strict=True):
+    (value, gradients), (expected_value, expected_gradients) = quick(*at), dense(*at)
+    np.testing.assert_allclose(value, expected_value, rtol=1e-9)
+    for got, expected in zip(gradients, expected_gradients, strict=True):
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
 
 
