@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from quick_compile import quick_compile
 
 from stradiff.model import numerics
 
@@ -10,4 +11,10 @@ from stradiff.model import numerics
 @pytest.fixture(autouse=True)
 def _double_precision():
     with numerics():
+        yield
+
+
+@pytest.fixture
+def quickly_compiled():
+    with quick_compile():
         yield

@@ -15,6 +15,8 @@ from stradiff.errors import NumericsError, OptionError
 from stradiff.model.priors import GaussianProcessPrior, dense
 from stradiff.model.priors.kernels import KERNELS, SPECTRA
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 T = 150
 REGULAR = np.linspace(0.0, 1.0, T)
 IRREGULAR = np.sort(np.random.default_rng(0).random(T))

@@ -11,6 +11,8 @@ import pytest
 from stradiff.model.priors import regular_grid
 from stradiff.model.priors.gaussian_process import GaussianProcessPrior
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 TOLERANCE = 1e-8  # of the dense factorisation, which is no nearer to the truth itself where xi is small
 LOOSE = 1e-6
 SOURCES = ("from the prior", "white", "sinusoid")

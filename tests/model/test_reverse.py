@@ -12,6 +12,8 @@ from stradiff.model import Schedule
 from stradiff.model.diffusion.networks import ConvolutionalNetwork, DenseNetwork, Network, ReceptiveField
 from stradiff.model.diffusion.reverse import clean_estimate, generate, reverse_path, reverse_step, step_coefficients
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 T = 40
 SCHEDULES = [Schedule(20), Schedule(1), Schedule(5, "cosine"), Schedule(20, "cosine")]
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: f"{s.kind}-{s.length}")
