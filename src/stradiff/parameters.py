@@ -61,7 +61,7 @@ def per_source(each: Constraint) -> Constraint:
     return Constraint(f"{each.text}, or one such number for each source", holds)
 
 
-def instance(kind: type, text: str) -> Constraint:
+def instance(kind: type | tuple[type, ...], text: str) -> Constraint:
     """An object of a class."""
     return Constraint(text, lambda value: isinstance(value, kind))
 
