@@ -13,7 +13,7 @@ import numpy as np
 
 from stradiff import serialization
 from stradiff.assess.diagnostics import Finding
-from stradiff.config import Configuration, Laplace, table_of
+from stradiff.config import Configuration, Laplace, read_configuration, table_of
 from stradiff.data import Normaliser
 from stradiff.errors import OptionError, StorageError
 from stradiff.initialise.model import random_model
@@ -169,7 +169,7 @@ def _n_functions(posterior: Posterior | None) -> int:
 
 
 def _restored(header: dict[str, Any], arrays: serialization.Arrays) -> tuple[Result, dict[str, Any]]:
-    config = Configuration(**header["configuration"])
+    config = read_configuration(header["configuration"])
     with numerics():
         tree = serialization.filled(_like(header, config), arrays)
     readout = Readout(**tree["readout"])

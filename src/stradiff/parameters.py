@@ -124,7 +124,7 @@ class Parameters:
         for name in changes:
             if name not in known:
                 raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}.")
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **{name: plain(value) for name, value in changes.items()})  # type: ignore[type-var]
 
     def with_nested(self: Record, changes: Mapping[str, Any]) -> Record:
         """The same with fields changed that are named as in ``{"objective__nu_y": 0.1}``."""
@@ -160,9 +160,7 @@ def changed_field(name: str, record: Any, field: str, value: Any) -> Parameters:
         Where the parameter holds none, or one without that field.
     """
     if not isinstance(record, Parameters):
-        raise OptionError(
-            f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first."
-        )
+        raise OptionError(f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first.")
     return record.with_nested({field: value})
 
 

@@ -97,8 +97,9 @@ def ending(fit: TrainingResult, settings: Configuration) -> list[Finding]:
         )
     elif settings.training.tol > 0 and not fit.converged and fit.n_epochs == settings.training.max_epochs:
         sentence = (
-            f"Training had not converged after max_epochs={settings.training.max_epochs} epochs; raise max_epochs, or raise tol "
-            f"(now {settings.training.tol:g}: the decrease of the objective per value of the recording over {PATIENCE} epochs)."
+            f"Training had not converged after max_epochs={settings.training.max_epochs} epochs; raise max_epochs, or "
+            f"raise tol (now {settings.training.tol:g}: the decrease of the objective per value of the recording over "
+            f"{PATIENCE} epochs)."
         )
     else:
         return []
