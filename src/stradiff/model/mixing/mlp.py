@@ -64,7 +64,7 @@ class NetworkMixingSpec(MixingSpec):
 
     width: int = parameter(32, count(1), "ten units per channel of a small array")
     depth: int = parameter(2, count(1), "the study's mixings have two layers")
-    output_scale: float | None = parameter(None, NON_NEGATIVE, "the preset's; 1, the usual start of a layer, without")
+    output_scale: float | None = parameter(None, NON_NEGATIVE, "near zero, a network learns what the linear fit leaves")
 
     def n_parameters(self, n_channels: int) -> int:
         """The weights between hidden layers."""
@@ -82,7 +82,9 @@ class MLP(NetworkMixingSpec):
     label = "a nonlinear map (a small neural network)"
     module = MLPMap
 
-    linear_path: bool | None = parameter(None, FLAG, "the preset's; without a preset, and in the paper, none")
+    linear_path: bool | None = parameter(
+        None, FLAG, "a network need not learn what a matrix can do; the paper's is plain"
+    )
 
     def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
         """Layers, and A where it is there, by Glorot's rule; columns of A are free."""
