@@ -87,8 +87,9 @@ def in_turn(way: str, single: Callable[[], Any], several: dict[int, Callable[[],
 
 def recording(epochs: int):
     """Normalised observations, and the settings of a fit of so many epochs."""
-    from stradiff.data import fit_normaliser, simulate
     from stradiff.presets import resolve
+
+    from stradiff.data import fit_normaliser, simulate
 
     values = simulate("leaky_relu", seed=SEED).recording.values
     settings = resolve("default", 3, {"mixing": "mlp", "max_epochs": epochs, "tol": 0.0})

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from one_table import run
 from sklearn.exceptions import ConvergenceWarning
+from stradiff.auto_mixing import BENT, KIND, STRAIGHT
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
 from stradiff.assess import best_linear_unmixing
-from stradiff.auto_mixing import BENT, KIND, STRAIGHT
 from stradiff.errors import SeparationWarning
 
 T, N_SOURCES = 1000, 3

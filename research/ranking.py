@@ -18,13 +18,13 @@ import numpy as np
 from contest.problems import Problem, draw
 from one_table import run
 from scipy.stats import spearmanr
+from stradiff.presets import resolve
 
-from stradiff import mean_correlation
+from stradiff.assess import mean_correlation
 from stradiff.data import fit_normaliser
 from stradiff.initialise import initialise
 from stradiff.initialise.seeds import restart_seed
 from stradiff.model.numerics import numerics
-from stradiff.presets import resolve
 from stradiff.train.restarts import RESTART_RUNG, candidate_objectives
 from stradiff.train.training import Training
 

@@ -19,12 +19,12 @@ from contest.problems import Problem, draw
 from contest.tiers import DEVELOPMENT
 from one_table import run
 from scipy.stats import spearmanr
+from stradiff.presets import resolve
 
-from stradiff import mean_correlation
+from stradiff.assess import mean_correlation
 from stradiff.data import fit_normaliser
 from stradiff.initialise import initialise
 from stradiff.model.numerics import numerics
-from stradiff.presets import resolve
 from stradiff.train.restarts import candidate_objectives
 
 LEAKY = Problem("leaky-ReLU, 2 layers, m = 6", "leaky_relu", n_channels=6)

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from stradiff import SOBI, FastICA, StrADiff, best_linear_unmixing, matched_correlation, simulate
+from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
+from stradiff.assess import best_linear_unmixing
 
 RESULTS = Path(__file__).parent / "results"
 PROBLEMS = {"linear": "linear", "leaky_relu": "mlp", "tanh": "mlp"}

@@ -1,4 +1,4 @@
-"""For tests of what users are told about arguments that this suite's own type checks would refuse before."""
+"""For tests of error messages about arguments that this suite's own type checks would refuse before."""
 
 from __future__ import annotations
 

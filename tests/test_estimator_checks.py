@@ -9,19 +9,15 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from stradiff import StrADiff
+from stradiff import Dense, Diffusion, GaussianProcess, MonteCarlo, StrADiff, Training
 
-# The smallest fit there is: what is checked here is the face, for a dozen shapes that each compile anew.
+# The smallest fit there is: conventions are checked for a dozen shapes, each of which compiles anew.
 SMALLEST = StrADiff(
     n_components=2,
-    max_epochs=1,
-    tol=0.0,
-    n_draws=2,
-    network_width=4,
-    network_depth=1,
-    n_diffusion_steps=2,
-    length_scale_init=0.1,
-    uncertainty="monte-carlo",  # quicker to compile, shape by shape; Laplace's has tests of its own
+    prior=GaussianProcess("rbf", length_scale=0.1),
+    diffusion=Diffusion(n_steps=2, network=Dense(width=4, depth=1)),
+    training=Training(max_epochs=1, tol=0.0),
+    uncertainty=MonteCarlo(n_draws=2),  # quicker to compile, shape by shape; Laplace's has tests of its own
     random_state=0,
 )
 TRAJECTORY = (

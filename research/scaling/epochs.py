@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from stradiff.presets import resolve
 
 from scaling.memory import Peak
 from scaling.one_process import Row
@@ -21,7 +22,6 @@ from stradiff.config import Configuration
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics
 from stradiff.posterior.memory import memory_estimate
-from stradiff.presets import resolve
 from stradiff.train import minibatch_step as window_trainer
 from stradiff.train import step as trainer
 from stradiff.train.loop import minibatches_of

@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from stradiff.presets import resolve
 
 from scaling.memory import Peak, total
 from scaling.one_process import Row
@@ -19,7 +20,6 @@ from stradiff.assess import best_linear_unmixing
 from stradiff.data.sources import ar_sources
 from stradiff.linear import SOBI
 from stradiff.posterior.memory import memory_estimate
-from stradiff.presets import resolve
 
 LIMIT = 7200.0
 SEED, NOISE = 0, 0.05

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from stradiff.presets import resolve
 
 from stradiff import simulate
 from stradiff.config import Configuration
 from stradiff.data import Simulation, fit_normaliser
-from stradiff.presets import resolve
 
 SEED, N_SOURCES = 100, 3
 MAPS = {"linear": "linear", "leaky_relu": "mlp"}  # the map that is fitted to each kind of mixing

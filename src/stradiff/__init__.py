@@ -10,49 +10,49 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stradiff.assess import (
-        amari_distance,
-        best_linear_unmixing,
-        match_sources,
-        matched_correlation,
-        mean_correlation,
-        si_sdr,
-    )
-    from stradiff.data import Recording, artificial_sources, load_gait, read_recording, simulate
+    from stradiff.assess import match_sources, matched_correlation
+    from stradiff.config import Checkpoint, Diffusion, Laplace, MonteCarlo, Objective, Training
+    from stradiff.data import Recording, load_gait, read_recording, simulate
     from stradiff.errors import InputError, StrADiffError
     from stradiff.estimator import StrADiff
     from stradiff.jobs import fit_group, fit_many
-    from stradiff.linear import AMUSE, PCA, SOBI, FastICA, Picard
-    from stradiff.model.mixing import register_mixing
-    from stradiff.model.priors import register_prior
-    from stradiff.train import Report
+    from stradiff.linear import SOBI, FastICA
+    from stradiff.model.diffusion.networks import Convolutional, Dense
+    from stradiff.model.mixing import MLP, Invertible, PostNonlinear, Residual, register_mixing
+    from stradiff.model.priors import Autoregression, GaussianMixture, GaussianProcess, register_prior
 
 __version__ = version("stradiff")
 
-# In the order of the way of the data.
+# In the order in which a user meets them.
 _HOMES = {
     "Recording": "data",
     "read_recording": "data",
     "load_gait": "data",
-    "artificial_sources": "data",
     "simulate": "data",
     "SOBI": "linear",
-    "AMUSE": "linear",
     "FastICA": "linear",
-    "Picard": "linear",
-    "PCA": "linear",
+    "StrADiff": "estimator",
+    "MLP": "model.mixing",
+    "Residual": "model.mixing",
+    "PostNonlinear": "model.mixing",
+    "Invertible": "model.mixing",
+    "GaussianProcess": "model.priors",
+    "Autoregression": "model.priors",
+    "GaussianMixture": "model.priors",
+    "Diffusion": "config",
+    "Dense": "model.diffusion.networks",
+    "Convolutional": "model.diffusion.networks",
+    "Objective": "config",
+    "Training": "config",
+    "Laplace": "config",
+    "MonteCarlo": "config",
+    "Checkpoint": "config",
     "register_mixing": "model.mixing",
     "register_prior": "model.priors",
-    "Report": "train",
-    "match_sources": "assess",
-    "matched_correlation": "assess",
-    "mean_correlation": "assess",
-    "best_linear_unmixing": "assess",
-    "amari_distance": "assess",
-    "si_sdr": "assess",
-    "StrADiff": "estimator",
     "fit_many": "jobs",
     "fit_group": "jobs",
+    "match_sources": "assess",
+    "matched_correlation": "assess",
     "StrADiffError": "errors",
     "InputError": "errors",
 }
@@ -61,25 +61,31 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "Recording",
     "read_recording",
     "load_gait",
-    "artificial_sources",
     "simulate",
     "SOBI",
-    "AMUSE",
     "FastICA",
-    "Picard",
-    "PCA",
+    "StrADiff",
+    "MLP",
+    "Residual",
+    "PostNonlinear",
+    "Invertible",
+    "GaussianProcess",
+    "Autoregression",
+    "GaussianMixture",
+    "Diffusion",
+    "Dense",
+    "Convolutional",
+    "Objective",
+    "Training",
+    "Laplace",
+    "MonteCarlo",
+    "Checkpoint",
     "register_mixing",
     "register_prior",
-    "Report",
-    "match_sources",
-    "matched_correlation",
-    "mean_correlation",
-    "best_linear_unmixing",
-    "amari_distance",
-    "si_sdr",
-    "StrADiff",
     "fit_many",
     "fit_group",
+    "match_sources",
+    "matched_correlation",
     "StrADiffError",
     "InputError",
 ]

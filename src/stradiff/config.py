@@ -1,7 +1,7 @@
 """What decides how a recording is separated: nested, frozen configurations, and the presets as instances of them.
 
-A field left at None takes the value of the preset. ``StrADiff`` holds what the user gave; :func:`resolve` completes it
-to the :class:`Configuration` that everything else reads. :func:`describe` lists all parameters with their reasons.
+A field left at None takes the value of the preset. ``StrADiff`` holds what is given; :func:`resolve` completes it to
+the :class:`Configuration` that all else reads. :func:`describe` lists all parameters with their reasons.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from sklearn.utils import check_random_state
 
@@ -25,6 +25,7 @@ from stradiff.parameters import (
     POSITIVE,
     Constraint,
     Parameters,
+    changed_field,
     choice,
     count,
     instance,
@@ -157,7 +158,7 @@ class Training(Parameters):
     record_epochs : "auto" or tuple of int
         Epochs whose reverse paths are kept; ``"auto"``: the beginning, about the middle and the end.
     callbacks : sequence of callables
-        Each is called with a :class:`stradiff.Report` about every hundred epochs; returning True ends training.
+        Each is called with a :class:`stradiff.train.Report` about every hundred epochs; returning True ends training.
     """
 
     max_epochs: int | None = parameter(None, count(0), "the paper's (section 3.1)")
@@ -203,11 +204,20 @@ class Laplace(Parameters):
     Given the map and the priors, with the mixing uncertainty that a finite record leaves.
     """
 
+    band: ClassVar[str] = (
+        "the posterior mean plus and minus 1.96 posterior standard deviations, given prior, map and noise, with the "
+        "uncertainty of the mixing in a record of this length"
+    )
+
     n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
 
 
 class MonteCarlo(Parameters):
     """The paper's: draws of the starts through the reverse diffusion (section 2.8); its bands are too narrow."""
+
+    band: ClassVar[str] = (
+        "mean plus and minus 1.96 standard deviations of draws from the learned start, which are usually far too small"
+    )
 
     n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
 
@@ -318,14 +328,6 @@ class Configuration(Parameters):
         """``base`` with all that is given here in its place, nested fields one by one."""
         nested = {name: getattr(self, name).over(getattr(base, name)) for name in NESTED}
         return super().over(base).replace(**nested)
-
-    def with_nested(self, changes: Mapping[str, Any]) -> Configuration:
-        """The same with fields changed that are named as in ``{"objective__nu_y": 0.1}``."""
-        changed = self
-        for name, value in changes.items():
-            outer, _, inner = name.partition("__")
-            changed = changed.replace(**{outer: getattr(changed, outer).replace(**{inner: value}) if inner else value})
-        return changed
 
     @property
     def initial_priors(self) -> tuple[PriorSpec, ...]:
@@ -556,18 +558,15 @@ def read_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def nested_parameters(name: str, value: Any) -> Parameters:
-    """The record whose fields are the nested parameters ``name__field`` of an estimator.
+def with_field(name: str, value: Any, field: str, new: Any) -> Parameters:
+    """The object that a parameter of an estimator stands for, with a field changed, as in ``mixing__width``.
 
     Raises
     ------
     OptionError
-        Where a parameter has none.
+        Where it stands for none, or for one without that field.
     """
-    record = _readers()[name](value) if name in _readers() else None
-    if not isinstance(record, Parameters):
-        raise OptionError(f"{name}={shortened(value)} has no nested parameters.")
-    return record
+    return changed_field(name, _readers()[name](value) if name in _readers() else value, field, new)
 
 
 def _readers() -> dict[str, Callable[[Any], Any]]:

@@ -25,9 +25,9 @@ from stradiff.config import (
     Objective,
     Training,
     check_seed,
-    nested_parameters,
     read_parameters,
     table_of,
+    with_field,
 )
 from stradiff.data import check_observations, check_rank, interpolated, observed_mask
 from stradiff.data.checks import warn_if_transposed
@@ -38,8 +38,9 @@ from stradiff.model.devices import computing_on
 from stradiff.model.mixing import MixingSpec
 from stradiff.model.priors import PriorSpec
 from stradiff.parameters import count
-from stradiff.pipeline import Recordings, Request, Result, separate
+from stradiff.pipeline import Result, separate
 from stradiff.posterior import Separation
+from stradiff.prepare import Recordings, Request
 
 # An array as long as the recording; a place on one machine, and what computes there: another may have less.
 NOT_SAVED = ("init", "checkpoint", "device")
@@ -83,16 +84,17 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Number of sources n, from 1 to the number of channels; as many as channels by default. ``"auto"`` counts the
         sources that can be predicted from their own past (``stradiff.data.count_sources``).
     mixing : str or mixing map
-        How sources reach the channels (Eq. 5): ``"linear"``, a matrix; ``"post_nonlinear"``, a matrix and one increasing
-        curve per channel; ``"residual"``, a matrix and a network; ``"mlp"``, a network; ``"invertible"``, a matrix and
-        invertible couplings; or an object such as ``MLP(width=64)``. ``"auto"`` fits a network, and takes the matrix
-        where the network explains no more than noise can.
+        How sources reach the channels (Eq. 5): ``"linear"``, a matrix; ``"post_nonlinear"``, a matrix and one
+        increasing curve per channel; ``"residual"``, a matrix and a network; ``"mlp"``, a network; ``"invertible"``, a
+        matrix and invertible couplings; or an object such as ``MLP(width=64)``. ``"auto"`` fits a network, and takes
+        the matrix where the network explains no more than noise can.
     prior : str, prior, or a list of n of them, optional
         Temporal structure of the sources (section 2.3), one for all or one for each: a Gaussian process ("rbf",
         "matern52", "matern32", "matern12", "periodic", "locally_periodic", "spectral_mixture", sums such as
         "rbf+matern12"), an autoregression ("ar", "ar_laplace", "ar_student"), a Gaussian mixture ("gmm", "gmm_ar"), or
         an object such as ``Autoregression(order=8)``. ``"auto"`` selects one for each source by the Bayesian
-        information criterion. By default smooth (RBF), unless the recording of a linear mixing decidedly speaks for others.
+        information criterion. By default smooth (RBF), unless the recording of a linear mixing decidedly speaks for
+        others.
     preset : {"default", "paper"}
         ``"paper"`` is the paper to the letter, ``"default"`` what separates best.
     missing : {"refuse", "mask"}
@@ -195,14 +197,19 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.verbose = verbose
 
     def set_params(self, **params: Any) -> StrADiff:
-        """Set parameters; nested ones as in ``mixing__width=64`` or ``training__max_epochs=500``."""
-        for name, value in params.items():
-            outer, nested, inner = name.partition("__")
-            if not nested:
-                super().set_params(**{name: value})
-                continue
-            record = nested_parameters(outer, self.get_params(deep=False).get(outer))
-            super().set_params(**{outer: record.replace(**{inner: value})})
+        """Set parameters; nested ones as in ``mixing__width=64`` or ``training__max_epochs=500``.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that there is not, or of something that has none.
+        """
+        known = self.get_params(deep=False)
+        nested = {name: value for name, value in params.items() if name.partition("__")[0] in known.keys() - {name}}
+        super().set_params(**{name: value for name, value in params.items() if name not in nested})
+        for name, value in nested.items():
+            outer, _, field = name.partition("__")
+            super().set_params(**{outer: with_field(outer, getattr(self, outer), field, value)})
         return self
 
     def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
@@ -218,17 +225,17 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
         Raises
         ------
-        InputError, OptionError, MemoryNeedError
-            For data or settings that cannot be used; each says what to do.
+        InputError, OptionError, InsufficientMemoryError
+            For data or parameters that cannot be used; each says what to do.
         StorageError
-            For a checkpoint that cannot be written, or is of another recording or other settings.
+            For a checkpoint that cannot be written, or is of another recording or configuration.
         NumericsError
             Where training left the range of numbers before anything was learned.
         """
         with computing_on(self.device), unchanged_on_failure(self):
             values = self._check_recording(Y)
             irregular, given_times, span = normalised_times(times, len(values))
-            (result,) = separate(Recordings((values,), irregular), self._request())
+            (result,) = separate(Recordings((values,), irregular), Request.of(self.get_params(deep=False)))
             self._store(result, given_times, span)
         emit_warnings(result.findings)
         return self
@@ -358,9 +365,6 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     @property
     def _n_features_out(self) -> int:
         return self.sources_.shape[1]
-
-    def _request(self) -> Request:
-        return Request.of(self.get_params(deep=False))
 
     def _check_recording(self, Y: ArrayLike, *, reset: bool = True) -> np.ndarray:
         """Checked values; then the number and names of the features are kept (``reset``) or compared."""

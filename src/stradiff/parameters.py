@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
 from stradiff.errors import OptionError, shortened
@@ -113,8 +113,12 @@ class Parameters:
         return self
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Name and value of every field, as scikit-learn asks for them."""
-        return dict(self.items())
+        """Name and value of every field, as scikit-learn asks for them; of nested ones as ``outer__inner``."""
+        params = dict(self.items())
+        for name, value in self.items():
+            if deep and isinstance(value, Parameters):
+                params |= {f"{name}__{inner}": nested for inner, nested in value.get_params().items()}
+        return params
 
     def replace(self: Record, **changes: Any) -> Record:
         """The same with some fields changed; :class:`OptionError` for a field that there is not."""
@@ -123,6 +127,16 @@ class Parameters:
             if name not in known:
                 raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}.")
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    def with_nested(self: Record, changes: Mapping[str, Any]) -> Record:
+        """The same with fields changed that are named as in ``{"objective__nu_y": 0.1}``."""
+        changed = self
+        for name, value in changes.items():
+            outer, _, inner = name.partition("__")
+            if inner and outer in self._defaults():
+                value = changed_field(outer, getattr(changed, outer), inner, value)
+            changed = changed.replace(**{outer: value})
+        return changed
 
     def over(self: Record, base: Record) -> Record:
         """``base`` with every field that is not None here in its place."""
@@ -137,6 +151,21 @@ class Parameters:
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
         return {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+
+def changed_field(name: str, record: Any, field: str, value: Any) -> Parameters:
+    """The record of parameter ``name`` with a field changed, of which the name may be nested.
+
+    Raises
+    ------
+    OptionError
+        Where the parameter holds none, or one without that field.
+    """
+    if not isinstance(record, Parameters):
+        raise OptionError(
+            f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first."
+        )
+    return record.with_nested({field: value})
 
 
 def plain(value: Any) -> Any:

@@ -10,10 +10,11 @@ import pytest
 from quick_compile import quick_compile
 from short import changed, configuration
 
-from stradiff import SOBI, FastICA, Picard, matched_correlation, simulate
+from stradiff import SOBI, FastICA, matched_correlation, simulate
 from stradiff.config import Dense
 from stradiff.errors import OptionError
 from stradiff.initialise import initialise
+from stradiff.linear import Picard
 from stradiff.model import numerics
 from stradiff.model.mixing import MLP, mixing_spec
 

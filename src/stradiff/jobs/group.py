@@ -21,7 +21,8 @@ from stradiff.errors import InputError, SeparationWarning
 from stradiff.estimator import StrADiff
 from stradiff.jobs.recordings import by_name
 from stradiff.model.devices import computing_on
-from stradiff.pipeline import Recordings, Request, separate
+from stradiff.pipeline import separate
+from stradiff.prepare import Recordings, Request
 
 SAME_RATE = 1e-3  # relative: rates found from written times differ in their last digits
 
@@ -55,8 +56,8 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
         regular grids. Lengths may differ: networks are then convolutional, and the memory a fit takes is that of as
         many recordings of the longest length.
     estimator : StrADiff
-        Its settings, not its fit. An array as ``init`` holds the sources of all recordings, one after the other.
-        Training sees whole recordings: ``window`` is for single ones. A ``checkpoint`` is that of the whole group.
+        Its parameters, not its fit. An array as ``init`` holds the sources of all recordings, one after the other.
+        Training sees whole recordings: ``segment_length`` is for single ones. A ``checkpoint`` is that of the group.
 
     Returns
     -------
@@ -75,9 +76,10 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
 
     Examples
     --------
-    >>> from stradiff import StrADiff, simulate
+    >>> from stradiff import StrADiff, Training, simulate
     >>> Y = simulate("linear", n_samples=300, seed=0).recording.values
-    >>> fits = fit_group([Y[:150], Y[150:]], StrADiff(3, max_epochs=20, tol=0, random_state=0, verbose=False))
+    >>> model = StrADiff(3, training=Training(max_epochs=20), random_state=0, verbose=False)
+    >>> fits = fit_group([Y[:150], Y[150:]], model)
     >>> [fit.sources_.shape for fit in fits], (fits[0].mixing_ == fits[1].mixing_).all()
     ([(150, 3), (150, 3)], True)
     """
