@@ -1,7 +1,7 @@
 """What decides how a recording is separated: nested, frozen configurations, and the presets as instances of them.
 
-A field left at None takes the value of the preset. ``StrADiff`` holds what is given; :func:`resolve` completes it to
-the :class:`Configuration` that all else reads. :func:`describe` lists all parameters with their reasons.
+A field left at None takes the value of the preset. ``StrADiff`` holds what the user gave; :func:`resolve` completes it
+to the :class:`Configuration` that everything else reads. :func:`describe` lists all parameters with their reasons.
 """
 
 from __future__ import annotations
