@@ -337,12 +337,10 @@ class StrADiff(Fitted, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.fit_info_ |= stability_of(result, separation.readout)
         return examine(separation, result, values, self.sources_, self.sources_std_, self.fit_info_.get("stability"))
 
-    def _store(
-        self, separation: Separation, result: TrainingResult, values: np.ndarray, mean: Any, spread: Any
-    ) -> None:
+    def _store(self, separation: Separation, result: TrainingResult, values: np.ndarray, mean: Any, sd: Any) -> None:
         self._separation = separation
         self._paths = result.paths
-        self.sources_, self.sources_std_ = mean.astype(values.dtype), spread.astype(values.dtype)
+        self.sources_, self.sources_std_ = mean.astype(values.dtype), sd.astype(values.dtype)
         self.reconstruction_ = separation.mix(self.sources_)
         self.length_scales_ = separation.length_scales()
         self.priors_ = separation.priors()

@@ -18,6 +18,7 @@ from stradiff.assess.diagnostics.unstable import unstable
 from stradiff.assess.stability import stability_index
 from stradiff.config import Settings
 from stradiff.data.simulate import gp_sources, simulate
+from stradiff.train import TrainingResult
 
 T = 1000
 OMEGA, WEIGHTS = record_frequencies(T)

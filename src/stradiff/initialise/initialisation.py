@@ -117,15 +117,16 @@ def initialise(
         Where ``init="given"`` and there is no guess, or the record is too short for its priors.
     """
     even = times is None and seen is None and layout is None
-    settings = dataclasses.replace(settings, prior=prior_choice(settings, len(observed), even=even))
-    empty = Initialisation(observed, times, settings, settings.prior, (), seen, guess, seed, layout)
+    families = prior_choice(settings, len(observed), even=even)
+    settings = dataclasses.replace(settings, prior=families)
+    empty = Initialisation(observed, times, settings, families, (), seen, guess, seed, layout)
     if layout is None:
         settings.check_length(len(observed))
     if settings.init == "random":
         length = len(observed) if layout is None else layout.length
         return dataclasses.replace(empty, candidates=(Start(None, priors_of(settings, length)),))
     bare = observed if layout is None else layout.bare(observed)
-    families, sources = settings.prior, [starting_sources(bare, settings, guess)]
+    sources = [starting_sources(bare, settings, guess)]
     if rotates(settings, len(observed)) and times is None and layout is None:
         if settings.init == "sobi":  # the two see different things: spectra, and densities
             sources.append(linear_sources(bare, "fastica", settings.n_sources))
