@@ -96,13 +96,9 @@ def ending(fit: TrainingResult, settings: Configuration) -> list[Finding]:
         sentence = f"Stopped by hand after {fit.n_epochs} of {training.max_epochs} epochs; the last state is kept."
     elif training.tol > 0 and not fit.converged and fit.n_epochs == training.max_epochs:
         sentence = (
-            f"Stopped by hand after {fit.n_epochs} of {settings.training.max_epochs} epochs; the last state is kept."
-        )
-    elif settings.training.tol > 0 and not fit.converged and fit.n_epochs == settings.training.max_epochs:
-        sentence = (
-            f"Training had not converged after max_epochs={settings.training.max_epochs} epochs; raise max_epochs, or "
-            f"raise tol (now {settings.training.tol:g}: the decrease of the objective per value of the recording over "
-            f"{PATIENCE} epochs)."
+            f"Training had not converged after max_epochs={training.max_epochs} epochs; raise max_epochs, or raise "
+            f"tol (now {training.tol:g}: the decrease of the objective per value of the recording over {PATIENCE} "
+            "epochs)."
         )
     else:
         return []
