@@ -87,6 +87,8 @@ class Parameters:
     its own; :meth:`over` fills it in.
     """
 
+    __no_type_check__ = True  # annotations are those of values that have been read; constraints check what is given
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclasses.dataclass(frozen=True, repr=False)(cls)
