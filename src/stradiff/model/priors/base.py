@@ -78,7 +78,7 @@ class Prior(eqx.Module):
 
         What is counted in samples stays as it is.
         """
-        raise OptionError(f"{type(self).__name__} knows no segments of a record; use window='whole'.")
+        raise OptionError(f"{type(self).__name__} does not describe segments of a record; use segment_length='whole'.")
 
     @property
     @abc.abstractmethod
