@@ -303,9 +303,13 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         StorageError
             For a file that is no saved fit, is damaged, or needs a map or prior that is not registered.
         """
-        result, saved = fit_file.load(Path(path))
+        return fit_file.load(Path(path), cls._restored)
+
+    @classmethod
+    def _restored(cls, result: Result, saved: dict[str, Any]) -> StrADiff:
+        """A fitted estimator of what was saved."""
         model = cls(**read_parameters(saved["parameters"]))
-        model._store(result, saved["times"], saved["span"])
+        model._store(result, saved["times"], float(saved["span"]))
         model.n_features_in_ = result.info["n_channels"]
         if saved["feature_names"] is not None:
             model.feature_names_in_ = np.asarray(saved["feature_names"], dtype=object)

@@ -160,9 +160,7 @@ def changed_field(name: str, record: Any, field: str, value: Any) -> Parameters:
         Where the parameter holds none, or one without that field.
     """
     if not isinstance(record, Parameters):
-        raise OptionError(
-            f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first."
-        )
+        raise OptionError(f"{name}={shortened(record)} has no parameter {field!r}; set {name} itself first.")
     return record.with_nested({field: value})
 
 
