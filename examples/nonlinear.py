@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.assess import best_linear_unmixing
+from stradiff import SOBI, StrADiff, best_linear_unmixing, matched_correlation, simulate
 
 
 def main() -> None:

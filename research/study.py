@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
-from stradiff.assess import best_linear_unmixing
+from stradiff import SOBI, FastICA, StrADiff, best_linear_unmixing, matched_correlation, simulate
+from stradiff.config import Training
+from stradiff.model.priors import GaussianProcess
 
 RESULTS = Path(__file__).parent / "results"
 PROBLEMS = {"linear": "linear", "leaky_relu": "mlp", "tanh": "mlp"}
@@ -152,7 +153,8 @@ def epoch_cost() -> str:
     for solver in ("fast", "dense"):
         spent = []
         for epochs in (few[solver], many[solver]):
-            model = StrADiff(3, preset="paper", solver=solver, max_epochs=epochs, random_state=0, verbose=False)
+            prior, training = GaussianProcess(solver=solver), Training(max_epochs=epochs)
+            model = StrADiff(3, preset="paper", prior=prior, training=training, random_state=0, verbose=False)
             began = time.perf_counter()
             model.fit(observed)
             spent.append(time.perf_counter() - began)

@@ -6,6 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from random_models import random_double_model
+from short import configuration
+
+from stradiff.config import Dense
+from stradiff.model.mixing import MLP
 
 T, NU, JITTER = 60, 0.02, 1e-2
 SCALES = np.array([2.0, 8.0])  # samples
@@ -13,8 +17,10 @@ MATRIX = np.array([[1.0, 0.4], [-0.3, 0.8], [0.2, 0.5]])
 
 
 def model_of(mixing="linear", n_samples=T):
-    settings = Settings(n_sources=2, mixing=mixing, network_width=2, n_diffusion_steps=1, mixing_width=6)
-    model = random_double_model(settings, n_samples, 3)
+    """The model of ``simulated_long``; of a network called "mlp", with random weights."""
+    mixing = MLP(width=6) if mixing == "mlp" else mixing
+    config = configuration(n_sources=2, mixing=mixing, network=Dense(width=2), n_steps=1)
+    model = random_double_model(config, n_samples, 3)
     (priors,) = model.priors.groups
     values = (np.log(SCALES / (n_samples - 1)), np.zeros(2), np.full(2, np.log(JITTER)))
     priors = eqx.tree_at(

@@ -20,10 +20,10 @@ from stradiff import SOBI, StrADiff, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics
-from stradiff.train import minibatch_step as window_trainer
+from stradiff.train import minibatch_step
 from stradiff.train import step as trainer
 from stradiff.train.loop import Loop
-from stradiff.train.minibatches import Minibatches, Place
+from stradiff.train.minibatches import Minibatches, Segment
 from stradiff.train.sharding import Sharding, devices_for
 
 N, T, M, EPOCHS = 4, 120, 5, 20
@@ -88,34 +88,38 @@ def uneven():
     return {"gradient": distance(found, gradient(model)), "share": share}
 
 
-def windows():
-    """What four windows at once say beside what each says alone, and where a step moves the starts."""
+def segments():
+    """Four segments at once beside each alone, and the samples whose starts a step moves."""
     settings = dataclasses.replace(SMALL, mixing="linear", network="convolutional", prior="matern12", lambda_volume=0.0)
     plan, observed = Minibatches.of(len(OBSERVED), 60, 4), jnp.asarray(OBSERVED)
     model = random_model(len(OBSERVED), M, settings, jax.random.key(0))
-    state = window_trainer.init(model, jax.random.key(1), plan)
-    indices = window_trainer._turn(state, plan)
-    alone = jax.jit(lambda k, i: window_trainer._look(state, i, k, observed, StepSettings.of(settings), plan, None))
+    state = minibatch_step.init(model, jax.random.key(1), plan)
+    indices = minibatch_step._segments_of_epoch(state, plan)
+    alone = jax.jit(
+        lambda k, i: minibatch_step._evaluation(state, i, k, observed, StepSettings.of(settings), plan, None)
+    )
     each = [alone(jnp.asarray(k, jnp.int32), index) for k, index in enumerate(indices)]
     mean = jax.tree.map(lambda *gradients: np.mean([np.asarray(g) for g in gradients], axis=0), *[g for _, g in each])
-    sharding = Sharding.of_windows(jax.devices(), plan.at_once)
+    sharding = Sharding.of_segments(jax.devices(), plan.at_once)
     with sharding.in_force():
         there = sharding.placed(state), sharding.on_all(observed)
-        (looks, gradient), (after, _) = jax.jit(
+        (evaluations, gradient), (after, _) = jax.jit(
             lambda s, rows: (
-                window_trainer._looks(s, window_trainer._turn(s, plan), rows, StepSettings.of(settings), plan, None),
-                window_trainer.step(s, rows, StepSettings.of(settings), 1e-3, plan),
+                minibatch_step._evaluations(
+                    s, minibatch_step._segments_of_epoch(s, plan), rows, StepSettings.of(settings), plan, None
+                ),
+                minibatch_step.step(s, rows, StepSettings.of(settings), 1e-3, plan),
             )
         )(*there)
-    first = [int(Place.of(index, plan).first) for index in indices]
+    first = [int(Segment.of(index, plan).first) for index in indices]
     apart = np.concatenate([np.arange(place, place + plan.length) for place in first])
     return {
         "plan": [plan.at_once, plan.count % plan.at_once, len(set(map(int, indices)))],
         "gradient": distance(gradient, mean),
-        "looks": distance(looks, [look for look, _ in each]),
+        "evaluations": distance(evaluations, [evaluation for evaluation, _ in each]),
         "seen once": bool((np.bincount(apart) <= 1).all()),
-        "moved there alone": np.flatnonzero(np.asarray(after.starts.seen)).tolist() == sorted(apart.tolist()),
-        "told": float(after.told.seen.sum()),
+        "moved there alone": np.flatnonzero(np.asarray(after.starts.count)).tolist() == sorted(apart.tolist()),
+        "seen": float(after.records.mask.sum()),
     }
 
 
@@ -155,5 +159,5 @@ if __name__ == "__main__":
     found = {"shares": {n: Sharding.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)}, "refusal": refusal()}
     with quick_compile(), numerics():
         found |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
-        found |= {"windows": windows(), "public": public(Path(sys.argv[1]))}
+        found |= {"segments": segments(), "public": public(Path(sys.argv[1]))}
     print(json.dumps(found))

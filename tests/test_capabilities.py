@@ -23,15 +23,17 @@ def subclasses(base):
     return {sub for direct in base.__subclasses__() for sub in (direct, *subclasses(direct))}
 
 
-TYPES = {one.__name__ for base in (Mixing, MixingSpec, Prior, PriorSpec) for one in (base, *subclasses(base))}
+BASES = (Mixing, MixingSpec, Prior, PriorSpec)
+KINDS = {one.__name__ for base in BASES for one in subclasses(base)}
+TYPES = KINDS | {base.__name__ for base in BASES}
 
 
-def mentions(node):
-    """Whether an expression holds the name of a map or a prior, or one of their classes."""
+def mentions(node, types=TYPES):
+    """Whether an expression holds the name of a map or a prior, or one of the classes."""
     for part in ast.walk(node):
         if isinstance(part, ast.Constant) and part.value in NAMES:
             return True
-        if {getattr(part, "id", ""), getattr(part, "attr", "")} & TYPES:
+        if {getattr(part, "id", ""), getattr(part, "attr", "")} & types:
             return True
     return False
 
@@ -42,7 +44,7 @@ def questions(source):
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, kinds]):
-                asked = mentions(kinds)
+                asked = mentions(kinds, KINDS)  # whether it is a map or a prior at all may be asked
             case ast.Compare():
                 asked = any(map(mentions, (node.left, *node.comparators)))
             case ast.match_case():
@@ -77,7 +79,7 @@ def test_questions_are_recognised(source):
     [
         "mixing = 'linear'",
         "settings.mixing.is_linear",
-        "isinstance(values, list)",
+        "isinstance(values, PriorSpec)",
         "{'mixing': 'mlp'}",
         "x == 'sobi'",
     ],

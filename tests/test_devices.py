@@ -124,28 +124,28 @@ def test_by_sources_nothing_larger_than_the_sources_is_collected(four):
     assert four["whole"]["gathered"] <= 4 * 120
 
 
-def test_by_windows_a_step_is_the_mean_of_what_each_window_says(four):
-    found = four["windows"]
+def test_by_segments_a_step_follows_the_mean_gradient(four):
+    found = four["segments"]
     assert found["plan"] == [4, 0, 4]
-    assert found["gradient"] <= GRADIENT_ROUNDINGS and found["looks"] <= GRADIENT_ROUNDINGS
-    assert found["told"] == 4.0
+    assert found["gradient"] <= GRADIENT_ROUNDINGS and found["evaluations"] <= GRADIENT_ROUNDINGS
+    assert found["seen"] == 4.0
 
 
-def test_windows_seen_at_once_do_not_meet(four):
-    assert four["windows"]["seen once"] and four["windows"]["moved there alone"]
+def test_segments_of_a_minibatch_do_not_overlap(four):
+    assert four["segments"]["seen once"] and four["segments"]["moved there alone"]
 
 
 @pytest.mark.parametrize(("n_samples", "size"), [(1001, 256), (2500, 256), (60_000, 8192), (999_983, 8192)])
 @pytest.mark.parametrize("n_devices", [1, 2, 3, 8])
-def test_windows_for_several_devices_lie_apart(n_samples, size, n_devices):
+def test_segments_for_several_devices_lie_apart(n_samples, size, n_devices):
     plan = Minibatches.of(n_samples, size, n_devices)
     assert plan.at_once <= n_devices and plan.count % plan.at_once == 0 and plan.count >= 2 * plan.at_once - 1
-    assert plan.at_once == 1 or plan.epochs_a_pass * plan.size >= plan.length + plan.margin  # the last stands earlier
+    assert plan.at_once == 1 or plan.epochs_per_pass * plan.size >= plan.length + plan.margin  # the last stands earlier
     assert plan.past + plan.count * plan.size == n_samples
 
 
-def test_by_windows_a_fit_on_four_devices_separates(four):
-    """As one by windows on one device does (``test_windows``), and goes on from its checkpoint to the same bits."""
+def test_by_segments_a_fit_on_four_devices_separates(four):
+    """As by segments on one device (``test_minibatches``); it goes on from its checkpoint to the same bits."""
     sobi, fit = four["public"]["correlation"]
     assert fit >= sobi - 0.002
     assert four["public"]["n_devices"] == 4 and four["public"]["resumed"]

@@ -1,4 +1,4 @@
-"""The way of the data is the order of the folders: a module imports from folders to its left, or its own."""
+"""The way of the data is the order of the layers: a module imports from layers to its left, or from its own."""
 
 from __future__ import annotations
 
@@ -10,30 +10,35 @@ import pytest
 import stradiff
 
 PACKAGE = Path(__file__).parents[1] / "src" / "stradiff"
-LAYERS = ("data", "linear", "model", "config", "initialise", "train", "posterior", "assess", "report")
-LEAVES = ("errors", "interrupts", "parameters", "types")  # all modules may use them, they use no other
-SHELLS = (
-    "__init__",
-    "__main__",
-    "presets",
-    "provenance",
+LAYERS = (
+    "data",
     "serialization",
-    "fitted",
-    "auto_mixing",
+    "linear",
+    "model",
+    "config",
+    "initialise",
+    "train",
+    "posterior",
+    "assess",
+    "report",
+    "pipeline",
+    "fit_file",
     "estimator",
     "jobs",
     "cli",
-)  # they may use everybody
+)
+LEAVES = ("errors", "interrupts", "parameters")  # all layers may import them, they import one another alone
+ENTRIES = {"__init__": LAYERS[:-1], "__main__": ("cli",)}  # the public names, and ``python -m stradiff``
 
-MAX_PUBLIC_NAMES = 25
-MAX_MODULE_LINES = 350
+MAX_PUBLIC_NAMES = 40
+MAX_MODULE_LINES = 400  # of code
 MAX_BODY_LINES = 40
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 module_cases = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 
 
-def place(module: str) -> str:
+def layer(module: str) -> str:
     """First name below the package (``model`` for ``stradiff.model.start``), ``__init__`` for the package."""
     return [*module.split("."), "__init__"][1]
 
@@ -41,33 +46,41 @@ def place(module: str) -> str:
 def imported_modules(tree: ast.Module, module: str, is_package: bool) -> list[tuple[int, str]]:
     """Line and dotted name of everything in the package that ``module`` imports, at its top or deeper."""
     parents = module.split(".") if is_package else module.split(".")[:-1]
-    found = []
+    imports = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
+            imports += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = parents[: len(parents) - node.level + 1] if node.level else []
             base = ".".join([*start, *([node.module] if node.module else [])])
             # `from stradiff import model` names a folder only in its second half.
             names = [f"stradiff.{alias.name}" for alias in node.names] if base == "stradiff" else [base]
-            found += [(node.lineno, name) for name in names]
-    return [(line, name) for line, name in found if name.split(".")[0] == "stradiff"]
+            imports += [(node.lineno, name) for name in names]
+    return [(line, name) for line, name in imports if name.split(".")[0] == "stradiff"]
 
 
 def allowed(importer: str, imported: str) -> bool:
-    """Whether a module in place ``importer`` may import from place ``imported``."""
-    if importer == imported or importer in SHELLS:
-        return imported != "cli" or importer in ("cli", "__main__")  # nothing stands on the command line
-    if importer in LEAVES:
-        return imported in LEAVES
-    if imported in LEAVES:
+    """Whether a module of layer ``importer`` may import from layer ``imported``."""
+    if imported in LEAVES or importer == imported != "__init__":
         return True
-    return importer in LAYERS and imported in LAYERS and LAYERS.index(imported) < LAYERS.index(importer)
+    return imported in ENTRIES.get(importer, LAYERS[: LAYERS.index(importer)] if importer in LAYERS else ())
 
 
 def wrong_imports(source: str, module: str, is_package: bool = False) -> list[str]:
     imports = imported_modules(ast.parse(source), module, is_package)
-    return [f"line {line}: {name}" for line, name in imports if not allowed(place(module), place(name))]
+    return [f"line {line}: {name}" for line, name in imports if not allowed(layer(module), layer(name))]
+
+
+def code_lines(source: str) -> int:
+    """Lines that hold neither a docstring, nor a comment, nor nothing."""
+    texts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr) and is_text(node.value)]
+    documented = {line for text in texts for line in range(text.lineno, text.end_lineno + 1)}
+    lines = [line.strip() for number, line in enumerate(source.splitlines(), 1) if number not in documented]
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
+def is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -79,12 +92,22 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 @pytest.mark.parametrize(
     ("module", "statement"),
     [
-        ("stradiff.model.start", "from stradiff.train import trainer"),
-        ("stradiff.model.start", "from stradiff import fitting"),
+        ("stradiff.model.start", "from stradiff.train import train"),
+        ("stradiff.model.start", "from stradiff import pipeline"),
         ("stradiff.model.start", "import stradiff.report.plots"),
-        ("stradiff.model.priors.base", "from ...inference.posterior import draw"),
+        ("stradiff.model.priors.base", "from ...posterior.laplace import draw_error"),
         ("stradiff.model.priors.base", "from ... import estimator"),
         ("stradiff.assess.metrics", "def f():\n    from stradiff.report import plots"),
+        ("stradiff.linear.base", "if TYPE_CHECKING:\n    from stradiff.model import Model"),
+        ("stradiff.serialization", "from stradiff.model import Model"),
+        ("stradiff.data.writers", "from stradiff import serialization"),
+        ("stradiff.pipeline", "from stradiff.estimator import StrADiff"),
+        ("stradiff.fit_file", "import stradiff.estimator"),
+        ("stradiff.estimator", "from stradiff import jobs"),
+        ("stradiff.cli.app", "from stradiff import __version__"),
+        ("stradiff", "from stradiff.cli import run"),
+        ("stradiff.__main__", "from stradiff import StrADiff"),
+        ("stradiff.unknown", "from stradiff.data import Recording"),
         ("stradiff.train.step", "from stradiff import StrADiff"),
         ("stradiff.errors", "from stradiff.data import Recording"),
         ("stradiff.estimator", "from stradiff.cli import app"),
@@ -101,7 +124,12 @@ def test_the_rule_refuses(module, statement):
         ("stradiff.train.step", "from ..model.start import sample"),
         ("stradiff.model.priors.dense", "from .base import Prior"),
         ("stradiff.report.html", "from stradiff.errors import OptionError"),
-        ("stradiff.estimator", "from stradiff import presets"),
+        ("stradiff.train.checkpoint", "from stradiff import serialization"),
+        ("stradiff.estimator", "from stradiff import fit_file"),
+        ("stradiff.cli.app", "def f():\n    from stradiff.jobs import fit_many"),
+        ("stradiff.parameters", "from stradiff.errors import OptionError"),
+        ("stradiff", "from stradiff.jobs import fit_many"),
+        ("stradiff.__main__", "from stradiff.cli import run"),
         ("stradiff.data.readers", "import numpy.linalg"),
     ],
 )
@@ -117,16 +145,15 @@ def test_module_imports_only_to_its_left(path):
     assert not wrong_imports(path.read_text(encoding="utf-8"), module, is_package)
 
 
-def test_every_module_has_a_place():
+def test_every_module_has_a_layer():
     top = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES}
-    assert top <= {*LAYERS, *LEAVES, *SHELLS}
-    assert top >= {*LAYERS}
+    assert {*LAYERS, *ENTRIES} <= top <= {*LAYERS, *LEAVES, *ENTRIES}
 
 
 @module_cases
 def test_module_is_short(path):
     source = path.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= MAX_MODULE_LINES
+    assert code_lines(source) <= MAX_MODULE_LINES
     nodes = ast.walk(ast.parse(source))
     functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert not [f"{f.name} (line {f.lineno})" for f in functions if body_lines(f) > MAX_BODY_LINES]

@@ -1,23 +1,27 @@
-"""Many recordings: written as they come, failures stop nobody, nothing is done twice, workers change no bit."""
+"""Many recordings: written as they come, failures stop no other, nothing is done twice, workers change no bit."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
+import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from as_users_call import as_users_call
 
 from stradiff import Recording, StrADiff, fit_many, simulate
 from stradiff.errors import InputError, OptionError, StorageError
-from stradiff.jobs.recordings import Separation
-from stradiff.jobs.runner import THREADS, work_through
+from stradiff.jobs.recordings import RecordingTask
+from stradiff.jobs.runner import KILLED, THREADS, run_tasks
 
 SETTINGS = {"max_epochs": 3, "tol": 0.0, "n_draws": 3, "random_state": 0, "verbose": False}
 SETTINGS |= {"uncertainty": "monte-carlo", "prior": "matern12", "n_diffusion_steps": 3}  # quick to compile
@@ -25,15 +29,15 @@ SETTINGS |= {"uncertainty": "monte-carlo", "prior": "matern12", "n_diffusion_ste
 
 @dataclass(frozen=True)
 class Note:
-    """Work that writes a text, and who wrote it."""
+    """A task that writes a text, and the process that ran it."""
 
     text: str
 
     @property
-    def task(self) -> str:
+    def digest(self) -> str:
         return self.text
 
-    def work(self, path: Path) -> None:
+    def run(self, path: Path) -> None:
         if self.text == "bad":
             raise InputError("This one\ncannot be.")
         path.write_text(f"{self.text} {os.getpid()}")
@@ -41,33 +45,37 @@ class Note:
 
 @dataclass(frozen=True)
 class Deadly(Note):
-    """Work that takes its worker down the first time."""
+    """A task that kills its worker the first time."""
 
-    def work(self, path: Path) -> None:
+    def run(self, path: Path) -> None:
         marker = path.with_suffix(".tried")
         if not marker.exists():
             marker.write_text("")
             os.kill(os.getpid(), signal.SIGKILL)
-        super().work(path)
+        super().run(path)
+
+
+@dataclass(frozen=True)
+class Lethal(Note):
+    """A task that kills its worker every time."""
+
+    def run(self, path: Path) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class Threads(Note):
-    """Work that writes how many threads the libraries of its process may use."""
+    """A task that writes how many threads the libraries of its process may use."""
 
-    def work(self, path: Path) -> None:
+    def run(self, path: Path) -> None:
         path.write_text(" ".join(os.environ.get(name, "all") for name in THREADS))
 
 
-def places(items, folder):
-    return {name: folder / f"{name}.txt" for name in items}
+def through(tasks, folder, **how):
+    return run_tasks(tasks, {name: folder / f"{name}.txt" for name in tasks}, folder, verbose=False, **how)
 
 
-def through(items, folder, **how):
-    return work_through(items, places(items, folder), folder, verbose=False, **how)
-
-
-def test_failures_stop_nobody_and_only_they_are_tried_again(tmp_path):
+def test_failures_stop_no_other_and_only_they_are_tried_again(tmp_path):
     items = {"a": Note("one"), "b": Note("bad"), "c": Note("three")}
     first = through(items, tmp_path)
     assert [(one.name, one.error, one.fresh) for one in first] == [
@@ -91,7 +99,7 @@ def test_another_task_and_a_lost_result_are_worked_on(tmp_path):
 
 def test_what_is_finished_stays_when_it_is_interrupted(tmp_path):
     class Interrupt(Note):
-        def work(self, path):
+        def run(self, path):
             raise KeyboardInterrupt
 
     items = {"a": Note("one"), "b": Interrupt("two"), "c": Note("three")}
@@ -106,8 +114,8 @@ class Killed(BaseException):
 
 def test_a_result_of_other_settings_does_not_pass_for_done_after_a_kill(tmp_path):
     class Last(Note):
-        def work(self, path):
-            super().work(path)
+        def run(self, path):
+            super().run(path)
             raise Killed  # between the result and its entry
 
     items = {"a": Note("one"), "b": Note("two")}
@@ -115,19 +123,17 @@ def test_a_result_of_other_settings_does_not_pass_for_done_after_a_kill(tmp_path
     with pytest.raises(Killed):
         through({"a": Last("other"), "b": Note("other")}, tmp_path)
     again = through(items, tmp_path)
-    assert [one.fresh for one in again] == [True, False]  # nobody had begun with the second
+    assert [one.fresh for one in again] == [True, False]  # the second had not begun
     assert (tmp_path / "a.txt").read_text().startswith("one ")
 
 
-def test_without_dask_nothing_is_made_for_several_workers(tmp_path, monkeypatch):
+def test_without_dask_nothing_is_made_for_a_scheduler(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    items = {"a": Note("one")}  # one has a worker as well: the bits of many
-    for how in ({"n_jobs": 2}, {"scheduler": "tcp://127.0.0.1:1"}):
-        with pytest.raises(OptionError, match="need dask"):
-            through(items, tmp_path / "out", **how)
+    tasks, how = {"a": Note("one")}, {"scheduler": "tcp://127.0.0.1:1"}
+    with pytest.raises(OptionError, match="needs dask"):
+        through(tasks, tmp_path / "out", **how)
     assert not list(tmp_path.iterdir())
-    assert not through({}, tmp_path / "out", n_jobs=2)
-    assert through(items, tmp_path / "out")[0].error is None
+    assert not through({}, tmp_path / "out", **how)
 
 
 @pytest.mark.parametrize("content", ["no json", "[1]", '{"a": 1}'])
@@ -154,32 +160,85 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
         through({"a": Note("one")}, tmp_path, scheduler="tcp://127.0.0.1:1")
 
 
-def test_a_killed_worker_loses_nothing(tmp_path, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def test_killed_workers_lose_nothing_and_a_task_that_kills_each_fails_in_a_sentence(tmp_path, monkeypatch):
+    """And every worker has one thread, whatever this process may use."""
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
-    items = {f"{k}": Deadly(f"text {k}") if k == 2 else Note(f"text {k}") for k in range(6)} | {"bad": Note("bad")}
-    outcomes = through(items, tmp_path, n_jobs=2)
-    assert [one.name for one in outcomes] == list(items)
-    assert [one.error for one in outcomes] == 6 * [None] + ["InputError: This one cannot be."]
-    assert (tmp_path / "2.tried").exists()
-    for name in "012345":
-        text = (tmp_path / f"{name}.txt").read_text()
-        assert text.startswith(f"text {name} ") and not text.endswith(f" {os.getpid()}")
-    assert "OMP_NUM_THREADS" not in os.environ and os.environ["MKL_NUM_THREADS"] == "3"  # as they were before
-    assert all(not one.fresh for one in through(items, tmp_path) if one.name != "bad")
-
-
-def test_workers_have_one_thread_whatever_this_process_may_use_and_one_item_has_a_worker_too(tmp_path, monkeypatch):
-    pytest.importorskip("distributed")
     monkeypatch.setenv("NPROC", "8")
-    (outcome,) = through({"threads": Threads("threads")}, tmp_path, n_jobs=2)
-    assert outcome.error is None and (tmp_path / "threads.txt").read_text() == "1 1 1 1"
-    assert os.environ["NPROC"] == "8"
+    tasks = {"a": Note("one"), "b": Deadly("two"), "c": Lethal("three"), "d": Note("bad"), "e": Threads("five")}
+    outcomes = through(tasks, tmp_path, n_jobs=2)
+    assert [one.name for one in outcomes] == list(tasks)
+    assert [one.error for one in outcomes] == [None, None, KILLED, "InputError: This one cannot be.", None]
+    assert (tmp_path / "b.tried").exists()
+    for name in "ab":
+        text = (tmp_path / f"{name}.txt").read_text()
+        assert text.startswith(f"{tasks[name].text} ") and not text.endswith(f" {os.getpid()}")
+    assert (tmp_path / "e.txt").read_text() == "1 1 1 1"
+    assert os.environ["MKL_NUM_THREADS"] == "3" and os.environ["NPROC"] == "8"  # as they were before
+    again = through(tasks | {"c": Note("three")}, tmp_path)
+    assert [one.name for one in again if one.fresh] == ["c", "d"]
 
 
-def test_fits_do_not_depend_on_who_works(tmp_path):
-    pytest.importorskip("distributed")
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from stradiff.jobs.runner import run_tasks
+
+class Sleep:
+    def __init__(self, seconds): self.digest, self.seconds = str(seconds), seconds
+    def run(self, path): path.with_suffix(".begun").touch(); time.sleep(self.seconds); path.touch()
+
+tasks, folder = {"short": Sleep(0.0), "long": Sleep(60.0)}, Path(sys.argv[1])
+run_tasks(tasks, {name: folder / f"{name}.txt" for name in tasks}, folder, n_jobs=2, verbose=False)
+"""
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_what_is_finished(tmp_path):
+    """As in a terminal, where it reaches the workers too."""
+    command = ["-c", f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{PROGRAM}"]
+    process = subprocess.Popen(
+        [sys.executable, *command, str(tmp_path)], start_new_session=True, stderr=subprocess.PIPE
+    )
+    until = time.monotonic() + 100
+    while not ((tmp_path / "done.json").exists() and (tmp_path / "long.begun").exists()):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=30)[1].decode()
+    assert said.count("Traceback") == 1 and said.rstrip().endswith("KeyboardInterrupt")
+    assert list(json.loads((tmp_path / "done.json").read_text())) == ["short"]
+    assert not (tmp_path / "long.txt").exists()
+    while alive := [one for one in psutil.process_iter() if in_group(one, process.pid)]:
+        assert time.monotonic() < until, alive
+        time.sleep(0.05)
+
+
+def in_group(process, group):
+    """Whether a process runs and belongs to a group."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def cluster():
+    """A dask cluster of two processes, which says nothing of the workers it loses."""
+    distributed = pytest.importorskip("distributed")
+    logging.disable(logging.CRITICAL)
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        yield cluster.scheduler_address
+    logging.disable(logging.NOTSET)
+
+
+def test_on_a_cluster_failures_and_killed_workers_stop_no_other(tmp_path, cluster):
+    tasks = {"a": Note("one"), "b": Deadly("two"), "c": Note("bad"), "d": Note("four")}
+    outcomes = through(tasks, tmp_path, scheduler=cluster)
+    assert [one.error for one in outcomes] == [None, None, "InputError: This one cannot be.", None]
+    assert (tmp_path / "b.tried").exists()
+
+
+def test_fits_do_not_depend_on_the_workers(tmp_path):
     recordings = {f"trial {k}": simulate("linear", n_samples=150, seed=k).recording for k in range(2)}
     estimator = StrADiff(3, **SETTINGS)
     alone = fit_many(recordings, estimator, tmp_path / "alone")
@@ -212,7 +271,7 @@ def test_an_array_that_is_none_stops_nobody_and_starts_that_differ_are_another_t
     assert [one.error is None for one in outcomes] == [False, True]
     start = values.copy()
     start[200] += 1.0  # in the middle, which a printed array leaves out
-    tasks = {Separation(StrADiff(3, **SETTINGS, init=init), values).task for init in (values, start)}
+    tasks = {RecordingTask(StrADiff(3, **SETTINGS, init=init), values).digest for init in (values, start)}
     assert len(tasks) == 2
 
 
@@ -230,7 +289,7 @@ def test_a_task_is_known_by_its_numbers_and_its_gaps(kind):
         values = np.random.default_rng(0).standard_normal((50, 3))
         for gap in gaps:
             values[gap] = np.nan
-        return Separation(StrADiff(2, missing="mask", **settings), kind(values)).task
+        return RecordingTask(StrADiff(2, missing="mask", **settings), kind(values)).digest
 
     assert len({task(*gaps) for gaps in ([], [(3, 1)], [(4, 1)], [(4, 1), (5, 2)])}) == 4
     assert task((3, 1)) == task((3, 1))
@@ -240,7 +299,7 @@ def test_starts_in_a_frame_are_told_apart():
     def task(change):
         start = pd.DataFrame(np.random.default_rng(0).standard_normal((500, 3)))
         start.iloc[250, 1] += change  # in the middle, which a printed frame leaves out
-        return Separation(StrADiff(3, init=start), np.eye(500, 3)).task
+        return RecordingTask(StrADiff(3, init=start), np.eye(500, 3)).digest
 
     assert task(0.0) == task(0.0) != task(1.0)
 

@@ -84,7 +84,7 @@ def draw(problem: Problem, seed: int, real: Path | None = None) -> Example:
     mixing = draw_mixing(problem, mixing_rng).calibrated(S)
     noise_free = mixing(S)
     noise = problem.noise * noise_free.std(axis=0) * noise_rng.standard_normal(noise_free.shape)
-    return Example(noise_free + noise, S, noise_free, mixing.matrix if problem.mixing.is_linear else None)
+    return Example(noise_free + noise, S, noise_free, mixing.matrix if problem.mixing == "linear" else None)
 
 
 def draw_sources(problem: Problem, rng: np.random.Generator, real: Path | None = None) -> np.ndarray:

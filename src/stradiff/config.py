@@ -1,7 +1,7 @@
 """What decides how a recording is separated: nested, frozen configurations, and the presets as instances of them.
 
-A field left at None takes the value of the preset. ``StrADiff`` holds what is given; :func:`resolve` makes of it the
-complete :class:`Configuration` that all else reads.
+A field left at None takes the value of the preset. ``StrADiff`` holds what the user gave; :func:`resolve` completes it
+to the :class:`Configuration` that everything else reads. :func:`describe` lists all parameters with their reasons.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from sklearn.utils import check_random_state
 
 from stradiff.errors import OptionError, shortened
 from stradiff.model.diffusion.networks import NETWORKS, Convolutional, Dense, NetworkSpec
 from stradiff.model.diffusion.schedule import Schedule
-from stradiff.model.mixing import Linear, MixingSpec, mixing_spec
-from stradiff.model.priors import Autoregression, GaussianProcess, PriorSpec, prior_spec
+from stradiff.model.mixing import MAPS, Linear, MixingSpec, mixing_spec
+from stradiff.model.priors import PRIORS, Autoregression, GaussianProcess, PriorSpec, prior_spec
 from stradiff.model.specification import Specification
 from stradiff.parameters import (
     FLAG,
@@ -58,15 +58,17 @@ class Objective(Parameters):
         Whether the gradient of Eq. 26 flows into the sources.
     """
 
-    nu_y: float | None = parameter(None, POSITIVE, "1 % of a channel: smaller values train slowly, larger ones blur")
-    lambda_prior: float | None = parameter(None, NON_NEGATIVE, "1: the log-density as it stands")
-    lambda_diff: float | None = parameter(
-        None, NON_NEGATIVE, "1: as it stands; the term is a mean over T, hence gentle"
+    nu_y: float | None = parameter(
+        None, POSITIVE, "a hundredth of a channel: smaller values train slowly, larger ones blur"
     )
-    lambda_kl: float | None = parameter(None, NON_NEGATIVE, "0.001: from 0.01 on a start cannot carry its source")
-    lambda_volume: float | None = parameter(None, NON_NEGATIVE, "1 completes the prior to a likelihood; paper: 0")
-    standardise: bool | None = parameter(None, FLAG, "True: a nonlinear map leaves the scale open; paper: False")
-    diffusion_moves_sources: bool | None = parameter(None, FLAG, "True: source and diffusion are coupled (section 2.5)")
+    lambda_prior: float | None = parameter(None, NON_NEGATIVE, "the log-density as it stands")
+    lambda_diff: float | None = parameter(None, NON_NEGATIVE, "the loss as it stands; a mean over T, hence gentle")
+    lambda_kl: float | None = parameter(None, NON_NEGATIVE, "small: from 0.01 on a start cannot carry its source")
+    lambda_volume: float | None = parameter(
+        None, NON_NEGATIVE, "the term completes the prior to a likelihood; the paper has none"
+    )
+    standardise: bool | None = parameter(None, FLAG, "a nonlinear map leaves the scale of a source undetermined")
+    diffusion_moves_sources: bool | None = parameter(None, FLAG, "source and diffusion are coupled (section 2.5)")
 
     @property
     def volume_weight(self) -> float:
@@ -99,8 +101,8 @@ class Diffusion(Parameters):
         Starts without noise: no Monte Carlo bands.
     """
 
-    n_steps: int | None = parameter(None, count(1), "20: section 3.1")
-    schedule: str | None = parameter(None, choice("linear", "cosine"), "linear: Ho et al. 2020")
+    n_steps: int | None = parameter(None, count(1), "the paper's (section 3.1)")
+    schedule: str | None = parameter(None, choice("linear", "cosine"), "that of Ho et al. (2020)")
     network: str | NetworkSpec | None = parameter(
         None,
         Constraint(
@@ -112,13 +114,15 @@ class Diffusion(Parameters):
         "a dense network grows with the recording, and an epoch with it",
         lambda value: NETWORKS.specified(value) if isinstance(value, Mapping) else value,
     )
-    shared: bool | None = parameter(None, FLAG, "False: the paper's, a network for each source")
-    output_scale: float | None = parameter(None, NON_NEGATIVE, "0: the initialisation is kept; paper: 1")
+    shared: bool | None = parameter(None, FLAG, "every source has a diffusion of its own (section 2.2)")
+    output_scale: float | None = parameter(None, NON_NEGATIVE, "a silent last layer keeps the initialisation")
     start_sigma: float | tuple[float, ...] | None = parameter(
-        None, per_source(POSITIVE), "e^-5: start noise passes straight through the path, so it must begin small"
+        None, per_source(POSITIVE), "start noise passes straight through the path, so it must begin small"
     )
-    start_spread: float | None = parameter(None, NON_NEGATIVE, "0: random starts lie at zero")
-    deterministic_start: bool | None = parameter(None, FLAG, "False: the paper's starts are Gaussian")
+    start_spread: float | None = parameter(None, NON_NEGATIVE, "random networks make the sources differ already")
+    deterministic_start: bool | None = parameter(
+        None, FLAG, "Gaussian starts are the paper's, and give Monte Carlo its bands"
+    )
 
     @property
     def noise_levels(self) -> Schedule:
@@ -157,22 +161,22 @@ class Training(Parameters):
         Each is called with a :class:`stradiff.train.Report` about every hundred epochs; returning True ends training.
     """
 
-    max_epochs: int | None = parameter(None, count(0), "10,000: section 3.1")
-    tol: float | None = parameter(
-        None, NON_NEGATIVE, "0.003: what is to come moves sources by less than 0.01; paper: 0"
+    max_epochs: int | None = parameter(None, count(0), "the paper's (section 3.1)")
+    tol: float | None = parameter(None, NON_NEGATIVE, "training beyond it moves sources by less than 0.01")
+    learning_rate: float | None = parameter(
+        None, POSITIVE, "three times as quick as the paper's, and as good at the end"
     )
-    learning_rate: float | None = parameter(None, POSITIVE, "0.003: three times quicker than 0.001, as good at the end")
-    prior_rate: float | None = parameter(None, POSITIVE, "10: length-scales travel decades, weights tenths")
+    prior_rate: float | None = parameter(None, POSITIVE, "length-scales travel decades, weights tenths")
     halving: float | None = parameter(
-        None, NON_NEGATIVE, "1000: at a constant rate a late step can throw a length-scale into another basin; paper: 0"
+        None, NON_NEGATIVE, "at a constant rate a late step can throw a length-scale into another basin"
     )
     segment_length: str | int | None = parameter(
         None,
         choice(AUTO, "whole") | count(SHORTEST_SEGMENT),
-        "auto: a long recording is learned from its segments, one an epoch; paper: whole",
+        "a long recording is learned from its segments, one an epoch",
     )
     n_devices: int | str | None = parameter(
-        None, choice("all") | count(1), "1: a fit of the usual size is over before several would pay"
+        None, choice("all") | count(1), "a fit of the usual size is over before several would pay"
     )
     record_epochs: str | tuple[int, ...] | None = parameter(
         None,
@@ -182,7 +186,7 @@ class Training(Parameters):
                 value == AUTO or (isinstance(value, tuple) and all(is_count(epoch) and epoch >= 0 for epoch in value))
             ),
         ),
-        "auto: three columns, as in the paper's figures 4 to 6",
+        "three columns, as in the paper's figures 4 to 6",
     )
     callbacks: tuple[Callable[..., Any], ...] = parameter(
         (),
@@ -190,7 +194,7 @@ class Training(Parameters):
             "a sequence of functions of one argument",
             lambda value: isinstance(value, tuple) and all(map(callable, value)),
         ),
-        "none",
+        "training needs none",
     )
 
 
@@ -200,11 +204,20 @@ class Laplace(Parameters):
     Given the map and the priors, with the mixing uncertainty that a finite record leaves.
     """
 
+    band: ClassVar[str] = (
+        "the posterior mean plus and minus 1.96 posterior standard deviations, given prior, map and noise, with the "
+        "uncertainty of the mixing in a record of this length"
+    )
+
     n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
 
 
 class MonteCarlo(Parameters):
     """The paper's: draws of the starts through the reverse diffusion (section 2.8); its bands are too narrow."""
+
+    band: ClassVar[str] = (
+        "mean plus and minus 1.96 standard deviations of draws from the learned start, which are usually far too small"
+    )
 
     n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
 
@@ -216,7 +229,9 @@ class Checkpoint(Parameters):
     never stopped. It is removed when a fit ends but by Ctrl-C.
     """
 
-    path: str = parameter("", Constraint("the path of a file", lambda value: isinstance(value, str) and value), "")
+    path: str = parameter(
+        "", Constraint("the path of a file", lambda value: isinstance(value, str) and value), "it has no default"
+    )
     seconds: float = parameter(60.0, NON_NEGATIVE, "a minute lost is little, and a file takes less than a second")
 
 
@@ -244,7 +259,9 @@ def read_prior(value: Any) -> tuple[PriorSpec, ...] | PriorSpec | str | None:
 def read_uncertainty(value: Any) -> Any:
     """The object that a name or a table stands for."""
     if isinstance(value, Mapping):
-        return UNCERTAINTIES.get(value.get("name"), value).replace(**{k: v for k, v in value.items() if k != "name"})
+        fields = dict(value)
+        choice(*UNCERTAINTIES).check("uncertainty", name := fields.pop("name", None))
+        return UNCERTAINTIES[name].replace(**fields)
     return UNCERTAINTIES.get(value, value) if isinstance(value, str) else value
 
 
@@ -261,9 +278,11 @@ def _record(kind: type[Parameters]) -> Callable[[Any], Any]:
 
 
 def read_checkpoint(value: Any) -> Checkpoint | None:
-    """The checkpoint at a path."""
+    """The checkpoint at a path, or of a table."""
     if value is None or isinstance(value, Checkpoint):
         return value
+    if isinstance(value, Mapping):
+        return Checkpoint(value.get("path", "")).replace(**value)
     if not isinstance(value, str | Path) or not Path(value).name:
         raise OptionError(f"checkpoint={shortened(value)} must be the path of a file, Checkpoint(...) or None.")
     return Checkpoint(str(value))
@@ -284,23 +303,17 @@ class Configuration(Parameters):
     speaks for others (:mod:`stradiff.initialise`). ``init`` is ``"given"`` where the user passes sources.
     """
 
-    n_sources: int = parameter(3, count(1), "the paper's study")
+    n_sources: int = parameter(3, count(1), "as many as in the paper's study; StrADiff takes as many as channels")
     mixing: MixingSpec = parameter(Linear(), instance(MixingSpec, "a mixing map"), "the simplest", read_mixing)
     prior: tuple[PriorSpec, ...] | PriorSpec | str | None = parameter(
         None,
-        Constraint(
-            "'auto', a prior, or a prior for each source",
-            lambda value: (
-                value == AUTO
-                or all(isinstance(prior, PriorSpec) for prior in (value if isinstance(value, tuple) else (value,)))
-            ),
-        ),
-        "smooth sources, as in the paper",
+        choice(AUTO) | per_source(instance(PriorSpec, "a prior")),
+        "smooth sources, as in the paper; others where the recording decidedly has them",
         read_prior,
     )
     normalise: str | None = parameter(None, choice(*NORMALISATIONS), "mixing columns far from orthogonal slow training")
     init: str | None = parameter(None, INIT, "random starts rarely find a nonlinear solution")
-    n_restarts: int | None = parameter(None, count(1), "the paper fits once")
+    n_restarts: int | None = parameter(None, count(1), "the paper fits once, and every further start takes as long")
     diffusion: Diffusion = parameter(
         Diffusion(), instance(Diffusion, "Diffusion(...)"), "the preset's", _record(Diffusion)
     )
@@ -323,7 +336,9 @@ class Configuration(Parameters):
     @property
     def initial_priors(self) -> tuple[PriorSpec, ...]:
         """The prior of every source before any is selected."""
-        return self.prior if isinstance(self.prior, tuple) else (GaussianProcess(),) * self.n_sources
+        if isinstance(self.prior, tuple):
+            return self.prior
+        return (self.prior if isinstance(self.prior, PriorSpec) else GaussianProcess(),) * self.n_sources
 
     def network(self, n_samples: int) -> NetworkSpec | None:
         """What predicts the noise of sources of so many samples; None without a diffusion."""
@@ -490,11 +505,45 @@ def resolve(preset: Any, given: Configuration) -> Configuration:
         base = base.with_nested(given.mixing.defaults)
     complete = given.over(base)
     priors = complete.prior
-    if isinstance(priors, PriorSpec):
-        priors = (priors,) * complete.n_sources
-    if isinstance(priors, tuple):
-        priors = tuple(prior.filled(PRIOR_FIELDS[preset]) for prior in priors)
+    if priors is not None and not isinstance(priors, str):
+        each = priors if isinstance(priors, tuple) else (priors,) * complete.n_sources
+        priors = tuple(prior.filled(PRIOR_FIELDS[preset]) for prior in each)
     return complete.replace(prior=priors, mixing=complete.mixing.filled(MAP_FIELDS[preset]))
+
+
+class Default(NamedTuple):
+    """A parameter, as in ``objective__nu_y`` or ``MLP.width``; its value with each preset; the reason."""
+
+    name: str
+    default: Any
+    paper: Any
+    reason: str
+
+
+def defaults() -> list[Default]:
+    """Every parameter of a configuration, and of the networks, maps, priors and other objects that it may hold."""
+    rows = []
+    for name, (_, reason) in Configuration.reasons().items():
+        values = [getattr(preset, name) for preset in PRESETS.values()]
+        if name not in NESTED:
+            rows.append(Default(name, *values, reason))
+            continue
+        for field, (_, reason_of_field) in type(values[0]).reasons().items():
+            rows.append(Default(f"{name}__{field}", *(getattr(value, field) for value in values), reason_of_field))
+    objects = [*NETWORKS.values(), *MAPS.values(), *PRIORS.values(), *UNCERTAINTIES.values()]
+    for kind in dict.fromkeys([*map(type, objects), Checkpoint]):
+        for field, (value, reason) in kind.reasons().items():
+            filled = [(MAP_FIELDS[preset] | PRIOR_FIELDS[preset]).get(field, value) for preset in PRESETS]
+            rows.append(Default(f"{kind.__name__}.{field}", *(filled if value is None else (value, value)), reason))
+    return rows
+
+
+def describe() -> str:
+    """``defaults()`` as a table of text."""
+    rows = [("parameter", *(f"preset {name!r}" for name in PRESETS), "reason")]
+    rows += [(row.name, repr(row.default), repr(row.paper), row.reason) for row in defaults()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def flat_parameters(config: Configuration) -> dict[str, Any]:
@@ -532,12 +581,11 @@ def _readers() -> dict[str, Callable[[Any], Any]]:
 
 def table_of(value: Any) -> Any:
     """A configuration as tables, lists and plain values, as TOML and JSON hold them; what is None is left out."""
-    if isinstance(value, Specification):
-        return value.as_dict()
     if isinstance(value, Parameters):
         names = {type(kind): name for name, kind in UNCERTAINTIES.items()}
-        named = {"name": names[type(value)]} if type(value) in names else {}
-        return named | {name: table_of(item) for name, item in value.items() if item is not None}
+        name = value.name if isinstance(value, Specification) else names.get(type(value))
+        named = {} if name is None else {"name": name}
+        return named | {field: table_of(item) for field, item in value.items() if item is not None}
     return [table_of(item) for item in value] if isinstance(value, tuple | list) else value
 
 

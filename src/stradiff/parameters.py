@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from stradiff.errors import OptionError, shortened
 
@@ -58,11 +58,11 @@ def per_source(each: Constraint) -> Constraint:
     def holds(value: Any) -> bool:
         return all(map(each.holds, value)) and len(value) > 0 if isinstance(value, tuple) else each.holds(value)
 
-    return Constraint(f"{each.text}, or one such number for each source", holds)
+    return Constraint(f"{each.text}, or one for each source", holds)
 
 
 def instance(kind: type | tuple[type, ...], text: str) -> Constraint:
-    """An object of a class."""
+    """An object of a class, or of one of several."""
     return Constraint(text, lambda value: isinstance(value, kind))
 
 
@@ -86,6 +86,8 @@ class Parameters:
     A subclass is a frozen dataclass by itself. None stands for "the preset's value" wherever a field allows no None of
     its own; :meth:`over` fills it in.
     """
+
+    __no_type_check__: ClassVar[bool] = True  # fields hold what is read, not what is given
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

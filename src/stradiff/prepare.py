@@ -158,7 +158,7 @@ class Request:
     @property
     def candidate_mixings(self) -> tuple[MixingSpec, ...]:
         """The map; with ``"auto"`` a network, and the matrix that is taken where it suffices."""
-        return (self.mixing,) if isinstance(self.mixing, MixingSpec) else (MLP(), Linear())
+        return (MLP(), Linear()) if isinstance(self.mixing, str) else (self.mixing,)
 
     @property
     def callbacks(self) -> tuple[Callback, ...]:

@@ -6,7 +6,6 @@ import functools
 import html
 import json
 import logging
-import os
 import sys
 from types import SimpleNamespace
 
@@ -371,34 +370,33 @@ def two_recordings(simulated, tmp_path):
 
 
 def test_an_interrupted_folder_says_how_to_go_on_and_leaves_nothing_empty(run, two_recordings, tmp_path, monkeypatch):
-    def interrupt(items, places, out, **_):
-        places["first"].parent.mkdir(parents=True)
+    def interrupt(tasks, paths, out, **_):
+        paths["first"].parent.mkdir(parents=True)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stradiff.cli.many.work_through", interrupt)
+    monkeypatch.setattr("stradiff.cli.many.run_tasks", interrupt)
     result = run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
     assert result.code == 130
     assert result.err.endswith("the same command goes on where it stopped.\n")
     assert not (tmp_path / "out").exists()
 
 
-def test_workers_without_dask_are_refused_before_a_folder_is_made(run, two_recordings, tmp_path, monkeypatch):
+def test_a_scheduler_without_dask_is_refused_before_a_folder_is_made(run, two_recordings, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    result = run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out")
+    result = run("separate", two_recordings, "-n", 3, "--scheduler", "tcp://127.0.0.1:1", "--out", tmp_path / "out")
     assert (result.code, "stradiff[cluster]" in result.err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
 def test_dask_is_silent_while_it_works_and_not_after(run, two_recordings, tmp_path, monkeypatch, caplog):
-    said = logging.getLogger("distributed.nanny").warning
+    log = logging.getLogger("distributed.client").warning
 
-    def work(*_, **__):
-        said("Worker process still alive")
-        assert os.environ["DASK_LOGGING__DISTRIBUTED"] == "critical"
+    def run_tasks(*_, **__):
+        log("Couldn't gather 1 keys")
         return []
 
-    monkeypatch.setattr("stradiff.cli.many.work_through", work)
-    assert run("separate", two_recordings, "-n", 3, "--jobs", 2, "--out", tmp_path / "out").code == 0
-    said("after")
+    monkeypatch.setattr("stradiff.cli.many.run_tasks", run_tasks)
+    address = "tcp://127.0.0.1:1"
+    assert run("separate", two_recordings, "-n", 3, "--scheduler", address, "--out", tmp_path / "out").code == 0
+    log("after")
     assert [record.message for record in caplog.records] == ["after"]
-    assert "DASK_LOGGING__DISTRIBUTED" not in os.environ

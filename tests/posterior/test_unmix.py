@@ -21,7 +21,7 @@ def doubled(mixing):
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), mixing)
 
 
-def bent(n_channels):
+def nonlinear(n_channels):
     """A map that bends by about a fifth of its linear part, so that it has one inverse."""
     mixing = MLPMap(N, n_channels, 8, 2, linear_path=True, output_scale=0.5, key=KEY)
     matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((n_channels, N)))[0]
@@ -29,7 +29,7 @@ def bent(n_channels):
 
 
 def regression(mixing, sources):
-    """Where the search begins: least squares, as after a fit."""
+    """The initial value of the search: least squares, as after a fit."""
     observed = np.asarray(jax.vmap(mixing)(jnp.asarray(sources)))
     return jnp.asarray(np.linalg.lstsq(observed, sources, rcond=None)[0].T), jnp.asarray(observed)
 
@@ -45,11 +45,11 @@ def test_a_linear_map_is_undone_by_least_squares(n_channels):
 
 
 @pytest.mark.parametrize("n_channels", [2, 5])
-def test_a_bent_map_is_undone_where_it_can_be(n_channels):
-    """The ridge of 1e-6 is all that moves the answer."""
-    mixing = bent(n_channels)
+def test_a_nonlinear_mixing_is_inverted(n_channels):
+    """Up to the ridge of 1e-6."""
+    mixing = nonlinear(n_channels)
     start, observed = regression(mixing, sources_of())
-    assert np.abs(np.asarray(observed @ start.T) - sources_of()).max() > 0.05, "the map is not bent"
+    assert np.abs(np.asarray(observed @ start.T) - sources_of()).max() > 0.05, "the mixing is nearly linear"
     np.testing.assert_allclose(unmix(mixing, observed, start), sources_of(), atol=1e-4)
 
 
@@ -63,21 +63,21 @@ def test_maps_with_an_inverse_are_undone_exactly_and_with_more_channels_by_searc
     matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((n_channels, N)))[0]
     mixing = eqx.tree_at(lambda m: m.matrix, mixing, jnp.asarray(matrix))
     start, observed = regression(mixing, sources_of())
-    assert np.abs(np.asarray(observed @ start.T) - sources_of()).max() > 0.01, "the map is not bent"
-    found = np.asarray(unmix(mixing, observed, start))
-    np.testing.assert_allclose(found, sources_of(), atol=1e-9 if n_channels == N else 1e-4)
+    assert np.abs(np.asarray(observed @ start.T) - sources_of()).max() > 0.01, "the mixing is nearly linear"
+    unmixed = np.asarray(unmix(mixing, observed, start))
+    np.testing.assert_allclose(unmixed, sources_of(), atol=1e-9 if n_channels == N else 1e-4)
 
 
-def test_rows_do_not_know_of_each_other():
-    mixing = bent(3)
+def test_rows_are_independent():
+    mixing = nonlinear(3)
     start, observed = regression(mixing, sources_of())
     together = np.asarray(unmix(mixing, observed, start))
     np.testing.assert_allclose(unmix(mixing, observed[::-1], start), together[::-1], rtol=1e-9)
     np.testing.assert_allclose(unmix(mixing, observed[7:8], start), together[7:8], rtol=1e-9)
 
 
-def test_the_answer_is_never_worse_than_where_the_search_began():
-    mixing = bent(3)
+def test_the_search_never_ends_above_its_initial_cost():
+    mixing = nonlinear(3)
     start, observed = regression(mixing, sources_of())
     far = 30.0 * observed + np.random.default_rng(2).standard_normal(observed.shape)
 
@@ -85,9 +85,9 @@ def test_the_answer_is_never_worse_than_where_the_search_began():
         misfit = far - jax.vmap(mixing)(sources)
         return np.asarray(jnp.sum(misfit**2, axis=1) + 1e-6 * jnp.sum(sources**2, axis=1))
 
-    found = unmix(mixing, far, start)
-    assert np.isfinite(found).all()
-    assert (cost(found) <= cost(far @ start.T)).all()
+    unmixed = unmix(mixing, far, start)
+    assert np.isfinite(unmixed).all()
+    assert (cost(unmixed) <= cost(far @ start.T)).all()
 
 
 @pytest.mark.parametrize("mixing", [LinearMap(N, 3, key=KEY), MLPMap(N, 3, 8, 2, linear_path=True, key=KEY)])

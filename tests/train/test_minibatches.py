@@ -1,4 +1,4 @@
-"""Training by windows: their mean is the whole record, in every term and in its gradient."""
+"""Training by segments: their mean is the whole record, in every term and in its gradient."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stradiff.data.sources import ar_sources
 from stradiff.errors import OptionError
 from stradiff.model.diffusion.networks import ReceptiveField
 from stradiff.model.model import Moments
-from stradiff.train import minibatch_step as window_trainer
+from stradiff.train import minibatch_step
 from stradiff.train.loop import minibatches_of
 from stradiff.train.minibatch_step import SegmentRecords, _without_start
-from stradiff.train.minibatches import Minibatches, Place, minibatch_terms
+from stradiff.train.minibatches import Minibatches, Segment, minibatch_terms
 from stradiff.train.objective import Noise, terms, total
 
 T, N, M = 330, 2, 3
@@ -40,33 +40,33 @@ def _quick():
 
 
 @pytest.mark.parametrize(("n_samples", "size"), [(330, 60), (1000, 256), (1001, 256), (60_000, 8192), (999_983, 8192)])
-def test_windows_tile_the_record(n_samples, size):
+def test_segments_tile_the_record(n_samples, size):
     plan = Minibatches.of(n_samples, size)
     visits = np.zeros(n_samples, int)
     for index in range(plan.count):
-        place = Place.of(jnp.asarray(index), plan)
-        first, begin = int(place.first), int(place.first + place.offset)
+        segment = Segment.of(jnp.asarray(index), plan)
+        first, begin = int(segment.first), int(segment.first + segment.offset)
         assert first >= 0 and first + plan.length <= n_samples
-        visits[begin : begin + plan.piece] += np.asarray(place.fresh(plan)).astype(int)
+        visits[begin : begin + plan.span] += np.asarray(segment.own(plan)).astype(int)
     assert (visits == 1).all()
     assert size // 2 <= plan.size <= 2 * size and plan.past >= size // 8
 
 
-def part(noise, place):
-    """What of the noise of the whole record a window sees."""
-    now = slice(int(place.first), int(place.first) + PLAN.length)
+def noise_of(noise, segment):
+    """The noise of the whole record where a segment is."""
+    now = slice(int(segment.first), int(segment.first) + PLAN.length)
     return Noise(noise.start[:, now], noise.tau, noise.diffusion[:, now], noise.times)
 
 
-def as_windows_have_it(model, settings, noise, mask=None):
-    """Mean over all windows of what each adds, and of its gradient; the second pass knows what the first was told."""
+def mean_over_segments(model, settings, noise, mask=None):
+    """Mean over all segments of their terms and gradients; the second pass knows the slopes of the first."""
     raw = jax.vmap(lambda start, eps: start.at(eps))(model.branches.start, noise.start) * model.branches.gain
-    told = SegmentRecords(PLAN.sums(raw), PLAN.sums(raw**2), None, None)
-    moments = told.moments(T)
+    records = SegmentRecords(PLAN.sums(raw), PLAN.sums(raw**2), None, None)
+    moments = records.moments(T)
 
-    def loss(learned, moments, place, rows, there, eps, gains):
+    def loss(learned, moments, segment, rows, there, eps, gains):
         here = learned[0].of_segment(learned[1], (PLAN.length - 1) / (T - 1))
-        every, _, sums = minibatch_terms(here, rows, place, PLAN, moments, eps, settings.objective, there)
+        every, _, sums = minibatch_terms(here, rows, segment, PLAN, moments, eps, settings.objective, there)
         through = PLAN.count * (gains[0] @ sums[0] + gains[1] @ sums[1])
         return total(every, settings.objective) + through, every
 
@@ -78,12 +78,12 @@ def as_windows_have_it(model, settings, noise, mask=None):
             gains = (mean.mean - 2 * moments.mean * mean.variance) / T, mean.variance / T
         found, gradients, slopes = [], [], []
         for index in range(PLAN.count):
-            place = Place.of(jnp.asarray(index), PLAN)
-            now = slice(int(place.first), int(place.first) + PLAN.length)
+            segment = Segment.of(jnp.asarray(index), PLAN)
+            now = slice(int(segment.first), int(segment.first) + PLAN.length)
             start = jax.tree.map(lambda rows, now=now: rows[:, now], model.branches.start)
             rows, there = jnp.asarray(OBSERVED[now]), None if mask is None else jnp.asarray(mask[now])
-            learned, eps = (_without_start(model), start), part(noise, place)
-            (_, every), (gradient, slope) = evaluate(learned, moments, place, rows, there, eps, gains)
+            learned, eps = (_without_start(model), start), noise_of(noise, segment)
+            (_, every), (gradient, slope) = evaluate(learned, moments, segment, rows, there, eps, gains)
             whole = jax.tree.map(lambda rows, g, now=now: jnp.zeros_like(rows).at[:, now].set(g),
                                  model.branches.start, gradient[1])  # fmt: skip
             found.append(every)
@@ -94,10 +94,10 @@ def as_windows_have_it(model, settings, noise, mask=None):
 
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["all seen", "some seen"])
-def test_the_mean_over_windows_is_the_whole_record(mask):
+def test_the_mean_over_segments_is_the_whole_record(mask):
     """Exact for a source that remembers one sample: values, and gradients of map, priors and starts.
 
-    Unit variance included: with every window's gains known, what a sample does to the record's variance comes out.
+    Unit variance included: with the gains of every segment known, a sample's effect on the record's variance comes out.
     """
     model, noise = random_double_model(SILENT, T, M), random_noise(SILENT, T)
     model = eqx.tree_at(lambda m: m.priors.groups[0].log_jitter, model, jnp.full(N, -30.0))
@@ -110,7 +110,7 @@ def test_the_mean_over_windows_is_the_whole_record(mask):
 
     learned = (_without_start(model), model.branches.start)
     (_, wanted), gradient = jax.value_and_grad(loss, has_aux=True)(learned)
-    found, mean_gradient = as_windows_have_it(model, SILENT, noise, mask)
+    found, mean_gradient = mean_over_segments(model, SILENT, noise, mask)
     for name, value in wanted._asdict().items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-5, err_msg=name)
     for (path, got), leaf in zip(
@@ -120,30 +120,30 @@ def test_the_mean_over_windows_is_the_whole_record(mask):
         assert np.linalg.norm(got - leaf) <= 2e-4 * scale + 1e-9, jax.tree_util.keystr(path)
 
 
-def test_with_convolutional_branches_windows_say_what_the_whole_says():
-    """Up to what a branch sees beyond a window's surroundings."""
+def test_with_convolutional_branches_segments_approximate_the_whole():
+    """Up to what a branch sees beyond the margins of a segment."""
     settings = dataclasses.replace(SILENT, branch="own", network="convolutional", standardise=False, network_width=8)
     model = random_double_model(settings, T, M, reach=ReceptiveField(8, 1))
     noise = random_noise(settings, T)
     every, _ = terms(model, jnp.asarray(OBSERVED), None, noise, settings.objective)
-    found, _ = as_windows_have_it(model, settings, noise)
+    found, _ = mean_over_segments(model, settings, noise)
     np.testing.assert_allclose(found.reconstruction, every.reconstruction, rtol=0.02)
     np.testing.assert_allclose(found.diffusion, every.diffusion, rtol=0.02)
     np.testing.assert_allclose(found.prior, every.prior, rtol=0.02)
 
 
-def test_an_epoch_moves_the_starts_of_its_window_and_of_no_other():
+def test_an_epoch_moves_the_starts_of_its_segment_alone():
     settings = dataclasses.replace(SILENT, network="convolutional", lambda_kl=1.0)
     model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), random_double_model(settings, T, M))
-    state = window_trainer.init(model, jax.random.key(0), PLAN)
-    after, _ = window_trainer.step(state, jnp.asarray(OBSERVED, jnp.float32), StepSettings.of(settings), 1e-3, PLAN)
+    state = minibatch_step.init(model, jax.random.key(0), PLAN)
+    after, _ = minibatch_step.step(state, jnp.asarray(OBSERVED, jnp.float32), StepSettings.of(settings), 1e-3, PLAN)
     moved = np.asarray((after.model.branches.start.mean != model.branches.start.mean).any(axis=0))
-    assert moved.sum() == PLAN.piece and np.ptp(np.flatnonzero(moved)) == PLAN.piece - 1  # without a network, no margin
-    assert (np.asarray(after.starts.seen) > 0).sum() == PLAN.length
+    assert moved.sum() == PLAN.span and np.ptp(np.flatnonzero(moved)) == PLAN.span - 1  # without a network, no margin
+    assert (np.asarray(after.starts.count) > 0).sum() == PLAN.length
     assert (after.model.mixing.matrix != model.mixing.matrix).all()
 
 
-def test_a_pass_visits_every_window_once():
+def test_a_pass_visits_every_segment_once():
     settings = dataclasses.replace(SILENT, network="convolutional")
     model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), random_double_model(settings, T, M))
     state = window_trainer.init(model, jax.random.key(0), PLAN)
@@ -151,10 +151,10 @@ def test_a_pass_visits_every_window_once():
         state, jnp.asarray(OBSERVED, jnp.float32), PLAN, StepSettings.of(settings), jnp.float32(1e-3), jnp.int32(2 * PLAN.count)
     )
     assert int(state.epoch) == 2 * PLAN.count and np.isfinite(info.total[: 2 * PLAN.count]).all()
-    assert (np.asarray(state.told.seen) == 1).all() and (np.asarray(state.starts.seen) >= 2).all()
+    assert (np.asarray(state.records.mask) == 1).all() and (np.asarray(state.starts.count) >= 2).all()
 
 
-def test_which_recordings_are_trained_by_windows():
+def test_which_recordings_are_trained_by_segments():
     default = Settings(window="auto", network="auto")
     assert minibatches_of(50_000, default, regular=True) is None
     assert minibatches_of(60_000, default, regular=True).count == 7
@@ -179,7 +179,7 @@ def test_windows_that_cannot_be_are_refused(settings, message):
 
 @as_users_call()
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_recording_fitted_by_windows_is_separated_stopped_and_resumed(tmp_path):
+def test_a_recording_fitted_by_segments_is_separated_stopped_and_resumed(tmp_path):
     problem = simulate("linear", n_samples=3000, seed=100)
     values = problem.recording.values
     how = {"window": 512, "max_epochs": 200, "tol": 0.0, "random_state": 0, "n_draws": 4, "verbose": False}
@@ -203,8 +203,8 @@ def test_a_recording_fitted_by_windows_is_separated_stopped_and_resumed(tmp_path
     np.testing.assert_array_equal(again.sample_sources(1, random_state=0), resumed.sample_sources(1, random_state=0))
 
 
-def test_networks_do_not_run_ahead_of_the_moments_of_many_windows():
-    """With STEADY beyond the number of windows they do: a denoising error of millions, and sources lost at .80."""
+def test_networks_do_not_run_ahead_of_the_moments_of_many_segments():
+    """With STEADY beyond the number of segments they do: a denoising error of millions, and sources lost at .80."""
     sources = ar_sources(256 * 120, np.linspace(0.004, 0.18, 6), seed=0)
     problem = simulate("linear", sources=sources, n_channels=10, noise=0.05, seed=0)
     how = {"window": 256, "max_epochs": 200, "tol": 0.0, "random_state": 0, "verbose": False}

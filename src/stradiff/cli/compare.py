@@ -26,20 +26,20 @@ def compare(
             show_default="none",
         ),
     ] = None,
-    mixing: o.Mixing = "linear",
+    mixing: o.Mixing = None,
     prior: o.Prior = None,
-    preset: o.Preset = "default",
-    max_epochs: o.MaxEpochs = None,
-    tol: o.Tolerance = None,
-    nu_y: o.Noise = None,
     seed: o.Seed = 0,
-    missing: o.Missing = "refuse",
-    device: o.Device = "auto",
+    missing: o.Missing = None,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
+    preset: o.Preset = None,
+    max_epochs: o.MaxEpochs = None,
+    tol: o.Tolerance = None,
+    nu_y: o.Noise = None,
+    device: o.Device = None,
 ) -> None:
     """Separate a recording by StrADiff, SOBI, FastICA and PCA, and judge all of them alike.
 
@@ -51,24 +51,17 @@ def compare(
     from stradiff.errors import InputError
 
     console = Console(json, quiet)
-    data = o.read(recording, sampling_rate, time_column, columns, missing)
+    data = o.read(recording, o.reading(sampling_rate, time_column, columns, missing))
     true_sources = None if truth is None else o.read(truth).values
     if true_sources is not None and len(true_sources) != data.n_samples:
         raise InputError(
             f"{truth} has {len(true_sources):,} samples, but the recording has {data.n_samples:,}; "
             "give true sources of the recording's length."
         )
-    settings = {
-        "mixing": mixing,
-        "prior": None if prior is None else o.one_or_several(prior),
-        "preset": preset,
-        "max_epochs": max_epochs,
-        "tol": tol,
-        "nu_y": nu_y,
-        "device": device,
-        "random_state": seed,
-    }
-    model = fit(console, data, components, **settings)
+    prior_names = None if prior is None else o.one_or_several(prior)
+    parameters = o.given(components=components, mixing=mixing, prior=prior_names, preset=preset, max_epochs=max_epochs)
+    parameters |= o.given(tol=tol, nu_y=nu_y, device=device, seed=seed)
+    model = fit(console, data, parameters)
     rows = compare_with_baselines(console, model, data, true_sources, seed)
     show_comparison(console, rows)
     console.result({"recording": data.name, "n_components": model.sources_.shape[1], "seed": seed, "methods": rows})

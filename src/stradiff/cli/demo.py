@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 MIXINGS = {"linear": "linear", "nonlinear": "leaky_relu"}  # the study's simulations, by the demo's name
 MAPS = {"linear": "linear", "nonlinear": "mlp", "real": "linear"}
-# The jolts of walking are abrupt: an RBF process, smooth without end, shrinks its length-scale to a sample on them.
-PRIORS = {"linear": "rbf", "nonlinear": "rbf", "real": "matern12"}
 SAMPLES = 1000  # as in the paper; the real recording: 15.6 s of walking
 WALKING = 1920  # first sample of the shipped recording where the person walks evenly
 SOURCES = 3
@@ -41,11 +39,11 @@ def demo(
     epochs: Annotated[
         int, typer.Option("--epochs", "--max-epochs", min=1, help="Longest training, in epochs; the paper's is 10,000.")
     ] = 3000,
-    preset: o.Preset = "default",
     seed: o.Seed = 0,
-    device: o.Device = "auto",
     json: o.Json = False,
     quiet: o.Quiet = False,
+    preset: o.Preset = None,
+    device: o.Device = None,
 ) -> None:
     """Run an experiment from beginning to end: nothing to prepare, one page to open.
 
@@ -61,16 +59,10 @@ def demo(
         raise OptionError(f"There is no demo {kind!r}; choose one of {', '.join(MAPS)}.")
     console = Console(json, quiet)
     recording, truth = _problem(kind, seed)
-    settings: dict[str, Any] = {
-        "mixing": MAPS[kind],
-        "prior": PRIORS[kind],
-        "preset": preset,
-        "max_epochs": epochs,
-        "device": device,
-        "random_state": seed,
-    }
+    parameters = o.given(components=SOURCES, mixing=MAPS[kind], preset=preset, max_epochs=epochs, device=device)
+    parameters |= {"training__record_epochs": recorded_epochs(epochs), "random_state": seed}
     with output_folder(out) as folder:
-        model = fit(console, recording, SOURCES, record_epochs=recorded_epochs(epochs), **settings)
+        model = fit(console, recording, parameters)
         model.save(folder / "fit.stradiff")  # before anything that may fail
         rows = compare_with_baselines(console, model, recording, truth, seed)
         figures = [] if truth is None else _write_figures(model, recording, truth, folder)

@@ -21,7 +21,7 @@ def report(
     title: Annotated[
         str | None, typer.Option(help="Title of the page.", show_default="from the recording's name")
     ] = None,
-    missing: o.Missing = "refuse",
+    missing: o.Missing = None,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
     columns: o.Columns = None,
@@ -38,7 +38,7 @@ def report(
 
     console = Console(json, quiet)
     check_writable_folder(check_output_path(out).parent)
-    data = o.read(recording, sampling_rate, time_column, columns, missing)
+    data = o.read(recording, o.reading(sampling_rate, time_column, columns, missing))
     with console.notes():
         written = write_report(StrADiff.load(fit), data, out, title=title)
     console.say(f"Report: {written}")

@@ -1,10 +1,14 @@
-"""``stradiff separate FOLDER``: every recording of a folder, each with a folder of results of its own."""
+"""``stradiff separate FOLDER``: all recordings of a folder, each with a folder of results of its own.
+
+They are separated one by one, or with ``--shared-mixing`` in one fit.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,116 +16,147 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from stradiff.cli.configuration import configured
 from stradiff.cli.console import Console, Interrupted
-from stradiff.cli.results import output_folder
+from stradiff.cli.results import checkpoint_in, fit, output_folder, resumable, write_results
 from stradiff.cli.spelling import spelled_as_options
+from stradiff.config import Checkpoint
 from stradiff.data.readers import READERS, read_recording
-from stradiff.errors import InputError
-from stradiff.jobs.runner import Outcome, has_workers, work_through
-from stradiff.train.checkpoint import task_of
+from stradiff.errors import InputError, SeparationWarning
+from stradiff.jobs.group import fit_group
+from stradiff.jobs.recordings import content_of
+from stradiff.jobs.runner import Outcome, run_tasks
+from stradiff.train.checkpoint import digest_of
 
-WORKERS_LOG = "DASK_LOGGING__DISTRIBUTED"  # where dask's workers look how much to say
 LAST = "summary.json"  # of the files of a result: where it is, all others are
 
 
 @dataclass(frozen=True)
-class FileSeparation:
+class FileTask:
     """A file, how it is read, and how its recording is separated."""
 
     file: Path
-    components: int | str
     reading: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def task(self) -> str:
-        """A digest of the file's content and of all options."""
-        options = sorted({**self.reading, **self.settings}.items())
-        try:
-            content: Any = self.file.read_bytes()
-        except OSError:
-            content = self.file  # the work will say why
-        return task_of(content, self.components, options)
+    def digest(self) -> str:
+        """Of the file's content and of all options."""
+        return digest_of(*content_of(self.file), sorted({**self.reading, **self.parameters}.items()))
 
-    def work(self, path: Path) -> None:
+    def run(self, path: Path) -> None:
         """Write everything that ``separate`` writes of one recording beside ``path``."""
-        from stradiff.cli.results import fit, write_results
-
         data = read_recording(self.file, **self.reading)
         with output_folder(path.parent) as folder:
-            model = fit(Console(json=False, quiet=True), data, self.components, **self.settings)
+            model = fit(Console(json=False, quiet=True), data, self.parameters)
             if model.interrupted_:
-                raise KeyboardInterrupt  # the fit is not what was asked for, and Ctrl-C meant them all
-            write_results(model, data, folder)
+                raise KeyboardInterrupt  # the fit is not complete, and Ctrl-C is meant for all of them
+            write_results(model, data, folder, reading=self.reading)
 
 
 def files_of(recordings: Path) -> dict[str, Path]:
     """The recordings of a folder by name; :class:`InputError` where there is none, or a name is there twice."""
-    files = {file.stem: file for file in sorted(recordings.iterdir()) if file.suffix.lower() in READERS}
-    names = [file.stem for file in recordings.iterdir() if file.suffix.lower() in READERS]
+    files: dict[str, Path] = {}
+    for file in sorted(recordings.iterdir()):
+        if file.suffix.lower() not in READERS:
+            continue
+        if file.stem in files:
+            raise InputError(f"{recordings} holds several files called {file.stem}; rename all but one.")
+        files[file.stem] = file
     if not files:
         raise InputError(f"{recordings} holds no recording; give a folder of {', '.join(READERS)} files.")
-    if len(names) > len(files):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise InputError(f"{recordings} holds several files called {twice[0]}; rename all but one.")
     return files
 
 
 def separate_folder(
     recordings: Path,
-    components: int | str,
     out: Path,
     reading: dict[str, Any],
-    settings: dict[str, Any],
+    parameters: dict[str, Any],
     *,
     jobs: int,
     scheduler: str | None,
     console: Console,
 ) -> list[Outcome]:
-    """Separate every file of a kind that can be read; what is finished already is left as it is."""
+    """Separate every file of a kind that can be read; finished results are left as they are."""
     files = files_of(recordings)
-    items = {name: FileSeparation(file.resolve(), components, reading, settings) for name, file in files.items()}
-    places = {name: out / name / LAST for name in items}
-    shown: bool | str = "auto" if console.for_people else False
-    silence = _dask_in_silence() if has_workers(items, jobs, scheduler) else nullcontext()
-    with output_folder(out), _no_empty_folders(places), silence:
+    tasks = {name: FileTask(file.resolve(), reading, parameters) for name, file in files.items()}
+    paths = {name: out / name / LAST for name in tasks}
+    verbose: bool | str = "auto" if console.for_people else False
+    logs = nullcontext() if scheduler is None else _without_logs()
+    with output_folder(out), _no_empty_folders(paths), logs:
         try:
-            return work_through(items, places, out, n_jobs=jobs, scheduler=scheduler, verbose=shown)
+            return run_tasks(tasks, paths, out, n_jobs=jobs, scheduler=scheduler, verbose=verbose)
         except KeyboardInterrupt:
             raise Interrupted(
                 "Interrupted; what is finished stays, and the same command goes on where it stopped."
             ) from None
 
 
+def separate_together(
+    recordings: Path,
+    out: Path,
+    reading: dict[str, Any],
+    parameters: dict[str, Any],
+    *,
+    resume: bool,
+    seconds: float,
+    console: Console,
+) -> list[Outcome]:
+    """Separate all files of a folder with one mixing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When interrupted before the first epoch was over; later, the training so far is kept.
+    """
+    start = time.perf_counter()
+    data = {name: read_recording(file, **reading) for name, file in files_of(recordings).items()}
+    console.progress(
+        f"Separating {len(data)} recordings with one mixing. Ctrl-C stops early and keeps what was learned."
+    )
+    verbose: bool | str = "auto" if console.for_people else False
+    with output_folder(out) as folder, resumable(checkpoint_in(folder, resume, console)) as checkpoint:
+        model = configured({**parameters, "missing": reading["missing"], "verbose": verbose})
+        model.set_params(checkpoint=Checkpoint(str(checkpoint), seconds))
+        with console.notes(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", SeparationWarning)  # printed below, with the findings that are no warnings
+            fits = fit_group(data, model)
+        if fits[0].interrupted_:
+            console.remark(["The same command with --resume goes on from there."])
+        outcomes = []
+        for (name, recording), one in zip(data.items(), fits, strict=True):
+            console.remark(f"{name}: {item['sentence']}" for item in one.diagnostics_ if item["kind"] != "ending")
+            with output_folder(folder / name) as own:
+                write_results(one, recording, own, reading=reading)
+            outcomes.append(Outcome(name, folder / name / LAST, None, time.perf_counter() - start, fresh=True))
+    return outcomes
+
+
 @contextmanager
-def _no_empty_folders(places: dict[str, Path]) -> Iterator[None]:
-    """Afterwards, remove what workers had made before they were stopped, where nothing is in it."""
+def _no_empty_folders(paths: dict[str, Path]) -> Iterator[None]:
+    """Afterwards, remove the folders that interrupted workers made and left empty."""
     try:
         yield
     finally:
-        for place in places.values():
-            if place.parent.is_dir() and not any(place.parent.iterdir()):
-                place.parent.rmdir()
+        for path in paths.values():
+            if path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
 
 @contextmanager
-def _dask_in_silence() -> Iterator[None]:
-    """Without what dask logs while workers come and go: what went wrong with a recording is in its outcome."""
-    before, told = logging.root.manager.disable, os.environ.get(WORKERS_LOG)
+def _without_logs() -> Iterator[None]:
+    """Without dask's log of workers that come and go: the failure of a recording is in its outcome."""
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # this process only waits
-    os.environ[WORKERS_LOG] = "critical"
     try:
         yield
     finally:
         logging.disable(before)
-        if told is None:
-            os.environ.pop(WORKERS_LOG, None)
-        else:
-            os.environ[WORKERS_LOG] = told
 
 
 def _remarks(outcome: Outcome) -> str:
-    """How many things there are to be careful about."""
+    """The number of remarks in the report of a recording, for the end of its line."""
     count = len(json.loads(outcome.path.read_text(encoding="utf-8"))["diagnostics"])
     return f"; {count} remark{'s' * (count > 1)} in the report" if count else ""
 

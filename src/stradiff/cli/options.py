@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from stradiff.data.recording import Recording
 
+ADVANCED = "Advanced options (the file of --config has all parameters)"
+
 RecordingFile = Annotated[
     Path,
     typer.Argument(
@@ -31,6 +33,18 @@ FitFile = Annotated[
     Path,
     typer.Argument(metavar="FIT", help="A saved fit: the file fit.stradiff of an earlier run.", show_default=False),
 ]
+
+
+# Parameters of StrADiff that options of another name set.
+PARAMETERS = {
+    "components": "n_components",
+    "restarts": "n_restarts",
+    "max_epochs": "training__max_epochs",
+    "tol": "training__tol",
+    "devices": "training__n_devices",
+    "nu_y": "objective__nu_y",
+    "seed": "random_state",
+}
 
 
 def count_or_auto(text: str) -> int | str:
@@ -58,6 +72,15 @@ def folder_of(text: str | Path) -> Path:
     return Path(text)
 
 
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Parameters in TOML, such as the configuration.toml of an earlier run; options here take precedence.",
+        show_default=False,
+    ),
+]
 Components = Annotated[
     Any,  # an int or "auto", which the option parser has no type for
     typer.Option(
@@ -76,11 +99,12 @@ Restarts = Annotated[
     ),
 ]
 Mixing = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="How sources reach the channels: linear (weighted sums), post_nonlinear (weighted sums, then a curve for "
-        "each channel), residual or mlp (bent by a small neural network), invertible (bent, nothing lost), or auto "
-        "(mlp, or linear where that explains as much)."
+        "each channel), residual or mlp (a small neural network), invertible (invertible couplings), or auto (mlp, or "
+        "linear where that explains as much).",
+        show_default="linear",
     ),
 ]
 Prior = Annotated[
@@ -89,36 +113,48 @@ Prior = Annotated[
         help="Temporal structure of the sources: from smooth to rough rbf, matern52, matern32, matern12; ar, periodic, "
         "locally_periodic, spectral_mixture, sums as rbf+matern12; not Gaussian: ar_laplace, ar_student, gmm, gmm_ar; "
         "or auto. Several, separated by commas, are one for each source.",
-        show_default="rbf, ar_laplace for a post-nonlinear map",
+        show_default="smooth (rbf), unless the recording decidedly shows otherwise",
     ),
 ]
 Init = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=ADVANCED,
         help="Sources that training starts from: sobi, fastica or picard (where spectra are alike and a prior that is "
         "not Gaussian tells sources apart), or random.",
         show_default="preset's",
     ),
 ]
 Preset = Annotated[
-    str,
-    typer.Option(help="Set of defaults: default (separated best when we measured) or paper (to the letter)."),
+    str | None,
+    typer.Option(
+        rich_help_panel=ADVANCED,
+        help="Set of defaults: default (separates best) or paper (to the letter).",
+        show_default="default",
+    ),
 ]
 Uncertainty = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=ADVANCED,
         help="Where the bands come from: laplace (posterior about the mode) or monte-carlo (the paper's; too narrow).",
         show_default="preset's",
     ),
 ]
 MaxEpochs = Annotated[
     int | None,
-    typer.Option(min=1, help="Longest training, in epochs; the preset's when left out.", show_default="preset's"),
+    typer.Option(
+        rich_help_panel=ADVANCED,
+        min=1,
+        help="Longest training, in epochs; the preset's when left out.",
+        show_default="preset's",
+    ),
 ]
 Tolerance = Annotated[
     float | None,
     typer.Option(
         "--tol",
+        rich_help_panel=ADVANCED,
         help="Training ends when the objective falls by less than this per value of the recording over 500 epochs; 0: "
         "never before --max-epochs.",
         show_default="preset's",
@@ -128,13 +164,19 @@ Noise = Annotated[
     float | None,
     typer.Option(
         "--nu-y",
+        rich_help_panel=ADVANCED,
         help="Variance of the noise that training assumes, as a share of each channel's; raise it for noisy channels.",
         show_default="preset's",
     ),
 ]
 Seed = Annotated[
-    int,
-    typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw: the same seed gives the same numbers."),
+    int | None,
+    typer.Option(
+        min=0,
+        max=2**32 - 1,
+        help="Seed of every random draw: the same seed gives the same numbers.",
+        show_default="0",
+    ),
 ]
 Resume = Annotated[
     bool,
@@ -142,7 +184,9 @@ Resume = Annotated[
 ]
 CheckpointEvery = Annotated[
     float,
-    typer.Option(min=0.0, metavar="SECONDS", help="Time between two checkpoints while training."),
+    typer.Option(
+        rich_help_panel=ADVANCED, min=0.0, metavar="SECONDS", help="Time between two checkpoints while training."
+    ),
 ]
 Jobs = Annotated[
     int,
@@ -151,6 +195,7 @@ Jobs = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=ADVANCED,
         metavar="ADDRESS",
         help="For a folder: a dask scheduler whose cluster works instead. Start its workers with one thread each "
         "(OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..).",
@@ -158,16 +203,20 @@ Scheduler = Annotated[
     ),
 ]
 Device = Annotated[
-    str,
-    typer.Option(help="What computes: cpu, gpu, another platform of JAX, or auto: a GPU where there is one, else cpu."),
+    str | None,
+    typer.Option(
+        rich_help_panel=ADVANCED,
+        help="What computes: cpu, gpu, another platform of JAX, or auto: a GPU where there is one, else cpu.",
+    ),
 ]
 Devices = Annotated[
     Any,  # an int or "all"
     typer.Option(
         "--devices",
+        rich_help_panel=ADVANCED,
         metavar="N|all",
         parser=count_or_all,
-        help="Devices that share one fit: its sources, or windows of a long recording, are dealt out among them.",
+        help="Devices that share one fit: its sources, or segments of a long recording, are dealt out among them.",
         show_default="1",
     ),
 ]
@@ -198,8 +247,11 @@ Columns = Annotated[
     typer.Option(help="Channels to use: names, or positions from 0, separated by commas.", show_default="all"),
 ]
 Missing = Annotated[
-    str,
-    typer.Option(help="Empty cells, NA and NaN: refuse, or mask (leave them out of the fit and fill them)."),
+    str | None,
+    typer.Option(
+        help="Empty cells, NA and NaN: refuse, or mask (leave them out of the fit and fill them).",
+        show_default="refuse",
+    ),
 ]
 OutFolder = Annotated[
     Path,
@@ -244,19 +296,26 @@ def reading(
     sampling_rate: float | None = None,
     time_column: str | None = None,
     columns: str | None = None,
-    missing: str = "refuse",
+    missing: str | None = None,
+    given: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What ``read_recording`` is to be told by these options."""
-    return {
+    """Arguments of ``read_recording`` for these options, and for those of a configuration file where they are absent."""
+    options = {
         "sampling_rate": sampling_rate,
         "time_column": time_position(time_column),
         "columns": names_or_positions(columns),
         "missing": missing,
     }
+    return {"missing": "refuse"} | (given or {}) | {name: value for name, value in options.items() if value is not None}
 
 
-def read(path: Path, *options: Any, **more: Any) -> Recording:
-    """Read the recording that the options (those of ``reading``) describe."""
+def read(path: Path, reading: dict[str, Any] | None = None) -> Recording:
+    """The recording of a file, read as ``reading`` says."""
     from stradiff.data.readers import read_recording
 
-    return read_recording(path, **reading(*options, **more))
+    return read_recording(path, **(reading or {}))
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that are not left out, by the parameters of ``StrADiff`` that they set."""
+    return {PARAMETERS.get(name, name): value for name, value in options.items() if value is not None}

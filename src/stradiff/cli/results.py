@@ -62,30 +62,35 @@ def resumable(checkpoint: Path) -> Iterator[Path]:
         ) from None
 
 
-def fit(console: Console, recording: Recording, n_components: int | str, **settings: Any) -> StrADiff:
-    """Fit StrADiff to a recording, with a progress bar where somebody watches.
+def fit(
+    console: Console, recording: Recording, parameters: dict[str, Any], checkpoint: tuple[Path, float] | None = None
+) -> StrADiff:
+    """Fit StrADiff to a recording, with a progress bar on a terminal.
+
+    ``parameters`` as ``configured`` takes them; ``checkpoint``: a path, and seconds between two checkpoints.
 
     Raises
     ------
     KeyboardInterrupt
-        When interrupted before the first epoch was over; later, what was learned is kept.
+        When interrupted before the first epoch was over; later, the training so far is kept.
     """
+    from stradiff.cli.configuration import configured
+    from stradiff.config import Checkpoint
     from stradiff.data.rank import check_rank
     from stradiff.errors import SeparationWarning
-    from stradiff.estimator import StrADiff
 
-    wanted = 1 if n_components == "auto" else int(n_components)
-    check_rank(recording.filled, wanted, channel_names=recording.channel_names)
-    how_many = "sources to be counted" if n_components == "auto" else f"{n_components} sources"
+    n_components = parameters["n_components"]
+    check_rank(recording.filled, 1 if n_components == "auto" else n_components, channel_names=recording.channel_names)
+    sources = "sources to be counted" if n_components == "auto" else f"{n_components} sources"
     console.progress(
         f"Separating {recording.name}: {recording.n_samples:,} samples, {recording.n_channels} channels, "
-        f"{how_many}. Ctrl-C stops early and keeps what was learned."
+        f"{sources}. Ctrl-C stops early and keeps the training so far."
     )
-    model = StrADiff(
-        n_components, missing=recording.missing, verbose="auto" if console.for_people else False, **settings
-    )
+    model = configured({**parameters, "missing": recording.missing, "verbose": "auto" if console.for_people else False})
+    if checkpoint is not None:
+        model.set_params(checkpoint=Checkpoint(str(checkpoint[0]), checkpoint[1]))
     with console.notes(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", SeparationWarning)  # said below, with what is worth no warning
+        warnings.simplefilter("ignore", SeparationWarning)  # printed below, with the findings that are no warnings
         model.fit(recording.values, times=recording.times)
     console.remark(one["sentence"] for one in model.diagnostics_ if one["kind"] != "ending")
     return model
@@ -99,17 +104,20 @@ def write_results(
     truth: np.ndarray | None = None,
     title: str | None = None,
     extra: dict[str, Any] | None = None,
+    reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write everything known after a fit into ``folder`` and return its summary, which is written last.
 
-    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, report.html, summary.json. The fit comes
-    first: from it, all others can be made again.
+    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, configuration.toml, report.html,
+    summary.json. The fit comes first: from it, all others can be made again. ``reading``: how the recording was read.
     """
+    from stradiff.cli.configuration import FILE, write_configuration
     from stradiff.data.writers import write_json, write_table
     from stradiff.report import write_report
     from stradiff.report.summary import bands, history_table, source_columns, summarise
 
     model.save(folder / "fit.stradiff")
+    write_configuration(model, reading or {}, folder / FILE)
     times = recording.time_axis if recording.time_unit == "s" else None
     tables = {
         "sources": (model.sources_, source_columns(model.sources_.shape[1])),
@@ -124,6 +132,7 @@ def write_results(
         *(f"{name}.csv" for name in tables),
         "history.csv",
         "fit.stradiff",
+        "configuration.toml",
         "report.html",
         "summary.json",
     ]

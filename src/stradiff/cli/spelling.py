@@ -1,11 +1,11 @@
-"""Sentences about Python's parameters, told to somebody who has options of the command line."""
+"""Messages about parameters of Python, in terms of the options of the command line."""
 
 from __future__ import annotations
 
 import re
 
 OPTIONS = {
-    "checkpoint_seconds": "--checkpoint-every",
+    "seconds": "--checkpoint-every",
     "columns": "--columns",
     "device": "--device",
     "init": "--init",

@@ -16,29 +16,29 @@ from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
 from stradiff.errors import InputError, OptionError
 from stradiff.estimator import StrADiff
-from stradiff.jobs.runner import Outcome, work_through
-from stradiff.train.checkpoint import task_of
+from stradiff.jobs.runner import Outcome, run_tasks
+from stradiff.train.checkpoint import digest_of
 
 SUFFIX = ".stradiff"
-NO_MATTER = ("verbose", "callbacks", "checkpoint", "checkpoint_seconds")  # to the result
+WITHOUT_EFFECT = ("verbose", "callbacks", "checkpoint", "checkpoint_seconds")  # on the result
 
 
 @dataclass(frozen=True)
-class Separation:
+class RecordingTask:
     """A recording, or the path of one, and the estimator that separates it."""
 
     estimator: StrADiff
     recording: Any
 
     @cached_property
-    def task(self) -> str:
-        """A digest of the recording, of the settings, and of nothing else."""
-        settings = {name: value for name, value in self.estimator.get_params().items() if name not in NO_MATTER}
+    def digest(self) -> str:
+        """Of the recording and of the settings."""
+        settings = {name: value for name, value in self.estimator.get_params().items() if name not in WITHOUT_EFFECT}
         if not isinstance(settings["init"], str | None):
             settings["init"] = _numbers(settings["init"])
-        return task_of(*_content(self.recording), *(part for item in sorted(settings.items()) for part in item))
+        return digest_of(*content_of(self.recording), *(part for item in sorted(settings.items()) for part in item))
 
-    def work(self, path: Path) -> None:
+    def run(self, path: Path) -> None:
         """Fit, and save the fit."""
         recording = self.recording
         if isinstance(recording, Path):
@@ -46,7 +46,7 @@ class Separation:
         values, times = (recording.values, recording.times) if isinstance(recording, Recording) else (recording, None)
         fitted = clone(self.estimator).fit(values, times=times)
         if fitted.interrupted_:
-            raise KeyboardInterrupt  # the fit is not what was asked for, and Ctrl-C meant them all
+            raise KeyboardInterrupt  # the fit is not complete, and Ctrl-C is meant for all of them
         fitted.save(path)
 
 
@@ -59,10 +59,10 @@ def fit_many(
     scheduler: str | None = None,
     verbose: bool | str = "auto",
 ) -> list[Outcome]:
-    """Separate many recordings with the same settings; each fit is saved as soon as it is there.
+    """Separate many recordings with the same settings; each fit is saved as soon as it is finished.
 
-    A recording that cannot be separated stops nobody: its outcome says why. Called again with the same folder, it goes
-    on where it stopped, and tries failures again. The bits of a fit do not depend on how many workers there are.
+    A recording that cannot be separated stops no other: its outcome says why. Called again with the same folder, it
+    goes on where it stopped, and tries failures again. The bits of a fit do not depend on the number of workers.
 
     Parameters
     ----------
@@ -74,19 +74,20 @@ def fit_many(
     out : path
         Folder for ``NAME.stradiff``, which ``StrADiff.load`` reads, and ``done.json``. All workers must reach it.
     n_jobs : int
-        Worker processes on this machine, of one thread each; more than one needs ``stradiff[cluster]``. With 1 there
-        is no worker: fits follow one another in this process, as ``StrADiff.fit`` does, with all its cores. Where these
-        are many, sums are split up in another order, and the last bits are not those of workers.
+        Worker processes on this machine, of one thread each. With 1 there is no worker: fits follow one another in
+        this process, as with ``StrADiff.fit``, on all cores. Where these are many, sums are split up in another order,
+        and the last bits are not those of workers.
     scheduler : str, optional
-        Address of a dask scheduler to work on its cluster instead, such as ``"tcp://10.0.0.1:8786"``. Start its workers
-        with one thread each, as those of ``n_jobs`` are: ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.
+        Address of a dask scheduler whose cluster is used instead, such as ``"tcp://10.0.0.1:8786"``; needs
+        ``stradiff[cluster]``. Start its workers with one thread each, as those of ``n_jobs`` are:
+        ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.
     verbose : bool or "auto"
         A progress bar over recordings.
 
     Returns
     -------
     list of Outcome
-        In the order of the recordings: ``name``, ``path``, ``error``, ``seconds`` and whether it is ``fresh``.
+        In the order of the recordings.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def fit_many(
     if isinstance(estimator.random_state, bool) or not isinstance(estimator.random_state, int | np.integer):
         raise OptionError(
             f"random_state={estimator.random_state!r} must be a number: the fit of a recording must not depend on how "
-            "many there are and who works on them."
+            "many there are and where it is computed."
         )
     named = recordings if isinstance(recordings, Mapping) else by_name(recordings)
     if not named:
@@ -115,13 +116,16 @@ def fit_many(
         if not isinstance(name, str) or not name or Path(name).name != name:
             raise InputError(f"The name {name!r} of a recording cannot be that of a file; give another.")
     quiet = clone(estimator).set_params(verbose=False, checkpoint=None)  # one file would not do for all of them
-    items = {name: Separation(quiet, Path(what) if isinstance(what, str) else what) for name, what in named.items()}
-    places = {name: Path(out) / f"{name}{SUFFIX}" for name in items}
-    return work_through(items, places, Path(out), n_jobs=n_jobs, scheduler=scheduler, verbose=verbose)
+    tasks = {
+        name: RecordingTask(quiet, Path(recording) if isinstance(recording, str) else recording)
+        for name, recording in named.items()
+    }
+    paths = {name: Path(out) / f"{name}{SUFFIX}" for name in tasks}
+    return run_tasks(tasks, paths, Path(out), n_jobs=n_jobs, scheduler=scheduler, verbose=verbose)
 
 
-def _content(recording: Any) -> tuple[Any, ...]:
-    """What tells one recording from another; of one that cannot be read its name, and the work will say why."""
+def content_of(recording: Any) -> tuple[Any, ...]:
+    """What distinguishes recordings; of a file that cannot be read its name, and the task fails with the reason."""
     if isinstance(recording, Recording):
         return recording.values, recording.times
     try:
@@ -141,12 +145,12 @@ def _numbers(table: Any) -> Any:
 def by_name(recordings: Sequence[Any]) -> dict[str, Any]:
     """Recordings with the names of their files, their own, or their numbers."""
     named: dict[str, Any] = {}
-    for number, what in enumerate(recordings, start=1):
-        if isinstance(what, str | Path):
-            name = Path(what).stem
+    for number, recording in enumerate(recordings, start=1):
+        if isinstance(recording, str | Path):
+            name = Path(recording).stem
         else:
-            name = what.name if isinstance(what, Recording) else f"recording {number}"
+            name = recording.name if isinstance(recording, Recording) else f"recording {number}"
         if name in named:
             raise InputError(f"Two recordings are called {name!r}; give a mapping of different names to recordings.")
-        named[name] = what
+        named[name] = recording
     return named

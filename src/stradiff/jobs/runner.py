@@ -1,23 +1,26 @@
-"""The same work on many items: results are written as they come, failures stop nobody, a second call goes on.
+"""Many tasks of one kind: results are written as they come, failures stop no other, a second call goes on.
 
-Locally items follow one another, or go to worker processes of one thread each, whose bits do not depend on how many
-there are; with the address of a dask scheduler they go to a cluster.
-What was done is told by ``done.json`` in the folder of the results. An item counts as done while its result is there
-and the work on it would be the same.
+Tasks follow one another in this process, or run in worker processes of one thread each, whose bits do not depend on
+their number; with the address of a dask scheduler they run on its cluster.
+``done.json`` in the folder of the results lists the finished tasks. A task counts as done while its result exists and
+its digest is the same.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -27,69 +30,75 @@ from stradiff.errors import OptionError, StorageError
 MANIFEST = "done.json"
 # One thread for each worker, XLA's pool (NPROC) among them: the other cores have workers of their own.
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
+KILLED = "The worker process was killed twice, perhaps for want of memory; use fewer workers or a larger machine."
+
+Result = tuple[str, str | None, float]  # name of a task, its error and its seconds
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item."""
+    """The outcome of one task."""
 
     name: str
     path: Path
-    """Where its result is, or would be."""
+    """Of the result, also where there is none."""
     error: str | None
-    """What went wrong, in a sentence; None where all went well."""
+    """The failure, in a sentence; None where there is none."""
     seconds: float
-    """Of work; 0 where the result was there already."""
+    """Of computation; 0 where the result existed already."""
     fresh: bool
-    """Whether it was worked on in this call."""
+    """Whether it was computed in this call."""
 
 
 @runtime_checkable
-class Item(Protocol):
-    """One piece of work, as it travels to a worker."""
+class Task(Protocol):
+    """One computation, as it travels to a worker."""
 
     @property
-    def task(self) -> str:
-        """A digest of all that decides the result."""
+    def digest(self) -> str:
+        """Of all that decides the result."""
 
-    def work(self, path: Path) -> None:
+    def run(self, path: Path) -> None:
         """Write the result to ``path``, whole or not at all."""
 
 
-def work_through(
-    items: Mapping[str, Item],
-    places: Mapping[str, Path],
+def run_tasks(
+    tasks: Mapping[str, Task],
+    paths: Mapping[str, Path],
     folder: Path,
     *,
     n_jobs: int = 1,
     scheduler: str | None = None,
     verbose: bool | str = "auto",
 ) -> list[Outcome]:
-    """Every item worked on, or found done, in the order given.
+    """The outcomes of all tasks, computed now or found done, in the order given.
 
-    Ctrl-C ends it: what was finished stays, and the next call goes on.
+    Ctrl-C ends the call: finished results stay, and the next call goes on.
     """
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1:
         raise OptionError(f"n_jobs={n_jobs!r} must be a whole number of at least 1.")
     manifest = _Manifest(folder / MANIFEST)
-    outcomes = {name: manifest.found(name, item.task, places[name]) for name, item in items.items()}
-    pending = {name: item for name, item in items.items() if outcomes[name] is None}
-    if has_workers(pending, n_jobs, scheduler):
+    outcomes = {name: manifest.done(name, task.digest, paths[name]) for name, task in tasks.items()}
+    pending = {name: task for name, task in tasks.items() if outcomes[name] is None}
+    if scheduler is not None and pending:
         _distributed()  # refused before anything is made
     check_writable_folder(folder)
     shown = sys.stderr.isatty() if verbose == "auto" else bool(verbose)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
-        bar = progress.add_task("separating", total=len(items), completed=len(items) - len(pending))
-        for name, error, seconds in _worked(pending, places, n_jobs, scheduler, manifest.withdraw):
-            outcomes[name] = Outcome(name, places[name], error, seconds, fresh=True)
-            manifest.add(name, items[name].task, error, seconds)
+    with (
+        Progress(*columns, console=Console(stderr=True), disable=not shown) as progress,
+        closing(_results(pending, paths, n_jobs, scheduler, manifest)) as results,
+    ):
+        bar = progress.add_task("separating", total=len(tasks), completed=len(tasks) - len(pending))
+        for name, error, seconds in results:
+            outcomes[name] = Outcome(name, paths[name], error, seconds, fresh=True)
+            manifest.add(name, tasks[name].digest, error, seconds)
             progress.advance(bar)
     return [outcome for outcome in outcomes.values() if outcome is not None]
 
 
 class _Manifest:
-    """What was done, by name; written anew after every item."""
+    """The finished tasks by name; written anew after every one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -104,23 +113,23 @@ class _Manifest:
             raise StorageError(f"{path} is no list of finished recordings; delete it to start anew.")
         self._entries = entries
 
-    def found(self, name: str, task: str, place: Path) -> Outcome | None:
-        """The outcome of an item that is done; failures are tried again."""
+    def done(self, name: str, digest: str, path: Path) -> Outcome | None:
+        """The outcome of a finished task; None for a failed one, which is tried again."""
         entry = self._entries.get(name, {})
-        if entry.get("task") != task or entry.get("error") is not None or not place.exists():
+        if entry.get("task") != digest or entry.get("error") is not None or not path.exists():
             return None
-        return Outcome(name, place, None, 0.0, fresh=False)
+        return Outcome(name, path, None, 0.0, fresh=False)
 
     def withdraw(self, *names: str) -> None:
-        """Forget items before work on them begins: a new result must not pass for that of an old task."""
+        """Forget tasks before they begin: a new result must not pass for that of an old task."""
         known = [name for name in names if name in self._entries]
         for name in known:
             del self._entries[name]
         if known:
             self._write()
 
-    def add(self, name: str, task: str, error: str | None, seconds: float) -> None:
-        self._entries[name] = {"task": task, "error": error, "seconds": round(seconds, 3)}
+    def add(self, name: str, digest: str, error: str | None, seconds: float) -> None:
+        self._entries[name] = {"task": digest, "error": error, "seconds": round(seconds, 3)}
         self._write()
 
     def _write(self) -> None:
@@ -128,73 +137,73 @@ class _Manifest:
             temporary.write_text(json.dumps(self._entries, indent=1) + "\n", encoding="utf-8")
 
 
-def attempt(item: Item, path: Path) -> tuple[str | None, float]:
-    """Work on an item wherever this runs: what went wrong, and the seconds it took."""
-    began = time.perf_counter()
+def run_task(name: str, task: Task, path: Path) -> Result:
+    """Run a task in whatever process this is."""
+    start, failure = time.perf_counter(), None
     try:
-        item.work(path)
-    except Exception as error:  # whatever it is, the others go on; a user reads it in the outcome
-        return f"{type(error).__name__}: {' '.join(str(error).split())}", time.perf_counter() - began
-    return None, time.perf_counter() - began
+        task.run(path)
+    except Exception as error:  # of any kind: the others go on, and a user reads it in the outcome
+        failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return name, failure, time.perf_counter() - start
 
 
-def has_workers(items: Mapping[str, Item], n_jobs: int, scheduler: str | None) -> bool:
-    """Whether others than this process work on the items."""
-    return bool(items) and (scheduler is not None or n_jobs > 1)
-
-
-def _worked(
-    items: Mapping[str, Item],
-    places: Mapping[str, Path],
-    n_jobs: int,
-    scheduler: str | None,
-    begins: Callable[..., None],
-) -> Iterator[tuple[str, str | None, float]]:
-    """Name, error and seconds of every item, as they are finished; ``begins`` is told the names before."""
-    if not has_workers(items, n_jobs, scheduler):
-        for name, item in items.items():
-            begins(name)
-            yield name, *attempt(item, places[name])
+def _results(
+    tasks: Mapping[str, Task], paths: Mapping[str, Path], n_jobs: int, scheduler: str | None, manifest: _Manifest
+) -> Iterator[Result]:
+    """Of every task, as they are finished; each is withdrawn from the manifest before it begins."""
+    arguments = {name: (name, task, paths[name].resolve()) for name, task in tasks.items()}
+    if arguments and (scheduler is not None or n_jobs > 1):
+        manifest.withdraw(*tasks)
+        yield from _on_cluster(arguments, scheduler) if scheduler is not None else _in_processes(arguments, n_jobs)
         return
+    for name in tasks:
+        manifest.withdraw(name)
+        yield run_task(*arguments[name])
+
+
+def _in_processes(arguments: dict[str, tuple[str, Task, Path]], n_jobs: int) -> Iterator[Result]:
+    """By worker processes; where one is killed, the tasks that may have been in it run again, each alone."""
+    while arguments:
+        try:
+            yield from _by_pool(arguments, list(arguments), n_jobs)
+        except BrokenProcessPool:
+            for name in list(arguments)[:n_jobs]:  # tasks begin in this order
+                try:
+                    yield from _by_pool(arguments, [name], n_jobs)
+                except BrokenProcessPool:
+                    del arguments[name]
+                    yield name, KILLED, 0.0
+
+
+def _by_pool(arguments: dict[str, tuple[str, Task, Path]], names: list[str], n_jobs: int) -> Iterator[Result]:
+    """The named tasks by one pool of processes, and removed from ``arguments`` as they are finished."""
+    n_workers = max(2, min(n_jobs, len(names)))  # with 1 joblib would compute in this process
+    with parallel_config("loky", inner_max_num_threads=1, initializer=_prepare_worker, max_nbytes=None):
+        pool = Parallel(n_workers, return_as="generator_unordered", batch_size=1)
+    with closing(pool(delayed(run_task)(*arguments[name]) for name in names)) as results:
+        for result in results:
+            del arguments[result[0]]
+            yield result
+
+
+def _prepare_worker() -> None:
+    """One thread for XLA too, which counts when it is first used; Ctrl-C is left to the process that waits."""
+    os.environ.update(THREADS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _on_cluster(arguments: dict[str, tuple[str, Task, Path]], scheduler: str) -> Iterator[Result]:
+    """By the workers of a dask cluster. joblib's dask backend waits for ever for a task whose worker was killed."""
     distributed = _distributed()
-    with ExitStack() as stack:
-        if scheduler is None:
-            stack.enter_context(_one_thread())
-            workers = {"n_workers": min(n_jobs, len(items)), "threads_per_worker": 1, "processes": True}
-            cluster = stack.enter_context(distributed.LocalCluster(**workers, dashboard_address=None))
-            client = stack.enter_context(distributed.Client(cluster))
-        else:
-            client = stack.enter_context(_client(distributed, scheduler))
-        begins(*items)
-        futures = {
-            client.submit(attempt, item, places[name].resolve(), pure=False): name for name, item in items.items()
-        }
-        for future in distributed.as_completed(futures):
-            failure = future.exception()
-            error, seconds = (f"{type(failure).__name__}: {failure}", 0.0) if failure else future.result()
-            yield futures[future], error, seconds
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Workers get the environment of this process, which for dask counts more than what it is told."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ |= THREADS
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _client(distributed: Any, scheduler: str) -> Any:
-    try:
-        return distributed.Client(scheduler, timeout=10)
+        client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:
         raise OptionError(f"scheduler={scheduler!r} does not answer; give the address of a dask scheduler.") from error
+    with client:
+        futures = {client.submit(run_task, *each, pure=False): name for name, each in arguments.items()}
+        for future in distributed.as_completed(futures):
+            failure = future.exception()
+            yield (futures[future], f"{type(failure).__name__}: {failure}", 0.0) if failure else future.result()
 
 
 def _distributed() -> Any:
@@ -202,6 +211,6 @@ def _distributed() -> Any:
         import distributed
     except ImportError as error:
         raise OptionError(
-            'Several workers need dask; install "stradiff[cluster]", or use n_jobs=1 without a scheduler.'
+            'A scheduler needs dask; install "stradiff[cluster]", or use n_jobs without a scheduler.'
         ) from error
     return distributed

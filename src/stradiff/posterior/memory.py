@@ -1,4 +1,4 @@
-"""What a fit takes of memory: known before it begins."""
+"""The memory estimate of a fit, and the refusal of one that does not fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stradiff.posterior.covariance import EMBEDDING
 from stradiff.posterior.linearisation import LARGEST_FACTOR
 from stradiff.train.callbacks import is_shown
 
-SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
+SURROUNDED = 1.5  # times its own size is a segment with its margins
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
 SELECTING = 0.7e9  # bytes more where it also compiles the selection of priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.forward_mask): in double and twice in single
@@ -21,24 +21,26 @@ COPIES = 8  # of the parameters in memory at once: value, gradient, two of Adam,
 WAITING = 3  # of these while other restarts are trained: value, and two of Adam
 
 
-def require_memory(needed: float, what: str, verbose: bool | str) -> int | None:
-    """Ask for ``needed`` bytes before they are taken, and tell who looks: how many fits would fit in; None: unknown.
+def require_memory(needed: float, subject: str, verbose: bool | str) -> int:
+    """How many fits of ``needed`` bytes each the memory holds; the estimate is printed where progress is.
 
     Asked of the machine, and of a GPU in use, which compiles nothing itself. :class:`InsufficientMemoryError` where not
     even one fits; ``what`` is the subject of its sentence.
     """
-    check_memory(needed, what)
+    check_memory(needed, subject)
     on_device = max(needed - COMPILING, 0.0)
     left = free_device_memory()
     if left is not None and on_device > left:
         raise InsufficientMemoryError(
-            f"{what} needs about {on_device / 2**30:.3g} GiB of the memory of {available_devices()[0].device_kind}, "
+            f"{subject} needs about {on_device / 2**30:.3g} GiB of the memory of {available_devices()[0].device_kind}, "
             f"of which {left / 2**30:.3g} GiB are left; use device='cpu', fewer samples or channels, or a larger card."
         )
     if is_shown(verbose):
         print(f"Needs about {needed / 2**30:.2g} GiB of memory.", file=sys.stderr)
-    rooms = [room / need for room, need in ((available_memory(), needed), (left, on_device)) if room and need]
-    return max(1, int(min(rooms))) if rooms else None
+    copies = available_memory() / needed
+    if left is not None and on_device:
+        copies = min(copies, left / on_device)
+    return max(1, int(copies))
 
 
 def memory_estimate(
@@ -52,12 +54,12 @@ def memory_estimate(
 ) -> float:
     """Bytes a fit takes at its peak, to a factor of about two.
 
-    ``longest``: of several recordings, ``n_samples`` together with their padding, that with most samples. ``gaps``:
-    samples are missing, of which whitened channels each hold a part.
+    ``longest``: samples of the longest of several recordings, which with their padding have ``n_samples`` together.
+    ``gaps``: samples are missing, and whitened channels each hold a part of them.
     """
     length, mixing = n_samples if longest is None else longest, settings.mixing
-    window = settings.segment_length(n_samples) if regular else None
-    n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
+    segment = settings.segment_length(n_samples) if regular else None
+    n_seen = float(n_samples) if segment is None else SURROUNDED * segment  # in an epoch, and at once by the posterior
     whole_covariance = any(prior.takes_matrices(regular=regular) for prior in settings.initial_priors)
     linear = regular or not whole_covariance
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0

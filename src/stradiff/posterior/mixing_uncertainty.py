@@ -185,9 +185,9 @@ def source_noise(linearisation: Linearisation, covariance: Covariance, nu: float
 
 def _error_products(linearisation: Linearisation, sources: Trajectories) -> np.ndarray:
     """The sum over time of (J' e) s', e the error at the mode."""
-    root, data, gram = (np.asarray(array) for array in (linearisation.root, linearisation.data, linearisation.gram))
-    sources = np.asarray(sources)
-    return (np.einsum("tij,jt->it", root, data) - np.einsum("ijt,jt->it", gram, sources)) @ sources.T
+    arrays = linearisation.root, linearisation.data, linearisation.gram, sources
+    root, data, gram, mode = map(np.asarray, arrays)
+    return (np.einsum("tij,jt->it", root, data) - np.einsum("ijt,jt->it", gram, mode)) @ mode.T
 
 
 def _volume(linearisation: Linearisation, observations: Observations) -> tuple[float, np.ndarray]:

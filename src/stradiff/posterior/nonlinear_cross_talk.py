@@ -157,11 +157,10 @@ def expand_likelihood(
     n_sources, power = len(sources), np.asarray(covariance.node_power)
     gain = power / (power + noise[:, None])
     mean_gain = np.einsum("kq,jq,q->kj", gain, gain, quadrature()[1])
-    sources, exponents = jnp.asarray(sources), jnp.asarray(exponents)
-    polynomials, n_polynomials = hermite_products(sources, exponents), len(exponents)
-    rows = jnp.concatenate([polynomials, sources])
+    points, degrees, n_polynomials = jnp.asarray(sources), jnp.asarray(exponents), len(exponents)
+    rows = jnp.concatenate([hermite_products(points, degrees), points])
     products = np.asarray(_products(covariance, jnp.asarray(noise), rows)) * scale[:, None, None] ** 2
-    derivatives = [hermite_derivatives(sources, exponents, k) for k in range(n_sources)]
+    derivatives = [hermite_derivatives(points, degrees, k) for k in range(n_sources)]
     information, slope = [], []
     for k in range(n_sources):
         blocks = [mean_gain[k, j] * np.asarray(derivatives[j] @ derivatives[k].T) for j in range(n_sources)]

@@ -133,19 +133,17 @@ def segments_of(n_samples: int, settings: Configuration, times: np.ndarray | Non
     return Segments.whole(n_samples) if size is None else Segments.of(n_samples, max(size, SMALLEST_SEGMENT))
 
 
-def find_posterior(model: Model, observed: np.ndarray, mask: Rows, times: Rows, segments: Segments) -> Posterior:
-    """The posterior of a fitted model; ``observed (T, m)`` normalised. Inside ``numerics()``."""
-    model, observed = in_double(model), jnp.asarray(observed, jnp.float64)
+def find_posterior(model: Model, normalised: np.ndarray, mask: Rows, times: Rows, segments: Segments) -> Posterior:
+    """The posterior of a fitted model; ``normalised (T, m)`` is the recording. Inside ``numerics()``."""
+    model, rows = in_double(model), np.asarray(normalised, np.float64)
     start = np.asarray(model.at_mean())
-    noise = [
-        _fit_noise(segment.model(model), start[:, segment.samples], *map(segment.rows, (observed, mask, times)))[0]
-        for segment in segments.spread(N_NOISE_SEGMENTS)
-    ]
+    noise = [_fit_noise(segment, model, start, rows, mask, times)[0] for segment in segments.spread(N_NOISE_SEGMENTS)]
     nu, mode, middle = jnp.float64(np.median(noise)), np.empty_like(start), segments.middle
     for segment in segments:
         part, part_times = segment.model(model), segment.rows(times)
         covariance = covariance_of(part, part_times)
-        observations = Observations(segment.rows(observed), segment.rows(mask), part_times, covariance, nu)
+        observed = jnp.asarray(rows[segment.samples])
+        observations = Observations(observed, segment.rows(mask), part_times, covariance, nu)
         part_mode = find_mode(part, jnp.asarray(start[:, segment.samples]), observations)
         mode[:, segment.kept] = part_mode[:, segment.kept_inside]
         if segment == middle:
@@ -161,8 +159,8 @@ def negative_log_likelihood(
     In several segments it is that of the middle one. Inside ``numerics()``.
     """
     model, middle = in_double(model), segments_of(len(observed), settings, times).middle
-    start, rows = model.at_mean()[:, middle.samples], jnp.asarray(observed[middle.samples], jnp.float64)
-    return _fit_noise(middle.model(model), start, rows, None, middle.rows(times))[1] / len(rows)
+    rows = np.asarray(observed, np.float64)
+    return _fit_noise(middle, model, np.asarray(model.at_mean()), rows, None, times)[1] / (middle.stop - middle.start)
 
 
 def posterior_deviation(
@@ -219,10 +217,13 @@ def _fade(segments: Segments, segment: Segment) -> np.ndarray:
 
 
 def _fit_noise(
-    model: Model, sources: np.ndarray | Array, observed: Array, mask: Array | None, times: Array | None
+    segment: Segment, model: Model, sources: np.ndarray, observed: np.ndarray, mask: Rows, times: Rows
 ) -> tuple[float, float]:
-    linearisation = linearise(model, jnp.asarray(sources), observed, mask)
-    return fit_noise_variance((linearisation, second_moments_of(model, times)))
+    """Noise variance of a segment, and the cost there."""
+    part, samples = segment.model(model), segment.samples
+    part_sources, part_observed = jnp.asarray(sources[:, samples]), jnp.asarray(observed[samples])
+    linearisation = linearise(part, part_sources, part_observed, segment.rows(mask))
+    return fit_noise_variance((linearisation, second_moments_of(part, segment.rows(times))))
 
 
 def _segment_system(model: Model, posterior: Posterior, mask: Rows, times: Rows, segment: Segment) -> System:

@@ -23,16 +23,8 @@ LAGS = 50  # samples: the default of SOBI, longer than the correlations of most 
 class MethodResult:
     """Result of one method.
 
-    Attributes
-    ----------
-    name
-        The method.
-    sources
-        ``(T, n)``
-    reconstruction
-        ``(T, m)`` in the recording's units; None where the method has none.
-    seconds
-        Computing time; None where unknown.
+    ``sources (T, n)``; ``reconstruction (T, m)`` in the recording's units, where the method has one; ``seconds`` of
+    computing time, where known.
     """
 
     name: str
@@ -65,23 +57,11 @@ def baselines(recording: Recording, n_components: int, seed: int = 0) -> Iterato
 def compare(
     results: Iterable[MethodResult], recording: Recording, truth: np.ndarray | None = None
 ) -> list[dict[str, Any]]:
-    """Evaluate every result by the same metrics.
+    """Evaluate every result by the same metrics, one row for each method.
 
-    Parameters
-    ----------
-    results
-        Results of the methods on the recording.
-    recording
-        The recording.
-    truth
-        True sources ``(T, n)``, where known: adds matched correlations, and the best linear unmixing as a last
-        row, least squares onto the truth and the upper bound of linear methods.
-
-    Returns
-    -------
-    list of dict
-        One row a method: "method", "seconds", "explained_variance", "cross_correlation" and, with truth,
-        "matched_correlation" (list) and "mean_correlation"; None where a metric does not apply.
+    A row holds "method", "seconds", "explained_variance" and "cross_correlation", None where they do not apply. True
+    sources ``(T, n)`` add "matched_correlation" (a list) and "mean_correlation", and a last row for the best linear
+    unmixing: least squares onto the truth, the upper bound of linear methods.
     """
     oracle = [] if truth is None else [MethodResult(ORACLE, best_linear_unmixing(recording.filled, truth))]
     return [_row(result, recording, truth) for result in (*results, *oracle)]
@@ -90,12 +70,7 @@ def compare(
 def cross_correlation(S: np.ndarray, lags: int = LAGS) -> float:
     """Largest |correlation| of two different sources at any lag up to ``lags`` samples: 0 for unrelated sources.
 
-    Parameters
-    ----------
-    S
-        Sources ``(T, n)``.
-    lags
-        At most half the record.
+    Sources ``(T, n)``; ``lags`` is at most half the record.
 
     Examples
     --------

@@ -165,7 +165,7 @@ def _sources(fit: FittedModel, recording: Recording, truth: np.ndarray | None) -
         fit.sources_std_,
         recording.time_axis,
         None if truth is None else like_estimates(truth, fit.sources_),
-        missing=None if recording.mask is None else ~recording.mask.all(axis=1),
+        missing=None if recording.mask is None else np.any(~recording.mask, axis=1, keepdims=True)[:, 0],
         time_unit=recording.time_unit,
     )
     caption = "Posterior mean (line) with its 95 % band (shade)"

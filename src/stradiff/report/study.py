@@ -17,13 +17,7 @@ LINEAR = {
     "middle": "figure5_paths_middle",
     "end": "figure6_paths_end",
 }
-NONLINEAR = {
-    "sources": "figure7_sources",
-    "training": "training",
-    "beginning": "paths_beginning",
-    "middle": "paths_middle",
-    "end": "paths_end",
-}
+NONLINEAR = {key: name.partition("_")[2] for key, name in LINEAR.items()} | {"sources": "figure7_sources"}
 
 
 def recorded_epochs(max_epochs: int, count: int = 25) -> tuple[int, ...]:
@@ -39,17 +33,8 @@ def recorded_epochs(max_epochs: int, count: int = 25) -> tuple[int, ...]:
 def draw_study(fit: FittedModel, recording: Recording, truth: np.ndarray) -> dict[str, Figure]:
     """Draw the figures of section 3 for a fit of simulated sources.
 
-    Parameters
-    ----------
-    fit
-        A fit with recorded paths.
-    recording, truth
-        The simulated recording and its sources ``(T, n)``.
-
-    Returns
-    -------
-    dict
-        Figure by file name without suffix: "figure2_sources" ... for a linear map, "figure7_sources" ... otherwise.
+    The fit has recorded paths; ``recording`` and ``truth (T, n)`` are simulated. Keys are file names without suffix,
+    "figure2_sources" ... for a linear map and "figure7_sources" ... otherwise.
     """
     names = LINEAR if mixing_spec(fit.map_).is_linear else NONLINEAR
     times, unit = recording.time_axis, recording.time_unit

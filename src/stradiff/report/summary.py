@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from stradiff.assess.alignment import match_sources
+from stradiff.assess.findings import silenced_shares
 from stradiff.assess.metrics import explained_variance
 from stradiff.data.recording import Recording
 from stradiff.errors import InputError
@@ -55,13 +56,7 @@ def source_columns(n: int) -> list[str]:
 
 
 def check_pair(fit: FittedModel, recording: Recording) -> None:
-    """Refuse a recording that does not have the shape of the fitted one.
-
-    Raises
-    ------
-    InputError
-        When the numbers of samples or channels differ.
-    """
+    """InputError for a recording that does not have the shape of the fitted one."""
     fitted, shape = np.shape(fit.reconstruction_), np.shape(recording.values)
     if fitted != shape:
         raise InputError(
@@ -77,38 +72,17 @@ def explained_share(fit: FittedModel, recording: Recording) -> tuple[float, np.n
     to the total only where sources are uncorrelated and the map is linear. Each channel is measured against its own
     variance.
 
-    Returns
-    -------
-    total : float
-        At most 1; below 0 where the reconstruction is worse than the channels' means.
-    each : numpy.ndarray
-        ``(n,)``
+    Returns the total, at most 1 and below 0 where the reconstruction is worse than the channels' means, and ``(n,)``.
     """
-    S = np.asarray(fit.sources_)
-    Y, mask = recording.values, recording.mask
-    total = float(explained_variance(Y, fit.reconstruction_, mask=mask))
-    silenced = [np.where(np.arange(S.shape[1]) == k, S.mean(axis=0), S) for k in range(S.shape[1])]
-    rest = [float(explained_variance(Y, fit.inverse_transform(sources), mask=mask)) for sources in silenced]
-    return total, total - np.array(rest)
+    total = float(explained_variance(recording.values, fit.reconstruction_, mask=recording.mask))
+    return total, silenced_shares(recording.values, np.asarray(fit.sources_), fit.inverse_transform)
 
 
 def summarise(fit: FittedModel, recording: Recording, truth: np.ndarray | None = None) -> dict[str, Any]:
     """Summarise a fit in one dictionary that ``json.dumps`` accepts.
 
-    Parameters
-    ----------
-    fit
-        A fitted model.
-    recording
-        The recording it was fitted to.
-    truth
-        True sources ``(T, n)``, where they are known: adds their matched correlations.
-
-    Returns
-    -------
-    dict
-        "recording", "model", "sources" (a list with one dictionary each, with "stability" where there were restarts),
-        "explained_variance", "training", "warnings" and "diagnostics".
+    Its keys are "recording", "model", "sources" (a list with one dictionary each, with "stability" after restarts),
+    "explained_variance", "training", "warnings" and "diagnostics". True sources ``(T, n)`` add matched correlations.
     """
     check_pair(fit, recording)
     total, each = explained_share(fit, recording)
@@ -200,15 +174,7 @@ def like_estimates(truth: np.ndarray, estimate: np.ndarray) -> np.ndarray:
 
 
 def correlation_history(fit: FittedModel, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Matched correlations of x_0 with the truth at every recorded epoch.
-
-    Returns
-    -------
-    epochs : numpy.ndarray
-        ``(E,)``
-    correlation : numpy.ndarray
-        ``(E, n)``, in the order of the truth.
-    """
+    """All recorded epochs ``(E,)``, and the matched correlations of x_0 with the truth, ``(E, n)`` in its order."""
     epochs = np.array(fit.recorded_epochs_, dtype=int)
     ends = (fit.reverse_path(int(epoch))[-1] for epoch in epochs)
     return epochs, np.array([match_sources(end, truth).correlation for end in ends])

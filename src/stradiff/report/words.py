@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from stradiff.config import read_uncertainty
 from stradiff.model.mixing import mixing_spec
 from stradiff.model.priors import prior_spec
-
-BANDS = {
-    "laplace": "the posterior mean plus and minus 1.96 posterior standard deviations, given prior, map and noise, with "
-    "the uncertainty of the mixing in a record of this length",
-    "monte-carlo": "mean plus and minus 1.96 standard deviations of draws from the learned start, which are usually "
-    "far too small",
-}
 
 
 def band(facts: dict[str, Any]) -> str:
     """Definition of the 95 % band of a source; see docs/uncertainty.md."""
-    uncertainty = facts["model"]["settings"].get("uncertainty")
-    return BANDS.get(uncertainty, "mean plus and minus 1.96 standard deviations")
+    return read_uncertainty(facts["model"]["settings"]["uncertainty"]).band
 
 
 def sentence(facts: dict[str, Any]) -> str:
-    """Model, explained variance and outcome of training in a few sentences.
-
-    Parameters
-    ----------
-    facts
-        The dictionary of :func:`stradiff.report.summary.summarise`.
-    """
+    """Model, explained variance and outcome of training, from :func:`stradiff.report.summary.summarise`."""
     recording, model = facts["recording"], facts["model"]
     mixing = mixing_spec(model["mixing"]).label
     priors = " or ".join(dict.fromkeys(prior_spec(source["prior"]).label for source in facts["sources"]))
@@ -67,17 +54,17 @@ def _extent(recording: dict[str, Any]) -> str:
 
 def _training(facts: dict[str, Any]) -> str:
     """Number of epochs, time, and the reason why training ended."""
-    training, settings = facts["training"], facts["model"]["settings"]
+    training, settings = facts["training"], facts["model"]["settings"]["training"]
     epochs = _count(training["n_epochs"], "epoch")
     epochs += f" ({duration(training['seconds'])})" if training["seconds"] else ""
     if training["interrupted"]:
         return f"Training was interrupted after {epochs}: the results are those of its last state."
     if training["converged"]:
         return f"Training converged after {epochs}."
-    if training["n_epochs"] < settings.get("max_epochs", 0):
+    if training["n_epochs"] < settings["max_epochs"]:
         if any(finding["kind"] == "ending" for finding in facts["diagnostics"]):
             return f"Training diverged after {epochs}: the results are those of the last finite state."
         return f"Training was stopped after {epochs} by a callback."
-    if settings.get("tol", 0) > 0:
+    if settings["tol"] > 0:
         return f"Training used all of its {epochs} and had not yet converged."
     return f"Training used all of its {epochs}, without a convergence criterion (tol=0)."

@@ -1,4 +1,4 @@
-"""Training kept in a file from time to time, so that a killed fit goes on where it was, to the same bits."""
+"""Checkpoints of training in a file, from which a killed fit goes on to the same bits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KIND = "stradiff checkpoint 2"
 
 
 class CheckpointContents(NamedTuple):
-    """What a fit needs to go on."""
+    """The state of training, and what has been recorded of it."""
 
     state: State
     history: dict[str, np.ndarray]
@@ -53,8 +53,8 @@ class CheckpointFile:
     def remove(self) -> None:
         """Delete the files of all restarts."""
         number = 0
-        while (place := self.of_restart(number).path).exists():
-            place.unlink()
+        while (path := self.of_restart(number).path).exists():
+            path.unlink()
             number += 1
 
     @property
@@ -63,7 +63,7 @@ class CheckpointFile:
         return time.monotonic() - self._last >= self.seconds
 
     def write(self, contents: CheckpointContents, task: str, settings: Configuration) -> None:
-        """Replace the file, whole or not at all; ``task`` says what is fitted (``task_of``), ``settings`` how."""
+        """Replace the file, whole or not at all; ``task`` says what is fitted (``digest_of``), ``settings`` how."""
         tree = contents._asdict() | {"paths": {str(epoch): path for epoch, path in contents.paths.items()}}
         header = {"task": task, "settings": _shown(settings), "paths": {e: p.shape for e, p in contents.paths.items()}}
         serialization.write(self.path, KIND, header, serialization.arrays_of(tree))
@@ -94,8 +94,8 @@ class CheckpointFile:
         )
 
 
-def task_of(*parts: Any) -> str:
-    """SHA-256 of all that decides how a fit goes: arrays of numbers by their bytes, all else as it prints."""
+def digest_of(*parts: Any) -> str:
+    """SHA-256 of all that decides a result: arrays of numbers by their bytes, all else as printed."""
     total = hashlib.sha256()
     for part in parts:
         total.update(b"|")
@@ -112,7 +112,7 @@ def _shown(settings: Configuration) -> dict[str, str]:
 
 
 def _difference(written: dict[str, str], settings: Configuration) -> str:
-    """What another fit than that of the settings was fitted with."""
+    """The settings of a checkpoint that differ from those of this fit, as a part of a sentence."""
     now = _shown(settings)
     others = [f"{name}={value} (now {now[name]})" for name, value in written.items() if now.get(name, value) != value]
     if others:

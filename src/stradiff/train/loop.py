@@ -39,7 +39,7 @@ class Loop:
             with self.sharding.in_force():
                 self.state = step.init(model, key)
         else:
-            self.sharding = Sharding.of_windows(devices, self._minibatches.at_once)
+            self.sharding = Sharding.of_segments(devices, self._minibatches.at_once)
             self.state = minibatch_step.init(model, key, self._minibatches)
         self.state = self.sharding.placed(self.state)
         self.history = History(model.n_sources)

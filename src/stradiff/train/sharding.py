@@ -1,8 +1,8 @@
-"""One fit on several devices: who has what.
+"""One fit on several devices: which arrays are on which.
 
-An epoch that sees the whole record is divided by sources (``stradiff.model.source_sharding``): every device has the starts,
-networks and priors of its share, with Adam's averages of them; the map is on all. In training by windows every device
-has the whole model and sees a window of its own (``window_trainer``).
+An epoch that sees the whole record is sharded by sources (``stradiff.model.source_sharding``): every device has the
+starts, networks and priors of its share, with Adam's averages of them; the mixing is on all. In training by segments
+every device has the whole model and sees a segment of its own (``train.minibatch_step``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stradiff.errors import OptionError
 from stradiff.model.devices import available_devices
 from stradiff.model.model import Model
 from stradiff.model.source_sharding import SOURCES
-from stradiff.train.minibatch_step import WINDOWS, State
+from stradiff.train.minibatch_step import SEGMENTS, State
 from stradiff.train.step import TrainState
 
 Tree = TypeVar("Tree")
@@ -30,15 +30,15 @@ Tree = TypeVar("Tree")
 
 def devices_for(asked: int | str) -> list[jax.Device]:
     """The devices that ``n_devices`` asks for; :class:`OptionError` for more than there are."""
-    there = available_devices()
+    devices = available_devices()
     if asked == "all":
-        return there
-    if int(asked) > len(there):
+        return devices
+    if int(asked) > len(devices):
         raise OptionError(
-            f"n_devices={asked} is more than there are: {len(there)} of platform {there[0].platform}; use "
+            f"n_devices={asked} is more than there are: {len(devices)} of platform {devices[0].platform}; use "
             "n_devices='all' for all of them."
         )
-    return there[: int(asked)]
+    return devices[: int(asked)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,26 +49,26 @@ class Sharding:
 
     @classmethod
     def of_sources(cls, devices: list[jax.Device], n_sources: int) -> Sharding:
-        """By sources, which are dealt out evenly: among the most devices that divide their number."""
+        """By sources, evenly: on the largest number of devices that divides theirs."""
         n = max(k for k in range(1, len(devices) + 1) if n_sources % k == 0)
         return cls(_mesh(devices[:n], SOURCES))
 
     @classmethod
-    def of_windows(cls, devices: list[jax.Device], at_once: int) -> Sharding:
-        """By windows, of which ``at_once`` are seen in an epoch."""
-        return cls(_mesh(devices[:at_once], WINDOWS))
+    def of_segments(cls, devices: list[jax.Device], at_once: int) -> Sharding:
+        """By segments, of which ``at_once`` are seen in an epoch."""
+        return cls(_mesh(devices[:at_once], SEGMENTS))
 
     @property
     def n_devices(self) -> int:
-        """How many there are."""
+        """Of the mesh; 1 without one."""
         return 1 if self.mesh is None else self.mesh.size
 
     def in_force(self) -> AbstractContextManager[Any]:
-        """Computations inside are divided."""
+        """Computations inside are sharded."""
         return nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
 
     def placed(self, state: State) -> State:
-        """The state with every array on the device, or devices, that it belongs to."""
+        """The state with every array on its own device or devices."""
         if self.mesh is None:
             return state
         whole = NamedSharding(self.mesh, PartitionSpec())
@@ -79,15 +79,15 @@ class Sharding:
         return jax.device_put(state, TrainState(model, moments, whole, whole))  # type: ignore[arg-type]
 
     def on_all(self, tree: Tree) -> Tree:
-        """The same arrays, whole on every device."""
+        """The arrays whole on every device."""
         return tree if self.mesh is None else jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
 
     def collected(self, model: Model) -> Model:
-        """The model whole on the one device that goes on with it alone."""
+        """The model whole on one device."""
         return model if self.mesh is None else jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), model)
 
     def _of_model(self, model: Model) -> Model:
-        """Where each array of the model belongs, in its place."""
+        """The sharding of every array of the model, as a model of shardings."""
         assert self.mesh is not None
         size = self.mesh.size
         whole, own = (NamedSharding(self.mesh, spec) for spec in (PartitionSpec(), PartitionSpec(SOURCES)))

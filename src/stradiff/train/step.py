@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from stradiff.config import Configuration, Objective
 from stradiff.model.model import Model
@@ -17,7 +18,8 @@ from stradiff.model.observation_mask import Mask
 from stradiff.model.source_sharding import n_source_shards
 from stradiff.train.objective import Terms, draw_noise, terms, total
 
-CHUNK = 100  # epochs between two looks at the outside: well under a second, and its overhead is lost in it
+CHUNK = 100  # epochs of one compiled loop: well under a second, and its overhead is lost in it
+State = TypeVar("State")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,7 @@ class StepSettings:
 
 
 class TrainState(NamedTuple):
-    """What goes on from epoch to epoch."""
+    """What one epoch passes to the next."""
 
     model: Model
     optimiser: optax.OptState
@@ -63,13 +65,21 @@ def adam() -> optax.GradientTransformation:
     return ADAM if n_source_shards() == 1 else ADAM_BY_ARRAY
 
 
-def moved(model: Model, direction: Model, rate: Array | float, settings: StepSettings) -> Model:
+def learning_rates(initial: Array | float, settings: StepSettings) -> optax.Schedule:
+    """The learning rate by the number of steps: half of ``initial`` after ``settings.halving``, a third after twice."""
+    if not settings.halving:
+        return optax.constant_schedule(initial)
+    return lambda count: initial / (1.0 + count / settings.halving)
+
+
+def updated(model: Model, direction: Model, rate: Array | float, settings: StepSettings) -> Model:
     """The model a step further; the priors' few, slow parameters take larger steps."""
-    further = jax.tree.map(lambda value, change: value - rate * change, model, direction)
-    priors = jax.tree.map(
-        lambda value, change: value - settings.prior_rate * rate * change, model.priors, direction.priors
-    )
-    return eqx.tree_at(lambda m: m.priors, further, priors)
+
+    def scaled(part: PyTree, rate: Array | float) -> PyTree:
+        return jax.tree.map(lambda change: -rate * change, part)
+
+    priors = scaled(direction.priors, settings.prior_rate * rate)
+    return optax.apply_updates(model, eqx.tree_at(lambda m: m.priors, scaled(direction, rate), priors))
 
 
 def init(model: Model, key: PRNGKeyArray) -> TrainState:
@@ -85,7 +95,7 @@ def step(
     learning_rate: Array | float,
     mask: Mask = None,
 ) -> tuple[TrainState, TrainInfo]:
-    """One epoch: draw, evaluate, differentiate, update, normalise the map (Algorithm 1, lines 3-22)."""
+    """One epoch: draw, evaluate, differentiate, update, normalise the mixing (Algorithm 1, lines 3-22)."""
     noise = draw_noise(state.model, jax.random.fold_in(state.key, state.epoch))
 
     def loss(model: Model) -> tuple[Array, tuple[Terms, Array]]:
@@ -93,9 +103,9 @@ def step(
         return total(every, settings.objective), (every, mse)
 
     (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
-    rate = learning_rate / (1.0 + state.epoch / settings.halving) if settings.halving else learning_rate
     direction, optimiser = adam().update(gradient, state.optimiser)
-    model = moved(state.model, direction, rate, settings)
+    rate = learning_rates(learning_rate, settings)(state.epoch)
+    model = updated(state.model, direction, rate, settings)
     model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
     info = TrainInfo(value, every, mse, state.model.priors.length_scales)
     return TrainState(model, optimiser, state.key, state.epoch + 1), info
@@ -111,17 +121,23 @@ def run(
     n_epochs: Array,
     mask: Mask = None,
 ) -> tuple[TrainState, TrainInfo]:
-    """``n_epochs`` (at most CHUNK) epochs without leaving the compiled loop.
+    """``n_epochs`` (at most CHUNK) epochs in one compiled loop, with a row of info for each (``repeated``)."""
+    return repeated(lambda state: step(state, observed, times, settings, learning_rate, mask), state, n_epochs)
 
-    The number of epochs is an array, so that no count compiles anew; of the returned info the first ``n_epochs``
-    rows are filled.
+
+def repeated(
+    epoch: Callable[[State], tuple[State, TrainInfo]], state: State, n_epochs: Array
+) -> tuple[State, TrainInfo]:
+    """The state after ``n_epochs`` (at most CHUNK), and CHUNK rows of info, of which the first ``n_epochs`` are filled.
+
+    The number of epochs is an array, so that no count compiles anew.
     """
-    _, shape = jax.eval_shape(lambda s: step(s, observed, times, settings, learning_rate, mask), state)
+    _, shape = jax.eval_shape(epoch, state)
     empty = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shape)
 
-    def body(index: Array, carry: tuple[TrainState, TrainInfo]) -> tuple[TrainState, TrainInfo]:
+    def body(index: Array, carry: tuple[State, TrainInfo]) -> tuple[State, TrainInfo]:
         state, infos = carry
-        state, info = step(state, observed, times, settings, learning_rate, mask)
+        state, info = epoch(state)
         return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), infos, info)
 
     return jax.lax.fori_loop(0, n_epochs, body, (state, empty))

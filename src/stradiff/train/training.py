@@ -17,7 +17,7 @@ from stradiff.interrupts import DeferredInterrupts
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.model import Model
 from stradiff.train.callbacks import Callback, EarlyStopping
-from stradiff.train.checkpoint import CheckpointContents, CheckpointFile, task_of
+from stradiff.train.checkpoint import CheckpointContents, CheckpointFile, digest_of
 from stradiff.train.loop import Loop
 from stradiff.train.minibatch_step import MinibatchState
 from stradiff.train.path_recorder import PathRecorder
@@ -98,7 +98,7 @@ class TrainingRun:
         if checkpoint:
             data = (problem.observed, problem.times, problem.mask, problem.guess, problem.layout)
             specs = (settings.mixing, settings.initial_priors)  # a name may be registered otherwise next time
-            task = task_of(*data, settings, specs, start.priors.names, seed, record, self._n_devices)
+            task = digest_of(*data, settings, specs, start.priors.names, seed, record, self._n_devices)
         self._writer = _CheckpointWriter(checkpoint, task, settings, self._loop, self._recorder)
         self.interrupted, self.diverged = False, False
         self.over = self._writer.restore() and self._stopping(self._loop.report())

@@ -22,7 +22,7 @@ class Mixing(eqx.Module):
     before it, but not mixed, as whitening does."""
 
     matrix: eqx.AbstractVar[Any]
-    """Its linear part ``(m, n)``, which starts at the least-squares fit of the initial sources; None where it has none."""
+    """Its linear part ``(m, n)``, initially the least-squares fit of the initial sources; None where it has none."""
 
     @abc.abstractmethod
     def __call__(self, sources: Float[Array, " n"]) -> Float[Array, " m"]:
@@ -50,7 +50,7 @@ class MixingSpec(Specification):
     module: ClassVar[type[Mixing]]
     """Class of the map that ``build`` makes."""
     defaults: ClassVar[Mapping[str, Any]] = {}
-    """What preset "default" sets otherwise with this map."""
+    """What preset "default" sets otherwise with this map, as nested parameters ("objective__nu_y")."""
 
     @property
     def is_linear(self) -> bool:

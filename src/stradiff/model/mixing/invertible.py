@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from stradiff.model.mixing.base import Mixing
-from stradiff.model.mixing.mlp import NetworkSpec
+from stradiff.model.mixing.mlp import NetworkMixingSpec
 
 STRETCH = 1.5  # largest |log-scale| of one coupling: a channel is stretched by a factor of 4.5 at most
 
@@ -102,7 +102,7 @@ class InvertibleMap(Mixing):
         return jnp.linalg.pinv(self.matrix) @ observed
 
 
-class Invertible(NetworkSpec):
+class Invertible(NetworkMixingSpec):
     """y = (c_D o .. o c_1)(A s), affine couplings c_d of hidden ``width``, in ``depth`` pairs."""
 
     name = "invertible"

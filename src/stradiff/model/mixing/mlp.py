@@ -53,7 +53,7 @@ class MLPMap(Mixing):
         return output if self.matrix is None else self.matrix @ sources + output
 
 
-class NetworkSpec(MixingSpec):
+class NetworkMixingSpec(MixingSpec):
     """A map with networks in it; the counts are those of a multilayer perceptron.
 
     Parameters
@@ -64,7 +64,7 @@ class NetworkSpec(MixingSpec):
 
     width: int = parameter(32, count(1), "ten units per channel of a small array")
     depth: int = parameter(2, count(1), "the study's mixings have two layers")
-    output_scale: float | None = parameter(None, NON_NEGATIVE, "the preset's; 1, the usual start of a layer, without")
+    output_scale: float | None = parameter(None, NON_NEGATIVE, "near zero, a network learns what the linear fit leaves")
 
     def n_parameters(self, n_channels: int) -> int:
         """The weights between hidden layers."""
@@ -75,21 +75,23 @@ class NetworkSpec(MixingSpec):
         return self.depth * self.width
 
 
-class MLP(NetworkSpec):
+class MLP(NetworkMixingSpec):
     """y = a multilayer perceptron of s, with ``linear_path`` y = A s + a multilayer perceptron of s."""
 
     name = "mlp"
     label = "a nonlinear map (a small neural network)"
     module = MLPMap
 
-    linear_path: bool | None = parameter(None, FLAG, "the preset's; without a preset, and in the paper, none")
+    linear_path: bool | None = parameter(
+        None, FLAG, "a network need not learn what a matrix can do; the paper's is plain"
+    )
 
     def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
         """Layers, and A where it is there, by Glorot's rule; columns of A are free."""
         return MLPMap(n_sources, n_channels, **self.given(), key=key)
 
 
-class Residual(NetworkSpec):
+class Residual(NetworkMixingSpec):
     """y = A s + a multilayer perceptron of s."""
 
     name = "residual"

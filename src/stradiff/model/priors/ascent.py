@@ -1,4 +1,4 @@
-"""Moving a prior to where its source is likelier."""
+"""Gradient ascent of a prior's parameters on the likelihood of its source."""
 
 from __future__ import annotations
 

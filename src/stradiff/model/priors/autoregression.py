@@ -21,7 +21,7 @@ class AutoregressivePrior(Prior):
 
     kappa_1 .. kappa_p are the partial autocorrelations, free numbers through tanh, so that every value they take in
     training is a stationary process (Barndorff-Nielsen & Schou 1973; Monahan 1984). Without xi its variance is
-    sigma_f^2; xi keeps a source that p samples predict to rounding from being told so: no step of it is more certain.
+    sigma_f^2; xi bounds the density of a source that p samples predict to rounding: no step of it is more certain.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ class AutoregressivePrior(Prior):
         return likeliest([self, ascended(start, log_prob)], log_prob)
 
     def of_segment(self, share: float) -> AutoregressivePrior:
-        """The same: all parameters count in samples, and the length-scale in those of the part."""
-        return pacf.in_part(self, share)
+        """The same: all parameters count in samples, and the length-scale in those of the segment."""
+        return pacf.in_segment(self, share)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Var(e) / |A(w)|^2."""

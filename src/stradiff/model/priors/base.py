@@ -74,11 +74,11 @@ class Prior(eqx.Module):
         return self
 
     def of_segment(self, share: float) -> Prior:
-        """The same density, with whatever it counts in records counted in parts of them, each ``share`` of a record.
+        """The same density, with whatever it counts in records counted in segments, each ``share`` of a record.
 
         What is counted in samples stays as it is.
         """
-        raise OptionError(f"{type(self).__name__} knows no parts of a record; use window='whole'.")
+        raise OptionError(f"{type(self).__name__} does not describe segments of a record; use segment_length='whole'.")
 
     @property
     @abc.abstractmethod

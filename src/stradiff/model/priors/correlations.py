@@ -22,7 +22,7 @@ from stradiff.model.priors.periodogram import mixture_of_peaks, strongest_freque
 
 Scalar = Float[Array, ""]
 
-PEAKS = 3  # of a spectral mixture: more are seldom told apart in a record
+PEAKS = 3  # of a spectral mixture: more are seldom resolved in a record
 HARMONICS = 20  # of a periodic correlation: what LEAST_SHAPE leaves of the next one is below double rounding
 SCALES = 16  # length-scales to start from, one sample to the whole record: a factor of 1.6 apart at T = 1000
 LEAST_SHAPE = 0.5  # of the exp-sine-squared kernel; below, its period holds more than HARMONICS can draw
@@ -69,7 +69,7 @@ class Plain(Correlation):
         return jax.vmap(lambda scale: Plain(scale, self.kernel))(jnp.asarray(np.log(scales), jnp.float32))
 
     def of_segment(self, share: float) -> Plain:
-        """The length-scale in units of the part."""
+        """The length-scale in units of the segment."""
         return Plain(self.log_length_scale - math.log(share), self.kernel)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
@@ -137,7 +137,7 @@ class Periodic(Correlation):
         return fejer @ self.heights()
 
     def of_segment(self, share: float) -> Periodic:
-        """Cycles per part."""
+        """Cycles per segment."""
         return Periodic(self.frequency * share, self.log_shape)
 
     @property
@@ -173,7 +173,7 @@ class LocallyPeriodic(Correlation):
         return jax.lax.scan(jax.checkpoint(add), jnp.zeros_like(omega), lines)[0]
 
     def of_segment(self, share: float) -> LocallyPeriodic:
-        """Both in units of the part."""
+        """Both in units of the segment."""
         return LocallyPeriodic(self.period.of_segment(share), self.fading.of_segment(share))
 
     @property
@@ -220,7 +220,7 @@ class SpectralMixture(Correlation):
         return self.weight @ peaks
 
     def of_segment(self, share: float) -> SpectralMixture:
-        """Cycles per part, and length-scales in units of it."""
+        """Cycles per segment, and length-scales in units of it."""
         return SpectralMixture(self.free_weight, self.frequency * share, self.log_length_scale - math.log(share))
 
     @property
@@ -255,7 +255,7 @@ class Sum(Correlation):
         return self.weight @ jnp.stack([part.spectrum(omega, n_samples) for part in self.parts])
 
     def of_segment(self, share: float) -> Sum:
-        """All in units of the part."""
+        """All in units of the segment."""
         return Sum(tuple(part.of_segment(share) for part in self.parts), self.free_weight)
 
     @property

@@ -73,8 +73,8 @@ class DrivenAutoregressivePrior(Prior):
         return eqx.tree_at(lambda prior: prior.innovation, moved, self.innovation.tuned(errors))
 
     def of_segment(self, share: float) -> DrivenAutoregressivePrior:
-        """The same: all parameters count in samples, and the length-scale in those of the part."""
-        return pacf.in_part(self, share)
+        """The same: all parameters count in samples, and the length-scale in those of the segment."""
+        return pacf.in_segment(self, share)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Var(e) / |A(w)|^2."""

@@ -118,8 +118,8 @@ class GaussianProcessPrior(Prior):
     def tuned(self, source: Float[Array, " T"], times: Float[Array, " T"] | None) -> GaussianProcessPrior:
         """The likeliest of LENGTH_SCALES length-scales.
 
-        One far too long makes a source infinitely unlikely at first, and training bends the source to the prior before
-        the prior can come to the source.
+        One far too long makes a source extremely improbable, and training then fits the source to the prior before the
+        prior to the source.
         """
         candidates = jnp.asarray(np.geomspace(1.0 / (source.shape[0] - 1), 1.0, LENGTH_SCALES), jnp.float32)
 
@@ -130,7 +130,7 @@ class GaussianProcessPrior(Prior):
         return at(candidates[jnp.argmax(log_likelihood)])
 
     def of_segment(self, share: float) -> GaussianProcessPrior:
-        """The length-scale in units of the part."""
+        """The length-scale in units of the segment."""
         return eqx.tree_at(lambda prior: prior.log_length_scale, self, self.log_length_scale - math.log(share))
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:

@@ -79,8 +79,8 @@ class MixturePrior(Prior):
         return eqx.tree_at(lambda prior: prior.free, moved, pacf.free_from(partial).astype(self.free.dtype))
 
     def of_segment(self, share: float) -> MixturePrior:
-        """The same: all parameters count in samples, and the length-scale in those of the part."""
-        return pacf.in_part(self, share)
+        """The same: all parameters count in samples, and the length-scale in those of the segment."""
+        return pacf.in_segment(self, share)
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """sum_k cos(w k) sum_q c_q^2 rho_k^q, c_q the Hermite coefficients of F^-1(Phi(z)) (Mehler's formula).
@@ -95,12 +95,12 @@ class MixturePrior(Prior):
         impulse = jnp.zeros(n_samples, jnp.float64).at[0].set(1.0)
         rho = pacf.from_prediction_errors(impulse, self.partial)  # the response to one start is the autocorrelation
         fading = 0.5 + 0.5 * jnp.cos(jnp.pi * jnp.arange(n_samples) / n_samples)
-        bent = fading * _polynomial(powers.at[:2].set(0.0), rho)
+        nonlinear = fading * _polynomial(powers.at[:2].set(0.0), rho)
         size = 8 << (n_samples - 1).bit_length()  # frequencies a quarter as far apart as a record can tell them
-        at_nodes = 2.0 * jnp.fft.rfft(bent, size).real - bent[0]
-        of_bent = jnp.interp(omega, 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size, at_nodes)
-        straight = pacf.unpredicted(self.partial)[-1] / pacf.response(self.partial, omega)
-        return powers[1] * straight + jnp.maximum(of_bent, 0.0)
+        at_nodes = 2.0 * jnp.fft.rfft(nonlinear, size).real - nonlinear[0]
+        of_nonlinear = jnp.interp(omega, 2.0 * jnp.pi * jnp.arange(size // 2 + 1) / size, at_nodes)
+        linear = pacf.unpredicted(self.partial)[-1] / pacf.response(self.partial, omega)
+        return powers[1] * linear + jnp.maximum(of_nonlinear, 0.0)
 
     def precision_spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:
         """Spectrum of the Fisher information E[-d^2 log p / ds ds'], exact but for the ends of the record.
@@ -111,12 +111,12 @@ class MixturePrior(Prior):
         values, weights = self.marginal.nodes()
         latent = self.marginal.gaussianised(values)
         slope = jnp.exp(self._log_slope(values, latent))
-        bend = self.marginal.score(values) + latent * slope  # d log u / ds = du / dz
+        curvature = self.marginal.score(values) + latent * slope  # d log u / ds = du / dz
         order, whitening = self.free.shape[0], jnp.concatenate([jnp.ones(1), -pacf.predictors(self.partial)[-1]])
         precision = jnp.correlate(whitening, whitening, mode="full")[order:] / pacf.unpredicted(self.partial)[-1]
         rho = pacf.from_prediction_errors(jnp.zeros(order + 1, jnp.float64).at[0].set(1.0), self.partial)
         information = precision * _polynomial(_hermite_powers(slope, latent, weights), rho)
-        return _cosine_sum(information.at[0].add(weights @ bend**2), omega.astype(jnp.float64))
+        return _cosine_sum(information.at[0].add(weights @ curvature**2), omega.astype(jnp.float64))
 
     @property
     def length_scale(self) -> Scalar:

@@ -25,8 +25,8 @@ MARGIN = 1e-6  # a partial autocorrelation of one is a source without innovation
 Counted = TypeVar("Counted", bound=eqx.Module)
 
 
-def in_part(prior: Counted, share: float) -> Counted:
-    """The same process, its ``n_samples`` those of a part of the record; all its parameters count in samples."""
+def in_segment(prior: Counted, share: float) -> Counted:
+    """The same process, its ``n_samples`` those of a segment of the record; all its parameters count in samples."""
     shorter = copy.copy(prior)
     object.__setattr__(shorter, "n_samples", round((prior.n_samples - 1) * share) + 1)  # type: ignore[attr-defined]
     return shorter

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 Scalar = Float[Array, ""]
 
-PADDING = 8  # finer than the cycle per record that T samples resolve: a long record tells periods apart by less
+PADDING = 8  # finer than the cycle per record that T samples resolve: a long record resolves periods by less
 ROUNDS = 50  # of expectation and maximisation; the ascent that follows does the rest
 
 

@@ -35,7 +35,7 @@ class PriorSet(eqx.Module):
 
     @classmethod
     def of(cls, priors: Sequence[Prior], names: Sequence[str]) -> PriorSet:
-        """The bank of priors given one by one, in the order of the sources; all fields must be arrays or static."""
+        """The set of priors given one by one, in the order of the sources; all fields must be arrays or static."""
         families: dict[Any, list[int]] = {}
         for k, prior in enumerate(priors):
             leaves, structure = jax.tree.flatten(prior)
@@ -81,7 +81,7 @@ class PriorSet(eqx.Module):
         return None if any(group is None for group in groups) else tuple(groups)
 
     def of_segment(self, share: float) -> PriorSet:
-        """The priors of a part of the record; see ``Prior.of_segment``."""
+        """The priors of a segment of the record; see ``Prior.of_segment``."""
         groups = tuple(eqx.filter_vmap(lambda prior: prior.of_segment(share))(group) for group in self.groups)
         return PriorSet(groups, self.places, self.names)
 

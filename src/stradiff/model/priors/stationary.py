@@ -98,7 +98,7 @@ class StationaryPrior(Prior):
         return -0.5 * (n_samples * math.log(2.0 * math.pi) + log_det + quadratic)
 
     def of_segment(self, share: float) -> StationaryPrior:
-        """The correlation in units of the part."""
+        """The correlation in units of the segment."""
         return eqx.tree_at(lambda prior: prior.correlation, self, self.correlation.of_segment(share))
 
     def spectrum(self, omega: Float[Array, " F"], n_samples: int) -> Float[Array, " F"]:

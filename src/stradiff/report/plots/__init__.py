@@ -1,7 +1,11 @@
 """Plots of a recording, of its sources and of a fit.
 
-Every function takes arrays and, optionally, axes, and returns the axes. pyplot's current figure and style do not
-change: ``axes.figure.savefig("plot.png")`` writes the figure.
+Every function draws on the given axes, ``ax`` or ``axes`` with one for each panel, or on those of a new figure, and
+returns them. pyplot's figures and style do not change: ``axes.figure.savefig("plot.png")`` writes the figure.
+
+Common parameters: ``times (T,)`` in ``time_unit``, "s" or "samples"; ``names``, one for each curve, "source 1" and so
+on by default; ``channel_names (m,)`` and their ``units``. A wrong number of names is an InputError, and a wrong number
+of axes an OptionError.
 """
 
 from stradiff.report.plots.mixing import plot_curves, plot_mixing, plot_responses

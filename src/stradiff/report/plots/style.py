@@ -56,12 +56,8 @@ def panel_axes(
 ) -> np.ndarray:
     """The given ``n`` axes, or those of a new figure of ``size`` inches with ``columns`` panels in a row.
 
-    Without ``margins`` the layout is computed, which takes seconds for a hundred panels.
-
-    Raises
-    ------
-    OptionError
-        When the number of given axes is not ``n``.
+    Without ``margins`` the layout is computed, which takes seconds for a hundred panels. Any other number of axes than
+    ``n`` is an OptionError.
     """
     if axes is None:
         figure = Figure(figsize=size, layout="constrained" if margins is None else None)
@@ -135,17 +131,8 @@ def time_label(time_unit: str) -> str:
 def envelope(times: np.ndarray, curve: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
     """Decimate a long curve to the minimum and maximum of each of ``bins`` intervals.
 
-    Parameters
-    ----------
-    times, curve
-        Arrays ``(T,)``.
-    bins
-        Number of intervals. A curve of at most four samples in each is returned unchanged.
-
-    Returns
-    -------
-    tuple of arrays
-        Times and values, ``(T,)`` or at most ``2 * bins`` each, in the order of time.
+    Returns times and values, at most ``2 * bins`` each, in the order of time; a curve ``(T,)`` of at most four samples
+    in an interval is returned unchanged.
     """
     if len(curve) <= 4 * bins:
         return times, curve
