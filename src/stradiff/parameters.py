@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 from stradiff.errors import OptionError, shortened
 
@@ -87,7 +87,7 @@ class Parameters:
     its own; :meth:`over` fills it in.
     """
 
-    __no_type_check__: ClassVar[bool] = True  # fields hold what is read, not what is given
+    __no_type_check__ = True  # annotations are those of values that have been read; constraints check what is given
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
