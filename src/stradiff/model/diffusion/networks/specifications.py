@@ -23,10 +23,11 @@ class NetworkSpec(Specification):
     """Whether it sees a whole trajectory of a fixed length, and not segments of any."""
 
     @abc.abstractmethod
-    def build(self, n_samples: int, reach: ReceptiveField, output_scale: float, key: PRNGKeyArray) -> Network:
+    def build(self, n_samples: int, reach: ReceptiveField | None, output_scale: float, key: PRNGKeyArray) -> Network:
         """The network of one source at random initial values.
 
-        ``reach``: how far a source's correlations do; ``output_scale``: factor on the last layer.
+        ``reach``: how far a source's correlations do, None where the network sees the whole; ``output_scale``: factor
+        on the last layer.
         """
 
     @abc.abstractmethod
@@ -53,7 +54,9 @@ class Dense(NetworkSpec):
     width: int = parameter(64, count(1), "well below T, so that it must find structure; an epoch is half that of 128")
     depth: int = parameter(2, count(1), "the smallest that can depend on the noise level nonlinearly")
 
-    def build(self, n_samples: int, reach: ReceptiveField, output_scale: float, key: PRNGKeyArray) -> DenseNetwork:
+    def build(
+        self, n_samples: int, reach: ReceptiveField | None, output_scale: float, key: PRNGKeyArray
+    ) -> DenseNetwork:
         """Its first and last layer are as wide as the trajectory is long."""
         return DenseNetwork(n_samples, self.width, self.depth, output_scale=output_scale, key=key)
 
@@ -81,7 +84,7 @@ class Convolutional(NetworkSpec):
     channels: int = parameter(16, count(1), "a quarter of a dense layer: a convolution has its channels at every frame")
 
     def build(
-        self, n_samples: int, reach: ReceptiveField, output_scale: float, key: PRNGKeyArray
+        self, n_samples: int, reach: ReceptiveField | None, output_scale: float, key: PRNGKeyArray
     ) -> ConvolutionalNetwork:
         """As many layers as its reach asks for."""
         assert reach is not None
