@@ -200,6 +200,8 @@ def test_one_prior_stands_for_all_sources():
 def test_parameters_that_contradict_each_other_or_the_recording(given, message):
     with pytest.raises(OptionError, match=message):
         configuration(**given).check(100)
+    with pytest.raises(OptionError, match="An autoregression of order=4 is too long for 8 samples"):
+        configuration("default", prior="auto").check(8)
 
 
 def test_parameters_that_suit_the_recording():

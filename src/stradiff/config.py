@@ -558,6 +558,16 @@ def read_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def read_configuration(parameters: Mapping[str, Any]) -> Configuration:
+    """The configuration of its parameters, of which some may be names or tables, as ``table_of`` writes them.
+
+    Raises
+    ------
+    OptionError
+    """
+    return Configuration(**{name: _readers()[name](value) for name, value in parameters.items()})
+
+
 def with_field(name: str, value: Any, field: str, new: Any) -> Parameters:
     """The object that a parameter of an estimator stands for, with a field changed, as in ``mixing__width``.
 

@@ -1,4 +1,4 @@
-"""Sources of a linear method to start from: of more components where there are, those that explain the others."""
+"""Sources of a linear method to start from: of more components than sources, those that explain the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from stradiff import SOBI, matched_correlation, simulate
 from stradiff.data.sources import artificial_sources
-from stradiff.initialise import candidates as linear_start
+from stradiff.initialise import candidates as candidates_module
 from stradiff.initialise.candidates import candidates, explaining, linear_sources, numbers_of_components
 
 T = 1000
@@ -38,31 +38,29 @@ def test_candidates_are_no_more_than_there_are_independent_signals():
     assert matched_correlation(only, SOBI(3).fit_transform(without_noise)).min() > 1 - 1e-9
 
 
-def test_sources_are_told_from_what_a_bend_makes_of_them(monkeypatch):
+def test_sources_are_preferred_to_functions_of_others(monkeypatch):
     """The square of one source is stronger here than another source, and a function of the first."""
     S = artificial_sources(T)
-    bent = S[:, 0] ** 2 - 1.0
-    parts = np.column_stack([S[:, 0], bent, S[:, 1], S[:, 2]])
+    components = np.column_stack([S[:, 0], S[:, 0] ** 2 - 1.0, S[:, 1], S[:, 2]])
     mixing = np.random.default_rng(0).standard_normal((4, 7))
-    observed = parts @ (np.array([3.0, 2.0, 0.7, 0.7])[:, None] * mixing)
-    assert explaining(parts, observed, 3) == [[0, 2, 3]]
-    ranked = explaining(parts, observed, 3, 4)
+    observed = components @ (np.array([3.0, 2.0, 0.7, 0.7])[:, None] * mixing)
+    assert explaining(components, observed, 3) == [[0, 2, 3]]
+    ranked = explaining(components, observed, 3, 4)
     assert ranked[0] == [0, 2, 3] and len(ranked) == 4
-    monkeypatch.setattr(linear_start, "SUBSETS", 3)
-    assert [sorted(columns) for columns in explaining(parts, observed, 3, 4)] == [[0, 2, 3]], "one after the other"
+    monkeypatch.setattr(candidates_module, "SUBSETS", 3)
+    assert [sorted(columns) for columns in explaining(components, observed, 3, 4)] == [[0, 2, 3]], "one after the other"
 
 
-def test_a_bent_recording_of_many_channels_has_a_candidate_nearer_to_its_sources():
+def test_a_nonlinear_recording_of_many_channels_has_a_candidate_nearer_to_its_sources():
     for seed in range(3):
         made = simulate("leaky_relu", n_layers=3, n_channels=6, seed=seed)
         observed = normalised(made.recording.values)
-        found = [matched_correlation(start, made.sources).mean() for start in candidates(observed, "sobi", 3)]
-        assert max(found) > found[0] + 0.01
-        assert max(found) > 0.85
+        correlations = [matched_correlation(start, made.sources).mean() for start in candidates(observed, "sobi", 3)]
+        assert max(correlations) > max(correlations[0] + 0.01, 0.85)
 
 
 @pytest.mark.parametrize(("n_samples", "n_sources"), [(20, 2), (60, 10)])
-def test_short_records_and_many_sources_are_no_matter(n_samples, n_sources):
+def test_short_records_and_many_sources_have_candidates(n_samples, n_sources):
     rng = np.random.default_rng(0)
     observed = normalised(np.cumsum(rng.standard_normal((n_samples, n_sources + 3)), axis=0))
     for start in candidates(observed, "fastica", n_sources):

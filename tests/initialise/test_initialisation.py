@@ -7,23 +7,20 @@ import dataclasses
 import numpy as np
 import pytest
 from quick_compile import quick_compile
+from short import changed, configuration
 
 from stradiff import SOBI, matched_correlation, simulate
+from stradiff.config import Dense
 from stradiff.data.sources import gp_sources
-from stradiff.errors import OptionError
 from stradiff.initialise import initialisation, initialise
 from stradiff.initialise.initialisation import rotated_at_random
 from stradiff.initialise.seeds import restart_seed
+from stradiff.model.mixing import MLP
+from stradiff.model.priors import GaussianProcess
 from stradiff.train import train
 
-SETTINGS = Settings(
-    n_sources=2,
-    init="sobi",
-    network_width=4,
-    n_diffusion_steps=2,
-    standardise=True,
-    network_output_scale=0.0,
-    length_scale_init=None,
+CONFIG = changed(
+    configuration(n_sources=2, init="sobi", network=Dense(width=4), n_steps=2, standardise=True, output_scale=0.0),
     prior="matern32",
 )
 
@@ -45,32 +42,28 @@ def observed(made):
     return ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
 
 
-def changed(**settings):
-    return dataclasses.replace(SETTINGS, **settings)
-
-
 def test_there_is_one_candidate_where_there_is_no_choice(observed, made):
-    (given,) = initialise(observed, None, changed(init="given", mixing="mlp"), guess=made.sources).candidates
+    (given,) = initialise(observed, None, changed(CONFIG, init="given", mixing="mlp"), guess=made.sources).candidates
     assert given.sources is made.sources
-    (random,) = initialise(observed, None, changed(init="random", length_scale_init=0.1)).candidates
+    (random,) = initialise(observed, None, changed(CONFIG, init="random", length_scale=0.1)).candidates
     assert random.sources is None
     np.testing.assert_allclose(random.priors.length_scales, 0.1, rtol=1e-6)
     for values, mixing in ((observed, "linear"), (observed[:, :2], "mlp")):
-        (only,) = initialise(values, None, changed(mixing=mixing)).candidates
+        (only,) = initialise(values, None, changed(CONFIG, mixing=mixing)).candidates
         np.testing.assert_array_equal(only.sources, SOBI(2).fit_transform(values.astype(np.float64)))
 
 
 def test_every_candidate_of_a_nonlinear_mixing_has_priors_of_its_own():
     made = simulate("leaky_relu", sources=gp_sources(200, (20.0, 4.0), seed=100), n_channels=4, seed=100)
-    settings = changed(mixing="mlp", mixing_linear_path=True)
-    candidates = initialise(made.recording.values.astype(np.float32), None, settings).candidates
+    config = changed(CONFIG, mixing=MLP(linear_path=True))
+    candidates = initialise(made.recording.values.astype(np.float32), None, config).candidates
     assert len(candidates) > 1
     scales = [np.asarray(one.priors.length_scales) for one in candidates]
     assert any((scales[0] != other).any() for other in scales[1:])
 
 
 def test_the_model_and_training_begin_with_the_priors_decided(observed):
-    start = initialise(observed, None, changed(max_epochs=1))
+    start = initialise(observed, None, changed(CONFIG, max_epochs=1))
     (only,) = start.candidates
     result = train(start)
     assert result.model.priors.names == only.priors.names
@@ -79,7 +72,7 @@ def test_the_model_and_training_begin_with_the_priors_decided(observed):
 
 def test_priors_are_where_the_history_ends(observed):
     """The last row is that before the last step, and nothing follows it."""
-    shorter, longer = (train(initialise(observed, None, changed(max_epochs=n))) for n in (60, 61))
+    shorter, longer = (train(initialise(observed, None, changed(CONFIG, max_epochs=n))) for n in (60, 61))
     np.testing.assert_array_equal(
         np.asarray(shorter.model.priors.length_scales, np.float64), longer.history["length_scales"][-1]
     )
@@ -91,34 +84,31 @@ def test_a_linear_mixing_selects_its_priors_once(observed, made, monkeypatch):
     """Restarts take over the names, and tune them to their own sources."""
     calls = []
 
-    def rotation(starts, settings):
-        calls.append((len(starts), settings.init))
+    def rotation(starts, *, rotate):
+        calls.append((len(starts), rotate))
         return starts[0], ("ar_student", "rbf")
 
     monkeypatch.setattr(initialisation, "initialise_by_rotation", rotation)
-    auto = changed(prior="auto", max_epochs=2, n_restarts=2)
+    auto = changed(CONFIG, prior="auto", max_epochs=2, n_restarts=2)
     start = initialise(observed, None, auto)
     (only,) = start.candidates
     np.testing.assert_array_equal(only.sources, SOBI(2).fit_transform(observed.astype(np.float64)))
     assert start.settings.prior == "auto" and only.priors.names == start.start(1).priors.names == ("ar_student", "rbf")
     assert train(start).model.priors.names == ("ar_student", "rbf")
-    assert (
-        initialise(observed, None, changed(prior="auto", init="given"), guess=made.sources).families[0] == "ar_student"
-    )
-    assert calls == [(2, "sobi"), (1, "given")]
+    given = initialise(observed, None, changed(CONFIG, prior="auto", init="given"), guess=made.sources)
+    assert [family.name for family in given.families] == ["ar_student", "rbf"]
+    assert calls == [(2, True), (1, False)]
 
 
 def test_a_prior_of_none_is_resolved(observed):
-    long = np.tile(observed, (6, 1))
-    assert initialise(observed, None, changed(prior=None)).settings.prior == "rbf"
-    assert initialise(long, None, changed(prior=None, mixing="mlp", init="random")).settings.prior == "rbf"
-    assert initialise(long, None, changed(prior=None)).settings.prior == "auto"
-    with pytest.raises(OptionError, match="ar_order=600 is too high for 1200 samples"):
-        initialise(long, None, changed(prior=None, ar_order=600))
+    long, smooth = np.tile(observed, (6, 1)), (GaussianProcess(),) * 2
+    assert initialise(observed, None, changed(CONFIG, prior=None)).settings.prior == smooth
+    assert initialise(long, None, changed(CONFIG, prior=None, mixing="mlp", init="random")).settings.prior == smooth
+    assert initialise(long, None, changed(CONFIG, prior=None)).settings.prior == "auto"
 
 
 def test_restarts_beyond_the_candidates_are_rotated(observed):
-    start = initialise(observed, None, SETTINGS, seed=5)
+    start = initialise(observed, None, CONFIG, seed=5)
     assert start.start(0) is start.candidates[0]
     expected = rotated_at_random(start.candidates[0].sources, restart_seed(5, 3))
     np.testing.assert_array_equal(start.start(3).sources, expected)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from quick_compile import quick_compile
+from short import changed, configuration
 
 from stradiff import SOBI, FastICA, matched_correlation, simulate
+from stradiff.config import Dense
 from stradiff.errors import OptionError
 from stradiff.initialise import initialise
 from stradiff.linear import Picard
 from stradiff.model import numerics
+from stradiff.model.mixing import MLP, mixing_spec
 
 T = 150
-DEFAULT = Settings(
-    n_sources=3,
-    network_width=4,
-    n_diffusion_steps=2,
-    init="sobi",
-    standardise=True,
-    network_output_scale=0.0,
-    length_scale_init=0.1,
+CONFIG = configuration(
+    network=Dense(width=4), n_steps=2, init="sobi", standardise=True, output_scale=0.0, length_scale=0.1
 )
 
 
@@ -42,15 +37,15 @@ def observed(made):
 
 @pytest.fixture(scope="module")
 def start_at(observed):
-    def start_at(guess=None, **settings):
+    def start_at(guess=None, **parameters):
         with quick_compile():
-            return model_of(observed, dataclasses.replace(DEFAULT, **settings), guess)
+            return model_of(observed, changed(CONFIG, **parameters), guess)
 
     return start_at
 
 
-def model_of(observed, settings, guess=None):
-    start = initialise(observed, None, settings, guess=guess)
+def model_of(observed, config, guess=None):
+    start = initialise(observed, None, config, guess=guess)
     return start.model(start.start(0), jax.random.key(0))
 
 
@@ -59,7 +54,7 @@ def sources_of(model):
 
 
 def test_random_starts_lie_at_zero(start_at):
-    model = start_at(init="random", network_output_scale=1.0, start_sigma=(0.1, 0.2, 0.3))
+    model = start_at(init="random", output_scale=1.0, start_sigma=(0.1, 0.2, 0.3))
     assert not np.asarray(model.branches.start.mean).any()
     np.testing.assert_allclose(np.exp(model.branches.start.log_sigma)[:, 0], [0.1, 0.2, 0.3], rtol=1e-6)
     np.testing.assert_allclose(model.priors.length_scales, 0.1, rtol=1e-6)
@@ -85,7 +80,7 @@ def test_other_linear_methods_start_at_their_sources(start_at, observed, init, m
 
 
 def test_given_sources_are_where_it_starts(start_at, made):
-    model = start_at(made.sources, init="given", mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.0)
+    model = start_at(made.sources, init="given", mixing=MLP(linear_path=True, output_scale=0.0))
     assert matched_correlation(sources_of(model), made.sources).min() > 0.99999
     with pytest.raises(OptionError, match="needs the sources"):
         start_at(init="given")
@@ -95,10 +90,10 @@ def test_given_sources_are_where_it_starts(start_at, made):
 def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
     """Where there are as many channels as sources; of more, it goes on from there."""
     observed = observed[:, :3]
-    options = {"mixing": mixing, "mixing_linear_path": True, "mixing_output_scale": 0.0, "mixing_knots": 20}
-    settings = dataclasses.replace(DEFAULT, init="given", **options)
+    spec = mixing_spec(mixing).filled({"linear_path": True, "output_scale": 0.0})
+    spec = spec.replace(knots=20) if mixing == "post_nonlinear" else spec
     with numerics():
-        model = model_of(observed.astype(np.float32), settings, made.sources)
+        model = model_of(observed.astype(np.float32), changed(CONFIG, init="given", mixing=spec), made.sources)
     sources = sources_of(model)
     fitted = sources @ np.linalg.lstsq(sources, observed, rcond=None)[0]
     np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
@@ -111,7 +106,7 @@ def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
 
 def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
     """Slower sources at longer scales; and no other scale makes a source likelier, but for the least one there is."""
-    model = start_at(made.sources, init="given", length_scale_init=None)
+    model = start_at(made.sources, init="given", prior="rbf")
     assert (np.diff(np.asarray(model.priors.length_scales)) < 0).all(), "the true sources come slowest first"
     sources = model.at(jnp.zeros_like(model.branches.start.mean))
     scales = np.asarray(model.priors.length_scales) * (T - 1)
@@ -130,9 +125,7 @@ def test_a_nonlinear_mixing_of_more_channels_begins_nearer_to_the_recording_than
     made = simulate("leaky_relu", n_samples=T, n_channels=6, seed=0)
     Y = made.recording.values
     observed = ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
-    nonlinear = dataclasses.replace(
-        DEFAULT, mixing="mlp", mixing_linear_path=True, mixing_output_scale=0.1, mixing_width=16
-    )
+    nonlinear = changed(CONFIG, mixing=MLP(width=16, linear_path=True, output_scale=0.1))
     with numerics():
         model = model_of(observed, nonlinear)
         sources = np.asarray(model.at(jnp.zeros((3, T))))
