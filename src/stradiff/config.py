@@ -288,7 +288,11 @@ def read_checkpoint(value: Any) -> Checkpoint | None:
     return Checkpoint(str(value))
 
 
-INITS = ("random", "sobi", "fastica", "picard", "given")
+INITS = ("sobi", "fastica", "picard", "random")
+INIT = Constraint(
+    f"one of {', '.join(map(repr, INITS))}, or an array of sources",
+    lambda value: isinstance(value, str) and value in (*INITS, "given"),
+)
 NORMALISATIONS = (AUTO, "centre", "standardise", "whiten")
 
 
@@ -308,7 +312,7 @@ class Configuration(Parameters):
         read_prior,
     )
     normalise: str | None = parameter(None, choice(*NORMALISATIONS), "mixing columns far from orthogonal slow training")
-    init: str | None = parameter(None, choice(*INITS), "random starts rarely find a nonlinear solution")
+    init: str | None = parameter(None, INIT, "random starts rarely find a nonlinear solution")
     n_restarts: int | None = parameter(None, count(1), "the paper fits once, and every further start takes as long")
     diffusion: Diffusion = parameter(
         Diffusion(), instance(Diffusion, "Diffusion(...)"), "the preset's", _record(Diffusion)
@@ -556,6 +560,16 @@ def read_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         name: _readers()[name](value) if isinstance(value, Mapping | list) and name in _readers() else value
         for name, value in parameters.items()
     }
+
+
+def read_configuration(parameters: Mapping[str, Any]) -> Configuration:
+    """The configuration of its parameters, of which some may be names or tables, as ``table_of`` writes them.
+
+    Raises
+    ------
+    OptionError
+    """
+    return Configuration(**{name: _readers()[name](value) for name, value in parameters.items()})
 
 
 def with_field(name: str, value: Any, field: str, new: Any) -> Parameters:
