@@ -116,8 +116,11 @@ def test_a_post_nonlinear_recording_is_undone():
         diffusion=Diffusion(network="none"),
         objective=Objective(nu_y=1e-3),
         training=Training(max_epochs=300, tol=0, learning_rate=1e-2),
+        uncertainty=Laplace(n_draws=10),
         random_state=0,
-    ).fit(saturated)
+    )
+    with quick_compile():
+        model.fit(saturated)
     by_sobi = SOBI(3).fit_transform(saturated)
     ours, sobi = (matched_correlation(estimate, sources) for estimate in (model.sources_, by_sobi))
     assert ours.min() > sobi.min() + 0.01 and ours.mean() > sobi.mean() + 0.01
