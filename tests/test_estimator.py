@@ -196,8 +196,12 @@ def test_reverse_paths(fitted):
 # --- calls that make no sense --------------------------------------------------------------------------------
 
 LINEAR_CALLS = {
-    "paths of an epoch that was not recorded": (lambda f: f.reverse_path(7), OptionError, "7 was not recorded.* 0, "),
-    "paths of no epoch": (lambda f: f.reverse_path([1]), OptionError, "not recorded"),
+    "paths of an epoch that was not recorded": (
+        lambda f: f.reverse_path(7),
+        OptionError,
+        r"epoch=7 must be one of the recorded ones: 0, ",
+    ),
+    "paths of no epoch": (lambda f: f.reverse_path([1]), OptionError, "one of the recorded"),
     "no draws": (lambda f: f.sample_sources(0), OptionError, "n_draws=0"),
     "more draws than fit": (lambda f: f.sample_sources(10**12), MemoryError, "Drawing"),
     "a seed that is none": (lambda f: f.sample_sources(1, "x"), OptionError, "random_state"),

@@ -34,7 +34,9 @@ def starts(model, noise):
 def test_a_shared_network_is_the_same_network_everywhere():
     shared = random_double_model(SHARED, T, M)
     networks = jax.tree.map(lambda leaf: jnp.stack([leaf] * N), shared.branches.network)
-    copied = eqx.tree_at(lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.diffusion.noise_levels))
+    copied = eqx.tree_at(
+        lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.diffusion.noise_levels)
+    )
     for one, other in zip(
         jax.tree.leaves(everything(shared, SHARED)), jax.tree.leaves(everything(copied, OWN)), strict=True
     ):
@@ -49,7 +51,9 @@ def test_a_shared_network_learns_from_every_source():
 
     shared = random_double_model(SHARED, T, M)
     networks = jax.tree.map(lambda leaf: jnp.stack([leaf] * N), shared.branches.network)
-    copied = eqx.tree_at(lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.diffusion.noise_levels))
+    copied = eqx.tree_at(
+        lambda m: m.branches, shared, Branch(shared.branches.start, networks, OWN.diffusion.noise_levels)
+    )
     for one, each in zip(jax.tree.leaves(slope(shared, SHARED)), jax.tree.leaves(slope(copied, OWN)), strict=True):
         np.testing.assert_allclose(one, each.sum(axis=0), rtol=1e-8, atol=1e-12)
 
