@@ -317,11 +317,11 @@ def test_nested_parameters_are_set_by_name():
     [
         ({"training__epochs": 5}, "Training has no parameter 'epochs'; it has max_epochs"),
         ({"mixing__width": 5}, "Linear has no parameter 'width'"),
-        ({"mixing": "auto", "mixing__width": 5}, "mixing='auto' has no nested parameters"),
-        ({"prior__order": 5}, "prior=None has no nested parameters"),
-        ({"prior": ("ar", "ar"), "prior__order": 5}, "prior=.* has no nested parameters"),
-        ({"n_restarts__width": 5}, "n_restarts=1 has no nested parameters"),
-        ({"random_state__seed": 5}, "random_state=None has no nested parameters"),
+        ({"mixing": "auto", "mixing__width": 5}, "mixing='auto' has no parameter"),
+        ({"prior__order": 5}, "prior=None has no parameter"),
+        ({"prior": ("ar", "ar"), "prior__order": 5}, "prior=.* has no parameter"),
+        ({"n_restarts__width": 5}, "n_restarts=1 has no parameter"),
+        ({"random_state__seed": 5}, "random_state=None has no parameter"),
         ({"training__max_epochs": -1}, "max_epochs=-1 must be a whole number of at least 0"),
     ],
 )

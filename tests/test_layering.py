@@ -21,6 +21,7 @@ LAYERS = (
     "posterior",
     "assess",
     "report",
+    "prepare",
     "pipeline",
     "fit_file",
     "estimator",

@@ -14,14 +14,14 @@ import numpy as np
 
 from stradiff import serialization
 from stradiff.assess.diagnostics import Finding
-from stradiff.config import Configuration, Laplace, table_of
+from stradiff.config import Configuration, Laplace, read_configuration, table_of
 from stradiff.data import Normaliser
 from stradiff.errors import OptionError, StorageError
 from stradiff.initialise.model import random_model
 from stradiff.model import Model, numerics
 from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
 from stradiff.model.model import Moments
-from stradiff.model.priors import prior_spec
+from stradiff.model.priors import PriorSpec, prior_spec
 from stradiff.pipeline import Result
 from stradiff.posterior import Readout, Separation
 from stradiff.posterior.cross_talk import CrossTalk
@@ -59,7 +59,7 @@ def save(result: Result, extra: dict[str, Any], path: Path) -> None:
     network, model = separation.model.branches.network, separation.model
     header = {
         "configuration": table_of(separation.settings),
-        "priors": [prior_spec(name).as_dict() for name in model.priors.names],
+        "priors": [prior.as_dict() for prior in _priors(separation)],
         "reach": [network.stride, len(network.weights)] if isinstance(network, ConvolutionalNetwork) else None,
         "moments": model.moments is not None,
         "as_trained": separation.as_trained,
@@ -97,6 +97,12 @@ def load(path: Path, restore: Callable[[Result, dict[str, Any]], Restored]) -> R
         raise StorageError(f"{path} holds what this version does not know ({reason}); save the fit again.") from error
 
 
+def _priors(separation: Separation) -> list[PriorSpec]:
+    """Those asked for, with their parameters; selected ones have the parameters that their names stand for."""
+    asked = separation.settings.prior
+    return list(asked if isinstance(asked, tuple) else map(prior_spec, separation.model.priors.names))
+
+
 def _tree(result: Result, given_times: np.ndarray | None) -> dict[str, Any]:
     """Every array of a result."""
     separation, training = result.separation, result.training
@@ -104,7 +110,7 @@ def _tree(result: Result, given_times: np.ndarray | None) -> dict[str, Any]:
         "model": separation.model,
         "normaliser": vars(separation.normaliser),
         "readout": vars(separation.readout),
-        "regression": separation.regression,
+        "regression": np.asarray(separation.regression, np.float64),  # Monte Carlo means are in single precision
         "sources": result.sources,
         "sources_std": result.sources_std,
         "history": training.history,
@@ -183,7 +189,7 @@ def _n_functions(posterior: Posterior | None) -> int:
 
 
 def _restored(header: dict[str, Any], arrays: serialization.Arrays) -> tuple[Result, dict[str, Any]]:
-    config = Configuration(**header["configuration"])
+    config = read_configuration(header["configuration"])
     if isinstance(config.uncertainty, Laplace) != ("posterior" in header["optional"]):
         raise StorageError("the posterior is missing or unknown")
     with numerics():

@@ -132,7 +132,7 @@ class Parameters:
         for name in changes:
             if name not in known:
                 raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}.")
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **{name: plain(value) for name, value in changes.items()})  # type: ignore[type-var]
 
     def with_nested(self: Record, changes: Mapping[str, Any]) -> Record:
         """The same with fields changed that are named as in ``{"objective__nu_y": 0.1}``."""

@@ -14,7 +14,9 @@ from stradiff.config import Dense
 from stradiff.data.sources import gp_sources
 from stradiff.initialise import initialisation, initialise
 from stradiff.initialise.initialisation import rotated_at_random
+from stradiff.initialise.prior_selection import prior_choice
 from stradiff.initialise.seeds import restart_seed
+from stradiff.model.concatenation import Concatenation
 from stradiff.model.mixing import MLP
 from stradiff.model.priors import GaussianProcess
 from stradiff.train import train
@@ -62,17 +64,15 @@ def test_every_candidate_of_a_nonlinear_mixing_has_priors_of_its_own():
     assert any((scales[0] != other).any() for other in scales[1:])
 
 
-def test_the_model_and_training_begin_with_the_priors_decided(observed):
-    start = initialise(observed, None, changed(CONFIG, max_epochs=1))
-    (only,) = start.candidates
-    result = train(start)
-    assert result.model.priors.names == only.priors.names
-    np.testing.assert_array_equal(result.history["length_scales"][0], np.asarray(only.priors.length_scales, float))
-
-
-def test_priors_are_where_the_history_ends(observed):
+def test_training_begins_with_the_priors_decided_and_they_end_where_the_history_does(observed):
     """The last row is that before the last step, and nothing follows it."""
-    shorter, longer = (train(initialise(observed, None, changed(CONFIG, max_epochs=n))) for n in (60, 61))
+    start = initialise(observed, None, CONFIG)
+    (only,) = start.candidates
+    shorter, longer = (
+        train(dataclasses.replace(start, settings=changed(start.settings, max_epochs=n))) for n in (20, 21)
+    )
+    assert shorter.model.priors.names == only.priors.names
+    np.testing.assert_array_equal(longer.history["length_scales"][0], np.asarray(only.priors.length_scales, float))
     np.testing.assert_array_equal(
         np.asarray(shorter.model.priors.length_scales, np.float64), longer.history["length_scales"][-1]
     )
@@ -89,22 +89,28 @@ def test_a_linear_mixing_selects_its_priors_once(observed, made, monkeypatch):
         return starts[0], ("ar_student", "rbf")
 
     monkeypatch.setattr(initialisation, "initialise_by_rotation", rotation)
-    auto = changed(CONFIG, prior="auto", max_epochs=2, n_restarts=2)
-    start = initialise(observed, None, auto)
+    start = initialise(observed, None, changed(CONFIG, prior="auto"))
     (only,) = start.candidates
     np.testing.assert_array_equal(only.sources, SOBI(2).fit_transform(observed.astype(np.float64)))
     assert start.settings.prior == "auto" and only.priors.names == start.start(1).priors.names == ("ar_student", "rbf")
-    assert train(start).model.priors.names == ("ar_student", "rbf")
     given = initialise(observed, None, changed(CONFIG, prior="auto", init="given"), guess=made.sources)
     assert [family.name for family in given.families] == ["ar_student", "rbf"]
     assert calls == [(2, True), (1, False)]
 
 
-def test_a_prior_of_none_is_resolved(observed):
-    long, smooth = np.tile(observed, (6, 1)), (GaussianProcess(),) * 2
-    assert initialise(observed, None, changed(CONFIG, prior=None)).settings.prior == smooth
-    assert initialise(long, None, changed(CONFIG, prior=None, mixing="mlp", init="random")).settings.prior == smooth
-    assert initialise(long, None, changed(CONFIG, prior=None)).settings.prior == "auto"
+def test_a_prior_of_none_is_resolved_before_anything_starts(observed, monkeypatch):
+    config, shown = changed(CONFIG, prior=None, init="random"), []
+
+    def recorded(config, n_samples, *, even):
+        shown.append((n_samples, even))
+        return prior_choice(config, n_samples, even=even)
+
+    monkeypatch.setattr(initialisation, "prior_choice", recorded)
+    times, mask, layout = np.linspace(0, 1, 200), np.ones(observed.shape, np.float32), Concatenation((100, 100))
+    for times_of, options in ((None, {}), (times, {}), (None, {"mask": mask}), (None, {"layout": layout})):
+        start = initialise(observed, times_of, config, **options)
+        assert start.settings.prior == start.families == (GaussianProcess(),) * 2
+    assert shown == [(200, True)] + 3 * [(200, False)]
 
 
 def test_restarts_beyond_the_candidates_are_rotated(observed):

@@ -15,13 +15,18 @@ from stradiff.config import Dense
 from stradiff.errors import OptionError
 from stradiff.initialise import initialise
 from stradiff.linear import Picard
-from stradiff.model import numerics
 from stradiff.model.mixing import MLP, mixing_spec
 
 T = 150
 CONFIG = configuration(
     network=Dense(width=4), n_steps=2, init="sobi", standardise=True, output_scale=0.0, length_scale=0.1
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +43,7 @@ def observed(made):
 @pytest.fixture(scope="module")
 def start_at(observed):
     def start_at(guess=None, **parameters):
-        with quick_compile():
-            return model_of(observed, changed(CONFIG, **parameters), guess)
+        return model_of(observed, changed(CONFIG, **parameters), guess)
 
     return start_at
 
@@ -50,7 +54,12 @@ def model_of(observed, config, guess=None):
 
 
 def sources_of(model):
-    return np.asarray(model.at(jnp.zeros_like(model.branches.start.mean))).T
+    return np.asarray(model.at_mean()).T
+
+
+@eqx.filter_jit
+def mixed(model, sources):
+    return model.mix(jnp.asarray(sources.T))
 
 
 def test_random_starts_lie_at_zero(start_at):
@@ -92,8 +101,7 @@ def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
     observed = observed[:, :3]
     spec = mixing_spec(mixing).filled({"linear_path": True, "output_scale": 0.0})
     spec = spec.replace(knots=20) if mixing == "post_nonlinear" else spec
-    with numerics():
-        model = model_of(observed.astype(np.float32), changed(CONFIG, init="given", mixing=spec), made.sources)
+    model = model_of(observed.astype(np.float32), changed(CONFIG, init="given", mixing=spec), made.sources)
     sources = sources_of(model)
     fitted = sources @ np.linalg.lstsq(sources, observed, rcond=None)[0]
     np.testing.assert_allclose(sources @ np.asarray(model.mixing.matrix).T, fitted, atol=1e-4)
@@ -101,24 +109,24 @@ def test_every_map_starts_at_the_least_squares_fit(made, observed, mixing):
     close = 0.1 if mixing == "post_nonlinear" else 1e-4
     inside = np.abs(fitted).max(axis=1) < 2.5
     assert inside.mean() > 0.9
-    np.testing.assert_allclose(model.mix(jnp.asarray(sources.T))[inside], fitted[inside], atol=close)
+    np.testing.assert_allclose(mixed(model, sources)[inside], fitted[inside], atol=close)
 
 
 def test_length_scales_start_where_their_sources_are_likeliest(start_at, made):
     """Slower sources at longer scales; and no other scale makes a source likelier, but for the least one there is."""
     model = start_at(made.sources, init="given", prior="rbf")
     assert (np.diff(np.asarray(model.priors.length_scales)) < 0).all(), "the true sources come slowest first"
-    sources = model.at(jnp.zeros_like(model.branches.start.mean))
+    sources, log_prob = model.at_mean(), eqx.filter_jit(lambda prior, source: prior.log_prob(source, None))
     scales = np.asarray(model.priors.length_scales) * (T - 1)
     np.testing.assert_allclose(scales[2], 1.0, rtol=1e-5)  # a few samples to a cycle: one sample is the least
     for k in range(2):
         prior = model.priors.prior(k)
-        here = prior.log_prob(sources[k], None)
+        here = log_prob(prior, sources[k])
         for factor in (0.8, 1.25):
             moved = eqx.tree_at(lambda p: p.log_length_scale, prior, prior.log_length_scale + np.log(factor))
             if not 1 / (model.n_samples - 1) < moved.length_scale < 1:
                 continue  # candidates go from one sample to the whole record
-            assert moved.log_prob(sources[k], None) < here
+            assert log_prob(moved, sources[k]) < here
 
 
 def test_a_nonlinear_mixing_of_more_channels_begins_nearer_to_the_recording_than_a_line():
@@ -126,9 +134,8 @@ def test_a_nonlinear_mixing_of_more_channels_begins_nearer_to_the_recording_than
     Y = made.recording.values
     observed = ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
     nonlinear = changed(CONFIG, mixing=MLP(width=16, linear_path=True, output_scale=0.1))
-    with numerics():
-        model = model_of(observed, nonlinear)
-        sources = np.asarray(model.at(jnp.zeros((3, T))))
-        left = np.mean((observed - np.asarray(model.mix(jnp.asarray(sources)))) ** 2)
-    line, *_ = np.linalg.lstsq(sources.T, observed, rcond=None)
-    assert left < 0.5 * np.mean((observed - sources.T @ line) ** 2)
+    model = model_of(observed, nonlinear)
+    sources = sources_of(model)
+    left = np.mean((observed - np.asarray(mixed(model, sources))) ** 2)
+    line, *_ = np.linalg.lstsq(sources, observed, rcond=None)
+    assert left < 0.5 * np.mean((observed - sources @ line) ** 2)

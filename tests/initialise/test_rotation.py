@@ -67,10 +67,9 @@ def test_bursts_beside_a_spectrum_bring_sources_nearer_than_either_alone():
     assert turned > max(matched_correlation(start, made.sources).min() for start in starts)
 
 
-@pytest.mark.parametrize("turned", [T, 700])
-def test_the_middle_of_a_long_record_stands_for_all_of_it(monkeypatch, turned):
+def test_the_middle_of_a_long_record_stands_for_all_of_it(monkeypatch):
     monkeypatch.setattr(rotation, "SELECTION_SAMPLES", 600)
-    monkeypatch.setattr(rotation, "ROTATION_SIZE", 3 * turned)
+    monkeypatch.setattr(rotation, "ROTATION_SIZE", 3 * 700)
     truth, Y = independent(106)
     sources, names = initialise_by_rotation([SOBI(3).fit_transform(Y)], rotate=True)
     assert set(names) <= {"ar_student", "gmm_ar"}
@@ -134,9 +133,8 @@ def test_priors_are_selected_only_where_the_recording_suffices():
 
 def test_fits_and_restarts_begin_at_the_rotated_sources():
     truth, Y = independent(105)
-    quick = {"max_epochs": 5, "tol": 0.0, "n_steps": 2, "network": Dense(width=4), "random_state": 0}
-    model = estimator(3, n_restarts=2, **quick).fit(Y)
+    quick = {"max_epochs": 5, "tol": 0.0, "n_steps": 2, "network": Dense(width=4), "uncertainty": "monte-carlo"}
+    model = estimator(3, n_restarts=2, random_state=0, **quick).fit(Y)
     assert set(model.priors_) <= {"ar_student", "gmm_ar"}
     assert matched_correlation(model.sources_, truth).min() > 0.98
     assert not any(one["kind"] == "alike" for one in model.diagnostics_)
-    assert estimator(3, prior="rbf", **quick).fit(Y).priors_ == ("rbf",) * 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 
 import equinox as eqx
@@ -11,19 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 import paper_numpy as paper
 import pytest
+from quick_compile import quick_compile
 from random_models import hyperparameter, random_double_model, random_noise
+from short import changed, configuration
 
-from stradiff.train import step as trainer
+from stradiff.config import Dense
+from stradiff.model.mixing import MLP
+from stradiff.train import step as training_step
 from stradiff.train.objective import draw_noise, terms, total
+from stradiff.train.step import StepSettings
 
-T, N_SOURCES, N_CHANNELS = 12, 2, 3
+T, N_SOURCES, N_CHANNELS = 8, 2, 3
 STEP = 1e-30  # an imaginary step loses nothing to cancellation, so it can be as small as one likes
 
-SMALL = Settings(
+SMALL = configuration(
     n_sources=N_SOURCES,
-    n_diffusion_steps=4,
-    network_width=5,
-    mixing_width=4,
+    n_steps=3,
+    network=Dense(width=4),
     nu_y=0.3,
     lambda_prior=0.7,
     lambda_diff=1.3,
@@ -31,9 +34,9 @@ SMALL = Settings(
 )
 CASES = {
     "linear": {},
-    "linear-cosine": {"noise_schedule": "cosine", "network_depth": 1, "learn_sigma_f": True, "learn_jitter": True},
-    "mlp": {"mixing": "mlp", "network_depth": 3, "mixing_linear_path": True},
-    "mlp-cosine": {"mixing": "mlp", "mixing_depth": 1, "noise_schedule": "cosine"},
+    "linear-cosine": {"schedule": "cosine", "network": Dense(4, 1), "learn_sigma_f": True, "learn_jitter": True},
+    "mlp": {"mixing": MLP(width=4, linear_path=True), "network": Dense(4, 3)},
+    "mlp-cosine": {"mixing": MLP(width=4, depth=1), "schedule": "cosine"},
 }
 every_case = pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 
@@ -55,16 +58,17 @@ def plain(model):
     return {"mean": start.mean, "log_sigma": start.log_sigma, "networks": networks, "mixing": mix, **hyper}
 
 
-def reference_terms(model, observed, noise, settings):
+def reference_terms(model, observed, noise, config):
     plain_noise = [np.asarray(part) for part in (noise.start, noise.tau, noise.diffusion)]
-    schedule = (settings.diffusion.n_steps, settings.diffusion.schedule)
+    schedule = (config.diffusion.n_steps, config.diffusion.schedule)
     grid = np.linspace(0, 1, len(observed))
-    return paper.terms(plain(model), observed, grid, plain_noise, schedule, settings.objective.nu_y)
+    return paper.terms(plain(model), observed, grid, plain_noise, schedule, config.objective.nu_y)
 
 
-def reference_total(model, observed, noise, settings):
-    lambdas = {"prior": settings.objective.lambda_prior, "diffusion": settings.objective.lambda_diff, "kl": settings.objective.lambda_kl}
-    return paper.total(reference_terms(model, observed, noise, settings), lambdas)
+def reference_total(model, observed, noise, config):
+    weights = config.objective
+    lambdas = {"prior": weights.lambda_prior, "diffusion": weights.lambda_diff, "kl": weights.lambda_kl}
+    return paper.total(reference_terms(model, observed, noise, config), lambdas)
 
 
 def flat(model):
@@ -84,10 +88,10 @@ def reference_gradient(model, function):
     return np.array(gradient)
 
 
-def without_fixed(gradient, model, settings):
-    """Zero where the settings fix a parameter of the prior."""
+def without_fixed(gradient, model, config):
+    """Zero where a parameter of the prior is fixed."""
     fixed = jax.tree.map(jnp.zeros_like, model)
-    for name, learned in (("sigma_f", settings.learn_sigma_f), ("jitter", settings.learn_jitter)):
+    for name, learned in (("sigma_f", config.prior[0].learn_sigma_f), ("jitter", config.prior[0].learn_jitter)):
         where = partial(hyperparameter, name)
         fixed = eqx.tree_at(where, fixed, where(fixed) + (not learned))
     return np.where(flat(fixed) > 0, 0.0, gradient)
@@ -97,11 +101,17 @@ def recording(n_samples=T, n_channels=N_CHANNELS):
     return np.random.default_rng(2).standard_normal((n_samples, n_channels))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
+
+
 @every_case
 def test_every_term_and_every_derivative(options):
-    settings = dataclasses.replace(SMALL, **options)
-    model, observed, noise = random_double_model(settings, T, N_CHANNELS), recording(), random_noise(settings, T)
-    weights = settings.objective
+    config = changed(SMALL, **options)
+    model, observed, noise = random_double_model(config, T, N_CHANNELS), recording(), random_noise(config, T)
+    weights = config.objective
 
     @eqx.filter_jit
     @eqx.filter_value_and_grad(has_aux=True)
@@ -110,34 +120,34 @@ def test_every_term_and_every_derivative(options):
         return total(every, weights), (every, mse)
 
     (value, (every, mse)), gradient = loss(model)
-    reference = reference_terms(model, observed, noise, settings)
+    reference = reference_terms(model, observed, noise, config)
     for name, expected in reference.items():
         np.testing.assert_allclose(getattr(every, name), expected.real, rtol=1e-8 if name == "prior" else 1e-10)
-    np.testing.assert_allclose(value, reference_total(model, observed, noise, settings).real, rtol=1e-9)
-    np.testing.assert_allclose(mse, reference["reconstruction"].real * 2 * settings.objective.nu_y / observed.size, rtol=1e-10)
+    np.testing.assert_allclose(value, reference_total(model, observed, noise, config).real, rtol=1e-9)
+    np.testing.assert_allclose(mse, reference["reconstruction"].real * 2 * weights.nu_y / observed.size, rtol=1e-10)
     assert every.volume == 0
 
-    derivatives = reference_gradient(model, lambda m: reference_total(m, observed, noise, settings))
-    derivatives = without_fixed(derivatives, model, settings)
+    derivatives = reference_gradient(model, lambda m: reference_total(m, observed, noise, config))
+    derivatives = without_fixed(derivatives, model, config)
     np.testing.assert_allclose(flat(gradient), derivatives, rtol=1e-7, atol=1e-9 * np.abs(derivatives).max())
 
 
 def test_more_sources_and_samples_than_the_table_above():
-    settings = dataclasses.replace(SMALL, n_sources=3, n_diffusion_steps=6, network_width=8)
-    model, noise = random_double_model(settings, 30, 3), random_noise(settings, 30)
+    config = configuration(n_sources=3, n_steps=6, network=Dense(width=8), nu_y=0.3)
+    model, noise = random_double_model(config, 30, 3), random_noise(config, 30)
     observed = recording(30, 3)
-    every, _ = eqx.filter_jit(terms)(model, jnp.asarray(observed), None, noise, settings.objective)
-    for name, expected in reference_terms(model, observed, noise, settings).items():
+    every, _ = eqx.filter_jit(terms)(model, jnp.asarray(observed), None, noise, config.objective)
+    for name, expected in reference_terms(model, observed, noise, config).items():
         np.testing.assert_allclose(getattr(every, name), expected.real, rtol=1e-8 if name == "prior" else 1e-10)
 
 
 def test_the_denoising_gradient_into_the_sources_can_be_stopped():
-    settings, observed = SMALL, recording()
-    model, noise = random_double_model(settings, T, N_CHANNELS), random_noise(settings, T)
+    config, observed = SMALL, recording()
+    model, noise = random_double_model(config, T, N_CHANNELS), random_noise(config, T)
 
     @eqx.filter_jit
     def derivative_into_starts(moves):
-        chosen = dataclasses.replace(settings.objective, diffusion_moves_sources=moves)
+        chosen = config.objective.replace(diffusion_moves_sources=moves)
 
         def denoising_term(mean):
             moved = eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
@@ -149,31 +159,33 @@ def test_the_denoising_gradient_into_the_sources_can_be_stopped():
     assert np.abs(np.asarray(derivative_into_starts(True))).max() > 1e-3
 
 
-@pytest.mark.parametrize("options", [{}, {"mixing": "mlp", "halving": 3.0, "lambda_kl": 0.0}], ids=["linear", "mlp"])
+@pytest.mark.parametrize(
+    "options", [{}, {"mixing": MLP(width=4), "halving": 3.0, "lambda_kl": 0.0}], ids=["linear", "mlp"]
+)
 def test_whole_steps_of_the_optimiser(options):
     """Two steps: the moments, their bias correction and the unit columns all take part."""
-    settings = dataclasses.replace(SMALL, **options)
+    config = changed(SMALL, **options)
     observed, rate = recording(), 1e-2
-    state = trainer.init(random_double_model(settings, T, N_CHANNELS), jax.random.key(3))
-    step = eqx.filter_jit(trainer.step)
+    state = training_step.init(random_double_model(config, T, N_CHANNELS), jax.random.key(3))
+    step = eqx.filter_jit(training_step.step)
     model, memory = state.model, (0 * flat(state.model), 0 * flat(state.model))
     leaves, tree = jax.tree.flatten(model)
     is_prior = flat(eqx.tree_at(lambda m: m.priors, jax.tree.map(jnp.zeros_like, model), replace_fn=_ones)) > 0
     for epoch in range(2):
         noise = draw_noise(model, jax.random.fold_in(state.key, epoch))
-        gradient = reference_gradient(model, lambda m, noise=noise: reference_total(m, observed, noise, settings))
-        gradient = without_fixed(gradient, model, settings)
-        rates = np.where(is_prior, settings.training.prior_rate, 1.0) * rate
-        if settings.training.halving:
-            rates = rates / (1 + epoch / settings.training.halving)
+        gradient = reference_gradient(model, lambda m, noise=noise: reference_total(m, observed, noise, config))
+        gradient = without_fixed(gradient, model, config)
+        rates = np.where(is_prior, config.training.prior_rate, 1.0) * rate
+        if config.training.halving:
+            rates = rates / (1 + epoch / config.training.halving)
         moved, memory = paper.adam(flat(model), gradient, memory, epoch + 1, rates)
         sizes = np.cumsum([leaf.size for leaf in leaves])[:-1]
-        pieces = [piece.reshape(leaf.shape) for piece, leaf in zip(np.split(moved, sizes), leaves, strict=True)]
-        model = jax.tree.unflatten(tree, [jnp.asarray(piece) for piece in pieces])
-        if settings.mixing.is_linear:
+        arrays = [flat.reshape(leaf.shape) for flat, leaf in zip(np.split(moved, sizes), leaves, strict=True)]
+        model = jax.tree.unflatten(tree, list(map(jnp.asarray, arrays)))
+        if config.mixing.is_linear:
             columns = paper.normalise_columns(np.asarray(model.mixing.matrix)).real
             model = eqx.tree_at(lambda m: m.mixing.matrix, model, jnp.asarray(columns))
-        state, info = step(state, jnp.asarray(observed), None, StepSettings.of(settings), rate)
+        state, info = step(state, jnp.asarray(observed), None, StepSettings.of(config), rate)
         np.testing.assert_allclose(flat(state.model), flat(model), rtol=1e-7, atol=1e-9)
     assert state.epoch == 2
     assert np.isfinite(info.total)

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import threading
 
 import numpy as np
 import pytest
 from quick_compile import quick_compile
+from short import changed, configuration
 
 from stradiff import SOBI, simulate
+from stradiff.config import Dense
 from stradiff.data.sources import gp_sources
 from stradiff.initialise import initialisation as initialisation_module
 from stradiff.initialise import initialise
 from stradiff.initialise.seeds import restart_seed
 from stradiff.model.concatenation import Concatenation
+from stradiff.model.mixing import MLP
 from stradiff.train import restarts, threads, train
 from stradiff.train import step as training_step
 from stradiff.train.loop import Loop, present_sources
 from stradiff.train.restarts import Rung, candidate_objectives
 
-SETTINGS = Settings(
+CONFIG = configuration(
     n_sources=2,
     max_epochs=120,
-    network_width=4,
-    n_diffusion_steps=2,
+    network=Dense(width=4),
+    n_steps=2,
     standardise=True,
-    network_output_scale=0.0,
+    output_scale=0.0,
     lambda_volume=1.0,
     prior="matern32",
     init="sobi",
 )
-MLP = {"mixing": "mlp", "mixing_linear_path": True, "mixing_output_scale": 0.1, "mixing_width": 8, "max_epochs": 150}
-NONLINEAR = dataclasses.replace(SETTINGS, **MLP)
+NONLINEAR = changed(CONFIG, mixing=MLP(width=8, linear_path=True, output_scale=0.1), max_epochs=150)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,8 +49,8 @@ def observed():
     return (sources @ np.array([[1.0, 0.4], [0.3, 1.0]])).astype(np.float32)
 
 
-def trained(observed, settings, seed=7, guess=None, **options):
-    return train(initialise(observed, None, settings, guess=guess, seed=seed), **options)
+def trained(observed, config, seed=7, guess=None, **options):
+    return train(initialise(observed, None, config, guess=guess, seed=seed), **options)
 
 
 def cache_size() -> int:
@@ -57,19 +58,15 @@ def cache_size() -> int:
     return training_step.run._cached._cache_size()
 
 
-def changed(**settings):
-    return dataclasses.replace(SETTINGS, **settings)
-
-
 @pytest.mark.parametrize("init", ["sobi", "random"])
 def test_the_best_of_several_is_kept_and_all_are_reported(observed, init):
     compiled = cache_size()
-    best = trained(observed, changed(init=init, n_restarts=3))
+    best = trained(observed, changed(CONFIG, init=init, n_restarts=3))
     assert cache_size() <= compiled + 1
     objectives = [one.objective for one in best.restarts]
     assert len(objectives) == 3 and len({one.seed for one in best.restarts}) == 3
     assert objectives[0] == min(objectives) == pytest.approx(best.history["total"][-100:].mean())
-    single = trained(observed, changed(init=init))
+    single = trained(observed, changed(CONFIG, init=init))
     assert single.restarts == ()
     (first,) = [one for one in best.restarts if one.seed == 7]
     assert first.objective == single.history["total"][-100:].mean()
@@ -78,15 +75,15 @@ def test_the_best_of_several_is_kept_and_all_are_reported(observed, init):
 def test_after_the_rung_the_best_goes_on_alone_and_has_the_bits_of_a_single_fit(observed, monkeypatch):
     monkeypatch.setattr(restarts, "RESTART_RUNG", Rung(200, 100))
     epochs: list[int] = []
-    settings, compiled = changed(max_epochs=450, n_restarts=3), cache_size()
-    start = initialise(observed, None, settings, seed=7)
+    config, compiled = changed(CONFIG, max_epochs=450, n_restarts=3), cache_size()
+    start = initialise(observed, None, config, seed=7)
     best = train(start, callbacks=[lambda report: epochs.append(report.epoch)])
     assert cache_size() <= compiled + 1
     assert sorted(epochs) == [100] * 3 + [200] * 3 + [300, 400, 450] and best.n_epochs == 450
     objectives = [one.objective for one in best.restarts]
     assert objectives[0] == min(objectives) == best.history["total"][100:200].mean()
     number = next(k for k in range(3) if restart_seed(7, k) == best.restarts[0].seed)
-    given = dataclasses.replace(settings, init="given", n_restarts=1)
+    given = changed(config, init="given", n_restarts=1)
     single = trained(observed, given, seed=restart_seed(7, number), guess=start.start(number).sources)
     np.testing.assert_array_equal(single.history["total"], best.history["total"])
     np.testing.assert_array_equal(present_sources(single.model), best.restarts[0].sources)
@@ -94,8 +91,8 @@ def test_after_the_rung_the_best_goes_on_alone_and_has_the_bits_of_a_single_fit(
 
 def test_a_stop_before_the_end_of_the_rung_is_a_stop(observed, monkeypatch):
     monkeypatch.setattr(restarts, "RESTART_RUNG", Rung(200, 100))
-    settings = changed(max_epochs=450, n_restarts=2)
-    assert trained(observed, settings, callbacks=[lambda report: True]).n_epochs == 100
+    config = changed(CONFIG, max_epochs=450, n_restarts=2)
+    assert trained(observed, config, callbacks=[lambda report: True]).n_epochs == 100
 
 
 def test_ctrl_c_after_the_rung_keeps_what_is_there(observed, monkeypatch):
@@ -105,7 +102,7 @@ def test_ctrl_c_after_the_rung_keeps_what_is_there(observed, monkeypatch):
         if report.epoch > 100:
             raise KeyboardInterrupt
 
-    best = trained(observed, changed(max_epochs=450, n_restarts=2), callbacks=[interrupt])
+    best = trained(observed, changed(CONFIG, max_epochs=450, n_restarts=2), callbacks=[interrupt])
     assert best.interrupted and best.n_epochs == 200 and len(best.restarts) == 2
 
 
@@ -113,18 +110,18 @@ def test_an_interrupted_fit_ends_the_restarts(observed):
     def interrupt(report):
         raise KeyboardInterrupt
 
-    best = trained(observed, changed(n_restarts=4), callbacks=[interrupt])
+    best = trained(observed, changed(CONFIG, n_restarts=4), callbacks=[interrupt])
     assert best.interrupted and len(best.restarts) == 1 and best.n_epochs
 
 
 @pytest.mark.parametrize("cores", ["1", "4"])
 def test_the_bits_do_not_depend_on_how_many_run_side_by_side(observed, monkeypatch, cores):
-    settings = changed(n_restarts=4)
-    alone = trained(observed, settings, at_once=1)
+    config = changed(CONFIG, n_restarts=4)
+    alone = trained(observed, config, at_once=1)
     monkeypatch.setattr(threads, "cpu_count", lambda: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", cores)
     assert threads.usable_cores() == int(cores)
-    together = trained(observed, settings)
+    together = trained(observed, config)
     assert [one.objective for one in together.restarts] == [one.objective for one in alone.restarts]
     for one, other in zip(alone.restarts, together.restarts, strict=True):
         np.testing.assert_array_equal(one.sources, other.sources)
@@ -140,7 +137,7 @@ def test_callbacks_are_called_for_every_run_one_at_a_time(observed, monkeypatch)
         calls.append((threading.get_ident(), report.epoch))
         busy.release()
 
-    trained(observed, changed(n_restarts=3), callbacks=[callback])
+    trained(observed, changed(CONFIG, n_restarts=3), callbacks=[callback])
     assert sorted(epoch for _, epoch in calls) == [100] * 3 + [120] * 3
 
 
@@ -155,7 +152,7 @@ def test_ctrl_c_ends_all_runs_and_keeps_them(observed, monkeypatch):
             raised.append(report.epoch)
             signal.raise_signal(signal.SIGINT)
 
-    best = trained(observed, changed(max_epochs=1_000_000, n_restarts=3), callbacks=[interrupt])
+    best = trained(observed, changed(CONFIG, max_epochs=1_000_000, n_restarts=3), callbacks=[interrupt])
     assert best.interrupted and 2 <= len(best.restarts) <= 3 and 100 <= best.n_epochs < 100_000 and raised
 
 
@@ -164,7 +161,7 @@ def test_an_error_in_one_run_is_raised(observed):
         raise ValueError("no room for another picture")
 
     with pytest.raises(ValueError, match="no room"):
-        trained(observed, changed(n_restarts=3), callbacks=[fail])
+        trained(observed, changed(CONFIG, n_restarts=3), callbacks=[fail])
 
 
 # --- candidates of a nonlinear mixing -------------------------------------------------------------------------
@@ -201,7 +198,7 @@ def test_the_candidate_of_least_objective_is_the_start(mixed, made, wrong, right
     assert [one.sources is source for one, source in zip(start.candidates, both, strict=True)] == [True, True]
     objectives = candidate_objectives(start)
     assert both[int(np.argmin(objectives))] is made.sources
-    single = trained(mixed, dataclasses.replace(NONLINEAR, init="given"), seed=0, guess=made.sources)
+    single = trained(mixed, changed(NONLINEAR, init="given"), seed=0, guess=made.sources)
     assert min(objectives) == single.history["total"][75:100].mean()
     np.testing.assert_array_equal(train(start).history["total"], single.history["total"])
 
@@ -238,14 +235,14 @@ def test_ctrl_c_among_the_candidates_is_an_interrupt(mixed, made, wrong, only, m
 def test_the_second_restart_begins_at_the_second_candidate(mixed):
     start = initialise(mixed, None, NONLINEAR, seed=3)
     first, second = np.argsort(candidate_objectives(start), kind="stable")[:2]
-    given = dataclasses.replace(NONLINEAR, init="given")
+    given = changed(NONLINEAR, init="given")
     expected = {
         trained(mixed, given, seed=restart_seed(3, k), guess=start.candidates[number].sources)
         .history["total"][-100:]
         .mean()
         for k, number in enumerate((first, second))
     }
-    best = trained(mixed, dataclasses.replace(NONLINEAR, n_restarts=2), seed=3)
+    best = trained(mixed, changed(NONLINEAR, n_restarts=2), seed=3)
     assert {one.objective for one in best.restarts} == expected
 
 
@@ -259,14 +256,14 @@ def test_gaps_and_several_recordings_are_compared_as_they_are_fitted(mixed, made
     monkeypatch.setattr(
         initialisation_module, "candidates", lambda values, *_: bare.append(values) or [wrong, made.sources]
     )
-    start = initialise(layout.padded(mixed), None, NONLINEAR, layout=layout)
+    start = initialise(layout.pad(mixed), None, NONLINEAR, layout=layout)
     assert np.argmin(candidate_objectives(start)) == 1
     np.testing.assert_array_equal(bare[0], mixed)
 
 
 def test_one_start_is_not_compared(observed, monkeypatch):
     monkeypatch.setattr(restarts, "run_rung", None)
-    assert trained(observed, changed(max_epochs=3)).n_epochs == 3
+    assert trained(observed, changed(CONFIG, max_epochs=3)).n_epochs == 3
     np.testing.assert_array_equal(
-        initialise(observed, None, SETTINGS).candidates[0].sources, SOBI(2).fit_transform(observed.astype(np.float64))
+        initialise(observed, None, CONFIG).candidates[0].sources, SOBI(2).fit_transform(observed.astype(np.float64))
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
 from quick_compile import quick_compile
+from short import changed, configuration
 
 from stradiff import simulate
+from stradiff.config import Dense
 from stradiff.initialise import initialise
 from stradiff.model import numerics
 from stradiff.train import Callback, train
@@ -18,13 +18,13 @@ from stradiff.train.callbacks import PATIENCE, EarlyStopping, Report
 from stradiff.train.step import CHUNK
 
 T, N = 150, 2
-SMALL = Settings(
+SMALL = configuration(
     n_sources=N,
-    network_width=4,
-    n_diffusion_steps=2,
+    network=Dense(width=4),
+    n_steps=2,
     init="sobi",
-    length_scale_init=0.1,
     prior="matern32",
+    length_scale=0.1,
     max_epochs=250,
 )
 
@@ -43,11 +43,11 @@ def observed():
 
 @pytest.fixture(scope="module")
 def run(observed):
-    """``train`` with all that is not under test in its place; one compilation serves the whole module."""
+    """``train`` with defaults of this module; one compilation serves all tests."""
 
-    def run(callbacks=(), record="auto", seed=0, **settings):
+    def run(callbacks=(), record="auto", seed=0, **parameters):
         with numerics():
-            start = initialise(observed, None, dataclasses.replace(SMALL, **settings), seed=seed)
+            start = initialise(observed, None, changed(SMALL, **parameters), seed=seed)
             return train(start, record=record, callbacks=callbacks)
 
     return run
@@ -164,7 +164,7 @@ def history_of(first, second):
         (0.01, history_of(10.0, 8.5), False),
         (0.01, history_of(10.0, 12.0), True),  # rises
         (0.0, history_of(10.0, 10.0), False),  # switched off
-        (0.01, {"total": np.full(2 * PATIENCE - 1, 10.0)}, False),  # too early to tell
+        (0.01, {"total": np.full(2 * PATIENCE - 1, 10.0)}, False),  # too early to say
     ],
 )
 def test_when_early_stopping_stops(tol, history, stops):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from random_models import random_double_model
+from short import configuration
 from sklearn.gaussian_process.kernels import RBF, Matern
 
+from stradiff.config import Dense
+from stradiff.model.mixing import MLP
 from stradiff.train import volume as volume_module
 from stradiff.train.volume import UNROLLED, _log_det, volume
 
@@ -21,10 +22,13 @@ MATRIX = np.array([[1.0, 0.4], [-0.3, 0.8], [0.2, 0.5]])
 JITTER = 1e-2
 
 
+def small(**parameters):
+    return configuration(n_sources=2, network=Dense(width=2), n_steps=1, **parameters)
+
+
 def linear_model(n_samples, prior="rbf"):
     """Length-scales that stay the same in samples, whatever T."""
-    settings = Settings(n_sources=2, prior=prior, network_width=2, n_diffusion_steps=1)
-    model = random_double_model(settings, n_samples, 3)
+    model = random_double_model(small(prior=prior), n_samples, 3)
 
     def parts(m):
         (priors,) = m.priors.groups
@@ -61,15 +65,14 @@ def test_a_linear_map_has_the_exact_determinant_up_to_the_ends_of_the_record(pri
     assert (per_sample[1:] < 0.6 * per_sample[:-1]).all()
 
 
-def bent_model_and_sources(n_samples):
-    settings = Settings(n_sources=2, mixing="mlp", mixing_width=4, network_width=2, n_diffusion_steps=1)
+def nonlinear_model_and_sources(n_samples):
     sources = np.random.default_rng(0).standard_normal((2, n_samples))
-    return random_double_model(settings, n_samples, 3), jnp.asarray(sources)
+    return random_double_model(small(mixing=MLP(width=4)), n_samples, 3), jnp.asarray(sources)
 
 
 def test_a_part_of_the_times_stands_for_all(monkeypatch):
     """The mean over keys is the whole sum, to five standard errors."""
-    model, sources = bent_model_and_sources(40)
+    model, sources = nonlinear_model_and_sources(40)
     whole = float(volume(model, sources, NU_Y, jax.random.key(0)))
     monkeypatch.setattr(volume_module, "BUDGET", 10 * 4 * volume_module.FREQUENCIES)  # ten times of two sources
     of_keys = jax.jit(jax.vmap(lambda key: volume(model, sources, NU_Y, key)))
@@ -80,7 +83,7 @@ def test_a_part_of_the_times_stands_for_all(monkeypatch):
 
 def test_without_noise_it_is_the_change_of_variables():
     """nu -> 0: sum_t 1/2 log det J_t' J_t, and T n / 2 log 1 / nu beside it."""
-    model, sources = bent_model_and_sources(40)
+    model, sources = nonlinear_model_and_sources(40)
     nu_y = 1e-12
     jacobian = np.asarray(jax.vmap(jax.jacfwd(model.mixing), in_axes=1)(sources))
     log_volume = 0.5 * np.linalg.slogdet(np.einsum("tmi,tmj->tij", jacobian, jacobian))[1].sum()
@@ -90,8 +93,7 @@ def test_without_noise_it_is_the_change_of_variables():
 
 def test_a_source_without_power_has_no_volume_to_lose():
     """Where the prior leaves no freedom the map does not count: only log det K^-1 is left."""
-    settings = dataclasses.replace(Settings(), n_sources=2, network_width=2, n_diffusion_steps=1)
-    model = random_double_model(settings, 40, 3)
+    model = random_double_model(small(), 40, 3)
     levels = lambda m: (m.priors.groups[0].log_sigma_f, m.priors.groups[0].log_jitter)  # noqa: E731
     silent = eqx.tree_at(levels, model, 2 * (jnp.full(2, -30.0),))
     stretched = eqx.tree_at(lambda m: m.mixing.matrix, silent, 10.0 * silent.mixing.matrix)
@@ -106,9 +108,9 @@ def test_many_determinants_at_once_and_their_slopes(n_sources):
     wide = np.random.default_rng(2).standard_normal((n_sources, 3 * n_sources, 3, 4))
     matrices = np.einsum("iatf,jatf->ijtf", wide, wide)
     ours = jnp.asarray(matrices, jnp.float32)
-    found, slope = jax.value_and_grad(lambda every: jnp.sum(_log_det(every) @ jnp.arange(1.0, 5.0)))(ours)
+    log_dets, slope = jax.value_and_grad(lambda each: jnp.sum(_log_det(each) @ jnp.arange(1.0, 5.0)))(ours)
     stacked = np.moveaxis(matrices, (0, 1), (2, 3))
-    assert found == pytest.approx((np.linalg.slogdet(stacked)[1] @ np.arange(1.0, 5.0)).sum(), rel=1e-5)
+    assert log_dets == pytest.approx((np.linalg.slogdet(stacked)[1] @ np.arange(1.0, 5.0)).sum(), rel=1e-5)
     inverse = np.arange(1.0, 5.0)[None, :, None, None] * np.linalg.inv(stacked)
     symmetric = 0.5 * np.asarray(slope + jnp.swapaxes(slope, 0, 1))  # one half may carry what belongs to both
     np.testing.assert_allclose(np.moveaxis(symmetric, (0, 1), (2, 3)), inverse, rtol=2e-3, atol=1e-5)
