@@ -524,12 +524,13 @@ def defaults() -> list[Default]:
             continue
         for field, (_, reason_of_field) in type(default).reasons().items():
             rows.append(Default(f"{name}__{field}", getattr(default, field), getattr(paper, field), reason_of_field))
-    objects = [*NETWORKS.values(), *MAPS.values(), *PRIORS.values(), *UNCERTAINTIES.values(), Checkpoint()]
-    for one in {type(one): one for one in objects}.values():
-        for field, (value, reason) in one.reasons().items():
+    objects = [*NETWORKS.values(), *MAPS.values(), *PRIORS.values(), *UNCERTAINTIES.values()]
+    kinds: list[type[Parameters]] = [*map(type, objects), Checkpoint]
+    for kind in dict.fromkeys(kinds):
+        for field, (value, reason) in kind.reasons().items():
             filled = [(MAP_FIELDS[preset] | PRIOR_FIELDS[preset]).get(field, value) for preset in PRESETS]
             default, paper = filled if value is None else (value, value)
-            rows.append(Default(f"{type(one).__name__}.{field}", default, paper, reason))
+            rows.append(Default(f"{kind.__name__}.{field}", default, paper, reason))
     return rows
 
 
