@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stradiff import StrADiff, fit_group, read_recording
+from stradiff import Diffusion, StrADiff, Training, fit_group, read_recording
 
 
 def write_trials(folder: Path, n_trials: int, n_samples: int) -> None:
@@ -42,8 +42,9 @@ def main() -> None:
 
     write_trials(arguments.out, arguments.trials, arguments.samples)
     trials = {path.stem: read_recording(path) for path in sorted(arguments.out.glob("*.csv"))}
-    # with a matrix the diffusion networks change little and take most of the time (docs/branch.md)
-    estimator = StrADiff(n_components=3, branch="none", max_epochs=arguments.max_epochs, random_state=0)
+    diffusion = Diffusion(network="none")  # with a matrix, networks change little and take most of the time
+    training = Training(max_epochs=arguments.max_epochs)
+    estimator = StrADiff(n_components=3, diffusion=diffusion, training=training, random_state=0)
     fits = fit_group(trials, estimator)
 
     print("mixing, the same in every trial:\n", np.round(fits[0].mixing_, 2))

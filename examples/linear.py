@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from stradiff import SOBI, StrADiff, match_sources, matched_correlation, simulate
+from stradiff import SOBI, StrADiff, Training, match_sources, matched_correlation, simulate
 
 
 def main() -> None:
@@ -25,7 +25,8 @@ def main() -> None:
     simulation = simulate("linear", n_samples=arguments.samples, n_channels=6, noise=0.1, seed=1)
     recording, truth = simulation.recording.values, simulation.sources  # (T, 6), (T, 3)
 
-    model = StrADiff(n_components=3, mixing="linear", max_epochs=arguments.max_epochs, random_state=0)
+    training = Training(max_epochs=arguments.max_epochs)
+    model = StrADiff(n_components=3, mixing="linear", training=training, random_state=0)
     sources = model.fit_transform(recording)  # (T, 3)
 
     print("correlation with the truth (slow, middle, fast)")

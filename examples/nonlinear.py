@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stradiff import SOBI, StrADiff, matched_correlation, simulate
-from stradiff.assess import best_linear_unmixing
+from stradiff import SOBI, StrADiff, Training, best_linear_unmixing, matched_correlation, simulate
 
 
 def main() -> None:
@@ -29,7 +28,8 @@ def main() -> None:
     recording, truth = simulation.recording.values, simulation.sources
 
     # mixing="auto" would decide between a matrix and a network, at the cost of both fits
-    model = StrADiff(n_components=3, mixing="mlp", max_epochs=arguments.max_epochs, random_state=0)
+    training = Training(max_epochs=arguments.max_epochs)
+    model = StrADiff(n_components=3, mixing="mlp", training=training, random_state=0)
     estimates = {
         "StrADiff": model.fit_transform(recording),
         "SOBI": SOBI(3).fit_transform(recording),

@@ -5,16 +5,15 @@
 
 Leaky-ReLU mixing, T = 1000, n = 3, default settings with an MLP map, development seed 100. One fit and several of one
 kind are timed in turn in one process, and their ratio is taken round by round; it counts, not the seconds. "The best
-goes on" is what ``n_restarts`` does, from the warm start to the end, at 3,000 epochs, about what a fit takes there.
-"Beside each other" are fits that all go to the end, at 500 epochs, before the verdict; "one program" is a hundred
-epochs alone. "On one core" is one fit of 500 epochs in a process that has no second core: eight of these, over two
-cores, is what eight fits to the end could take.
+goes on" is what ``n_restarts`` does, from the initialisation to the end, at 3,000 epochs, about what a fit takes.
+"Beside each other" are fits that all go to the end, at 500 epochs, before the first rung ends; "one program" is a
+hundred epochs alone. "On one core" is one fit of 500 epochs in a process that has no second core: eight of these, over
+two cores, is what eight fits to the end could take.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import subprocess
@@ -30,11 +29,11 @@ import pages
 
 RESULTS, PAGE = Path(__file__).parent / "results", Path(__file__).parent / "speed.md"
 SIZES, SEED = (2, 4, 8), 100
-RACED, MAPPED, BESIDE, ALONE = "the best goes on", "one program", "beside each other", "on one core"
-EPOCHS, ROUNDS = {RACED: 3000, BESIDE: 500, ALONE: 500}, {RACED: 3, MAPPED: 7, BESIDE: 7, ALONE: 7}
+HALVED, MAPPED, BESIDE, ALONE = "the best goes on", "one program", "beside each other", "on one core"
+EPOCHS, ROUNDS = {HALVED: 3000, BESIDE: 500, ALONE: 500}, {HALVED: 3, MAPPED: 7, BESIDE: 7, ALONE: 7}
 # Mapped over fits, factorisations become batches of them. Two such batches that XLA runs side by side wait for each
 # other for ever when its pool has as many threads as the machine has cores, two: so it gets more there.
-THREADS = {RACED: {}, MAPPED: {"NPROC": "16"}, BESIDE: {}, ALONE: {}}
+THREADS = {HALVED: {}, MAPPED: {"NPROC": "16"}, BESIDE: {}, ALONE: {}}
 
 
 def main() -> None:
@@ -86,26 +85,26 @@ def in_turn(way: str, single: Callable[[], Any], several: dict[int, Callable[[],
 
 
 def recording(epochs: int):
-    """Normalised observations, and the settings of a fit of so many epochs."""
-    from stradiff.presets import resolve
-
+    """Normalised observations, and the configuration of a fit of so many epochs."""
+    from stradiff.config import Configuration, Training, resolve
     from stradiff.data import fit_normaliser, simulate
 
     values = simulate("leaky_relu", seed=SEED).recording.values
-    settings = resolve("default", 3, {"mixing": "mlp", "max_epochs": epochs, "tol": 0.0})
-    return fit_normaliser(values, "whiten").forward(values).astype("float32"), settings
+    training = Training(max_epochs=epochs, tol=0.0)
+    config = resolve("default", Configuration(n_sources=3, mixing="mlp", training=training))
+    return fit_normaliser(values, "whiten").forward(values).astype("float32"), config
 
 
 def whole(way: str) -> list[dict[str, Any]]:
-    """Whole fits, as ``n_restarts`` has them: a verdict among them if they are long enough."""
+    """Whole fits, as ``n_restarts`` has them: compared after a rung if they are long enough."""
     from stradiff.initialise import initialise
     from stradiff.model.numerics import numerics
     from stradiff.train import train
 
-    observed, settings = recording(EPOCHS[way])
+    observed, config = recording(EPOCHS[way])
 
     def several(size: int) -> Callable[[], Any]:
-        return lambda: train(initialise(observed, None, dataclasses.replace(settings, n_restarts=size)))
+        return lambda: train(initialise(observed, None, config.replace(n_restarts=size)))
 
     with numerics():
         return in_turn(way, several(1), {size: several(size) for size in SIZES})
@@ -118,9 +117,9 @@ def alone() -> list[dict[str, Any]]:
     from stradiff.train import train
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
-    observed, settings = recording(EPOCHS[ALONE])
+    observed, config = recording(EPOCHS[ALONE])
     with numerics():
-        return in_turn(ALONE, lambda: train(initialise(observed, None, settings)), {})
+        return in_turn(ALONE, lambda: train(initialise(observed, None, config)), {})
 
 
 def mapped() -> list[dict[str, Any]]:
@@ -131,32 +130,33 @@ def mapped() -> list[dict[str, Any]]:
 
     from stradiff.initialise import initialise
     from stradiff.model.numerics import numerics
-    from stradiff.train import step as trainer
+    from stradiff.train.step import CHUNK, StepSettings, TrainState, init, run
 
-    observed, settings = recording(trainer.CHUNK)
-    rate, count = jnp.float32(settings.training.learning_rate), jnp.int32(trainer.CHUNK)
+    observed, config = recording(CHUNK)
+    rate, count = jnp.float32(config.training.learning_rate), jnp.int32(CHUNK)
 
-    def start(seed: int) -> trainer.TrainState:
+    def start(seed: int) -> TrainState:
         model_key, train_key = jax.random.split(jax.random.key(seed))
-        initialisation = initialise(observed, None, settings)
-        return trainer.init(initialisation.model(initialisation.start(0), model_key), train_key)
+        initialisation = initialise(observed, None, config)
+        return init(initialisation.model(initialisation.start(0), model_key), train_key)
 
     with numerics():
         numbers, rest = zip(*(eqx.partition(start(seed), eqx.is_array) for seed in range(max(SIZES))), strict=True)
 
         def epochs(state: Any) -> Any:
-            done = trainer.run(eqx.combine(state, rest[0]), observed, None, StepSettings.of(settings), rate, count)
+            done = run(eqx.combine(state, rest[0]), observed, None, StepSettings.of(config), rate, count)
             return eqx.filter(done, eqx.is_array)
 
-        def run(call: Callable[[Any], Any], state: Any) -> Callable[[], Any]:
+        def waited_for(call: Callable[[Any], Any], state: Any) -> Callable[[], Any]:
             return lambda: jax.block_until_ready(call(state))
 
         several = {size: jax.tree.map(lambda *leaves: jnp.stack(leaves), *numbers[:size]) for size in SIZES}
         batch = jax.jit(jax.vmap(epochs))
-        return in_turn(MAPPED, run(jax.jit(epochs), numbers[0]), {size: run(batch, s) for size, s in several.items()})
+        calls = {size: waited_for(batch, state) for size, state in several.items()}
+        return in_turn(MAPPED, waited_for(jax.jit(epochs), numbers[0]), calls)
 
 
-WAYS = {RACED: partial(whole, RACED), MAPPED: mapped, BESIDE: partial(whole, BESIDE), ALONE: alone}
+WAYS = {HALVED: partial(whole, HALVED), MAPPED: mapped, BESIDE: partial(whole, BESIDE), ALONE: alone}
 
 
 def timed(call: Callable[[], Any]) -> float:

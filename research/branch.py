@@ -15,7 +15,6 @@ stopped and resumed. Seeds from 100 on were looked at while this was written; th
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import re
 import time
@@ -25,11 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bands import monte_carlo_bands
 from drawing import T, drawn_from, draws
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff, match_sources, matched_correlation, simulate
+from stradiff.config import Diffusion
 from stradiff.data import with_gaps
 from stradiff.errors import SeparationWarning
 
@@ -38,10 +39,10 @@ GAPS: dict[str, Any] = {"fraction": 0.1, "gap_length": 20, "whole_rows": True}
 LEVELS, BANDS = (0.8, 0.95), ("laplace", "monte-carlo")
 BRANCHES: dict[str, dict[str, Any]] = {
     "own": {},
-    "shared": {"branch": "shared"},
-    "none": {"branch": "none"},
+    "shared": {"diffusion__shared": True},
+    "none": {"diffusion__network": "none"},
     # The start's noise gains a factor of 400 on its way instead of 1.1, so it begins smaller.
-    "own, cosine": {"noise_schedule": "cosine", "lambda_diff": 1000.0, "start_sigma": 1e-5},
+    "own, cosine": {"diffusion": Diffusion(schedule="cosine", start_sigma=1e-5), "objective__lambda_diff": 1000.0},
     "own, prior matern32": {"prior": "matern32"},  # draws of better priors than the default one, for comparison
     "own, prior gmm_ar": {"prior": "gmm_ar"},
 }
@@ -68,10 +69,10 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="put the tables into research/branch.md as well")
     arguments = parser.parse_args()
     rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
-    there = {(row["case"], row["branch"], row["seed"]) for row in rows}
+    known = {(row["case"], row["branch"], row["seed"]) for row in rows}
     pairs = [(case, branch) for case in arguments.cases for branch in CASES[case]["branches"]]
     asked = [(*pair, seed) for seed in arguments.seeds for pair in pairs]
-    for one in [] if arguments.print else [one for one in asked if one not in there]:
+    for one in [] if arguments.print else [one for one in asked if one not in known]:
         rows.append(measure(*one))
         arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
         print({name: value for name, value in rows[-1].items() if name != "draws"}, flush=True)
@@ -104,15 +105,15 @@ def measure(case: str, branch: str, seed: int) -> dict[str, Any]:
 
 def bands(model: StrADiff, truth: np.ndarray, gap: np.ndarray) -> dict[str, Any]:
     """Coverage at LEVELS where samples were seen and in the gaps, and median standard deviation where seen."""
-    monte_carlo = dataclasses.replace(model._separation, posterior=None).moments(model.n_draws)
-    found = {}
-    for name, (mean, spread) in zip(BANDS, [(model.sources_, model.sources_std_), monte_carlo], strict=True):
+    every = [(model.sources_, model.sources_std_), monte_carlo_bands(model)]
+    scores = {}
+    for name, (mean, spread) in zip(BANDS, every, strict=True):
         matching = match_sources(mean, truth)
         off, spread = np.abs(truth - matching.apply(mean)), matching.apply_sd(spread)
         inside = [off <= norm.ppf((1 + level) / 2) * spread for level in LEVELS]
-        seen, unseen = ([float(one[there].mean()) for one in inside] for there in (~gap, gap))
-        found[name] = {"seen": seen, "gaps": unseen, "width": float(np.median(spread[~gap]))}
-    return found
+        seen, unseen = ([float(one[rows].mean()) for one in inside] for rows in (~gap, gap))
+        scores[name] = {"seen": seen, "gaps": unseen, "width": float(np.median(spread[~gap]))}
+    return scores
 
 
 def gaps_table(rows: list[dict]) -> str:

@@ -12,20 +12,20 @@ bands of the same fits. Every estimate is matched in order, sign and scale to th
 MCC is the median over seeds of the mean correlation of sources with the truth, and next to it stands what it would be
 had the estimate gone on to the likeliest mixture of the sources (``stradiff/posterior/mixing_uncertainty.py``).
 
-One recording has few errors that count (how much of one source leaks into another is one number), so coverage varies
+One recording has few errors that count (how much of one source is mixed into another is one number), so coverage varies
 from seed to seed, and its standard error over seeds stands beside it. Results go to
 ``research/results/coverage.json`` as they come, so that a run can be stopped and resumed.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from bands import monte_carlo_bands
 from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
@@ -82,8 +82,7 @@ def measure(case: str, seed: int) -> dict[str, Any]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", SeparationWarning)
         model.fit(simulation.recording.values)
-    monte_carlo = dataclasses.replace(model._separation, posterior=None).moments(model.n_draws)
-    bands = {"laplace": (model.sources_, model.sources_std_), "monte-carlo": monte_carlo}
+    bands = {"laplace": (model.sources_, model.sources_std_), "monte-carlo": monte_carlo_bands(model)}
     covered = {name: [coverage(*band, truth, level).tolist() for level in LEVELS] for name, band in bands.items()}
     noise = model.noise_std_ / simulation.noise_free.std(axis=0)
     correlation = matched_correlation(model.sources_, truth).tolist()
@@ -120,7 +119,7 @@ def model_sources(seed: int) -> np.ndarray:
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: per case the coverage in per cent, Laplace's with its standard error over seeds, and Monte Carlo's.
 
-    Noise is the mean over channels, in their standard deviations; found, its median over seeds.
+    Noise is the mean over channels, in their standard deviations; "found" is its median over seeds.
     """
     lines = [
         "| case | seeds | Laplace 50 % | 80 % | 95 % | Monte Carlo 50 % | 80 % | 95 % | MCC | at the likeliest "
@@ -128,9 +127,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for case in CASES:
-        here = [row for row in rows if row["case"] == case]
-        if here:
-            lines.append(_line(case, here))
+        own = [row for row in rows if row["case"] == case]
+        if own:
+            lines.append(_line(case, own))
     return "\n".join(lines)
 
 

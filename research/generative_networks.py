@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from stradiff.model.diffusion.networks import Dense, Network
+from stradiff.model.diffusion.networks import DenseNetwork, Network
 from stradiff.model.diffusion.reverse import reverse_path
 from stradiff.model.diffusion.schedule import Schedule
 
@@ -56,9 +56,9 @@ class Convolutional(Network):
 
 
 @functools.cache  # the same function for the same length, or each call would compile anew
-def dense(n_samples: int) -> Callable[[PRNGKeyArray], Dense]:
+def dense(n_samples: int) -> Callable[[PRNGKeyArray], DenseNetwork]:
     """The package's network, as wide as the record is long: a narrower one passes start noise (branch.md)."""
-    return lambda key: Dense(n_samples, n_samples, 2, key=key)
+    return lambda key: DenseNetwork(n_samples, n_samples, 2, key=key)
 
 
 @eqx.filter_jit
@@ -74,8 +74,8 @@ def trained(make: Callable[[PRNGKeyArray], Network], examples: Array, key: PRNGK
         noise = jax.random.normal(draw, clean.shape, jnp.float32)
         kept = alpha_bar[tau][:, None]
         noisy = jnp.sqrt(kept) * clean + jnp.sqrt(1.0 - kept) * noise
-        found = jax.vmap(network)(noisy, tau.astype(jnp.float32) / SCHEDULE.length)
-        return jnp.mean((found - noise) ** 2)
+        predicted = jax.vmap(network)(noisy, tau.astype(jnp.float32) / SCHEDULE.length)
+        return jnp.mean((predicted - noise) ** 2)
 
     def one(examples: Array, key: PRNGKeyArray) -> Network:
         network = make(key)

@@ -4,7 +4,7 @@
     python research/group.py --print --publish    # the tables of the results, and into research/group.md
 
 Four trials of T = 250 have one mixing, and each has three Gaussian processes of its own (RBF, length-scales of 50, 15
-and 5 samples): behind a matrix with 10 % noise, or behind a leaky-ReLU network with 2 %. Configuration are the defaults but
+and 5 samples): behind a matrix with 10 % noise, or behind a leaky-ReLU network with 2 %. Settings are the defaults but
 for training, which ends after 1,000 epochs at the latest to keep the run short, for a group and for a single trial.
 Rows are kept in ``research/results/group.json`` as they come. Seeds from 100 on were looked at while this was
 written; the tables use 0 to 4.
@@ -21,6 +21,7 @@ from one_table import run
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import SOBI, StrADiff, fit_group, matched_correlation, simulate
+from stradiff.config import Training
 from stradiff.data.sources import gp_sources
 from stradiff.errors import SeparationWarning
 
@@ -43,7 +44,7 @@ def measure(case: str, seed: int) -> dict[str, Any]:
     """Matched correlations ``(trials, n)`` by every way, and the seconds of processor time it took."""
     recordings, truth = trials(case, seed)
     mixing = "linear" if case == "linear" else "mlp"
-    model = StrADiff(3, mixing=mixing, max_epochs=MOST_EPOCHS, random_state=seed, verbose=False)
+    model = StrADiff(3, mixing=mixing, training=Training(max_epochs=MOST_EPOCHS), random_state=seed, verbose=False)
 
     def alone() -> list[np.ndarray]:
         return [model.fit(one).sources_ for one in recordings]
@@ -59,8 +60,8 @@ def measure(case: str, seed: int) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", SeparationWarning)
-            found = separated()
-        every = [matched_correlation(mine, true).tolist() for mine, true in zip(found, truth, strict=True)]
+            sources = separated()
+        every = [matched_correlation(mine, true).tolist() for mine, true in zip(sources, truth, strict=True)]
         row[way] = {"correlation": every, "seconds": round(time.process_time() - began, 1)}
     return row
 

@@ -4,7 +4,7 @@
     python research/nonlinearity.py --print --publish    # the table of the results, and into research/accuracy.md
 
 Both maps are fitted to every recording with default settings, and "auto" is the one that it would take: the matrix
-where the network's fit says that linear suffices (``tests/test_bending.py`` holds that to the bit). T = 1000, three
+where the network's fit says that linear suffices (``tests/test_auto_mixing.py`` holds that to the bit). T = 1000, three
 sources of the study. Rows are kept in ``research/results/nonlinearity.json`` as they come. The rule and its threshold
 are those of the finding, and were chosen on seeds 10 and 11.
 """
@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from one_table import run
 from sklearn.exceptions import ConvergenceWarning
-from stradiff.auto_mixing import BENT, KIND, STRAIGHT
 
 from stradiff import SOBI, StrADiff, matched_correlation, simulate
 from stradiff.assess import best_linear_unmixing
 from stradiff.errors import SeparationWarning
+from stradiff.pipeline import LINEAR_SUFFICES
 
 T, N_SOURCES = 1000, 3
+LINEAR, NETWORK = "linear", "mlp"
 CASES: dict[str, dict[str, Any]] = {
     "linear": {"kind": "linear"},
     "linear, 10 % noise": {"kind": "linear", "noise": 0.1},
@@ -44,13 +45,13 @@ def measure(case: str, seed: int) -> dict[str, Any]:
             warnings.simplefilter("ignore", remark)
         fits = {
             kind: StrADiff(N_SOURCES, mixing=kind, random_state=seed, verbose=False).fit(values)
-            for kind in (BENT, STRAIGHT)
+            for kind in (NETWORK, LINEAR)
         }
-    taken = STRAIGHT if any(one["kind"] == KIND for one in fits[BENT].diagnostics_) else BENT
+    taken = LINEAR if any(one["kind"] == LINEAR_SUFFICES for one in fits[NETWORK].diagnostics_) else NETWORK
     answers = (
         fits[taken].sources_,
-        fits[STRAIGHT].sources_,
-        fits[BENT].sources_,
+        fits[LINEAR].sources_,
+        fits[NETWORK].sources_,
         SOBI(N_SOURCES).fit_transform(values),
         best_linear_unmixing(values, truth),
     )
@@ -65,8 +66,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         mine = [row for row in rows if row["case"] == case]
         if mine:
             means = {way: [np.mean(row["correlation"][way]) for row in mine] for way in WAYS}
-            straight = sum(row["taken"] == STRAIGHT for row in mine)
-            cells = [case, str(len(mine)), str(straight)]
+            linear = sum(row["taken"] == LINEAR for row in mine)
+            cells = [case, str(len(mine)), str(linear)]
             cells += [f"{np.median(means[way]):.4f} ({min(means[way]):.4f})" for way in WAYS]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

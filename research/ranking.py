@@ -18,15 +18,15 @@ import numpy as np
 from contest.problems import Problem, draw
 from one_table import run
 from scipy.stats import spearmanr
-from stradiff.presets import resolve
 
-from stradiff.assess import mean_correlation
+from stradiff import mean_correlation
+from stradiff.config import Configuration, resolve
 from stradiff.data import fit_normaliser
 from stradiff.initialise import initialise
 from stradiff.initialise.seeds import restart_seed
 from stradiff.model.numerics import numerics
 from stradiff.train.restarts import RESTART_RUNG, candidate_objectives
-from stradiff.train.training import Training
+from stradiff.train.training import TrainingRun
 
 PROBLEMS = {
     problem.name: problem
@@ -45,19 +45,19 @@ def measure(case: str, seed: int) -> dict[str, Any]:
     """Objectives of every start, and the mean correlation with the truth of what it ends at."""
     problem = PROBLEMS[case]
     example = draw(problem, seed)
-    settings = resolve("default", problem.n_sources, {"mixing": problem.map})
+    config = resolve("default", Configuration(n_sources=problem.n_sources, mixing=problem.map))
     normaliser = fit_normaliser(
         example.observed, "whiten" if problem.n_channels == problem.n_sources else "standardise"
     )
     observed = normaliser.forward(example.observed).astype(np.float32)
     row: dict[str, Any] = {"case": case, "seed": seed, "mcc": [], "objective": {str(e): [] for e in (*EPOCHS, END)}}
     with numerics():
-        starts = initialise(observed, None, settings, seed=seed)
+        starts = initialise(observed, None, config, seed=seed)
         if len(starts.candidates) > 1:
             starts = starts.ranked(np.argsort(candidate_objectives(starts), kind="stable").tolist())
         for number in range(STARTS):
-            training = Training(starts, starts.start(number), restart_seed(seed, number))
-            training.go_on(settings.training.max_epochs, ())
+            training = TrainingRun(starts, starts.start(number), restart_seed(seed, number))
+            training.go_on(config.training.max_epochs, ())
             result = training.result()
             total = result.history["total"]
             for epoch in (*EPOCHS, END):

@@ -19,9 +19,9 @@ from contest.problems import Problem, draw
 from contest.tiers import DEVELOPMENT
 from one_table import run
 from scipy.stats import spearmanr
-from stradiff.presets import resolve
 
-from stradiff.assess import mean_correlation
+from stradiff import mean_correlation
+from stradiff.config import Configuration, resolve
 from stradiff.data import fit_normaliser
 from stradiff.initialise import initialise
 from stradiff.model.numerics import numerics
@@ -50,7 +50,8 @@ def measure(case: str, seed: int) -> dict[str, Any]:
     example, n = draw(problem, seed), problem.n_sources
     observed = fit_normaliser(example.observed, "standardise").forward(example.observed).astype(np.float32)
     with numerics():
-        starts = initialise(observed, None, resolve("default", n, {"mixing": problem.map}), seed=seed)
+        config = resolve("default", Configuration(n_sources=n, mixing=problem.map))
+        starts = initialise(observed, None, config, seed=seed)
         objectives = candidate_objectives(starts)
     each = [round(float(mean_correlation(start.sources, example.sources)), 5) for start in starts.candidates]
     return {"case": case, "seed": seed, "correlation": each, "objective": [round(value, 1) for value in objectives]}

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from stradiff import SOBI, FastICA, StrADiff, matched_correlation, simulate
-from stradiff.assess import best_linear_unmixing
+from stradiff import SOBI, FastICA, StrADiff, best_linear_unmixing, matched_correlation, simulate
+from stradiff.config import Training
+from stradiff.model.priors import GaussianProcess
 
 RESULTS = Path(__file__).parent / "results"
 PROBLEMS = {"linear": "linear", "leaky_relu": "mlp", "tanh": "mlp"}
@@ -57,9 +58,9 @@ def main() -> None:
 
 def run_missing(rows: list[dict], problem: str, seed: int, presets: list[str], path: Path) -> None:
     """Add the rows of one recording that ``rows`` lacks, and write the file after each."""
-    there = {row["method"] for row in rows if (row["problem"], row["seed"]) == (problem, seed)}
+    known = {row["method"] for row in rows if (row["problem"], row["seed"]) == (problem, seed)}
     methods = [*BASELINES, *(f"StrADiff {preset}" for preset in presets)]
-    for method in [method for method in methods if method not in there]:
+    for method in [method for method in methods if method not in known]:
         row = measure(problem, seed, method)
         rows.append(row)
         path.write_text(json.dumps(rows, indent=0) + "\n")
@@ -105,9 +106,9 @@ def tables(rows: list[dict]) -> str:
     """Markdown: one table a problem, median and worst over seeds, and how often StrADiff is above SOBI."""
     parts = []
     for problem in PROBLEMS:
-        here = [row for row in rows if row["problem"] == problem]
-        if here:
-            parts.append(f"**{problem}**\n\n" + _table(here))
+        own = [row for row in rows if row["problem"] == problem]
+        if own:
+            parts.append(f"**{problem}**\n\n" + _table(own))
     return "\n\n".join(parts)
 
 
@@ -152,7 +153,8 @@ def epoch_cost() -> str:
     for solver in ("fast", "dense"):
         spent = []
         for epochs in (few[solver], many[solver]):
-            model = StrADiff(3, preset="paper", solver=solver, max_epochs=epochs, random_state=0, verbose=False)
+            prior, training = GaussianProcess(solver=solver), Training(max_epochs=epochs)
+            model = StrADiff(3, preset="paper", prior=prior, training=training, random_state=0, verbose=False)
             began = time.perf_counter()
             model.fit(observed)
             spent.append(time.perf_counter() - began)

@@ -1,11 +1,10 @@
-"""Fits on four devices beside the same on one: a program, because JAX is told how many there are before it starts.
+"""Fits on four devices beside the same on one: a program, because JAX must know how many there are before it starts.
 
 Prints one JSON object, which ``test_devices`` judges.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import warnings
@@ -15,28 +14,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from quick_compile import quick_compile
+from short import changed, configuration, estimator
 
-from stradiff import SOBI, StrADiff, matched_correlation, simulate
+from stradiff import SOBI, Dense, matched_correlation, simulate
 from stradiff.errors import OptionError
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics
-from stradiff.train import minibatch_step
-from stradiff.train import step as trainer
+from stradiff.train import minibatch_step, step
 from stradiff.train.loop import Loop
 from stradiff.train.minibatches import Minibatches, Segment
 from stradiff.train.sharding import Sharding, devices_for
+from stradiff.train.step import StepSettings
 
 N, T, M, EPOCHS = 4, 120, 5, 20
-SMALL = Settings(
-    n_sources=N, n_diffusion_steps=2, network_width=4, standardise=True, lambda_volume=1.0, mixing="mlp",
-    mixing_width=4, n_devices=4,
+SMALL = configuration(
+    n_sources=N, n_steps=2, network=Dense(width=4), standardise=True, lambda_volume=1.0, mixing="mlp", mixing_width=4,
+    n_devices=4,
 )  # fmt: skip
 OBSERVED = np.random.default_rng(0).standard_normal((700, M)).astype(np.float32)
 
 
-def distance(found, wanted):
+def distance(tree, other):
     """Largest difference of two trees, in units of float32's rounding of the largest number of an array."""
-    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True)
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
     plain = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs]
     eps = float(np.finfo(np.float32).eps)
     return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-3)) for a, b in plain) / eps
@@ -49,17 +49,17 @@ def loop(settings):
 
 def run_of(fit, epochs):
     """State and history after some epochs, and the compiled program."""
-    how = (StepSettings.of(fit._settings), jnp.float32(1e-3), jnp.int32(epochs), fit._mask)
+    options = (StepSettings.of(fit._settings), jnp.float32(1e-3), jnp.int32(epochs), fit._mask)
     with fit.sharding.in_force():
-        program = trainer.run.lower(fit.state, fit._observed, None, *how).compile()
-        return *program(fit.state, fit._observed, None, *how), program.compiled.as_text()
+        program = step.run.lower(fit.state, fit._observed, None, *options).compile()
+        return *program(fit.state, fit._observed, None, *options), program.compiled.as_text()
 
 
 def whole_record(settings, epochs):
     """Epochs on four devices: how far from those on one, what is where, and what is collected from all devices."""
     fit = loop(settings)
     state, info, program = run_of(fit, epochs)
-    alone, wanted, _ = run_of(loop(dataclasses.replace(settings, n_devices=1)), epochs)
+    alone, wanted, _ = run_of(loop(changed(settings, n_devices=1)), epochs)
     model, moments = state.model, state.optimiser.mu
     spread = {"start": model.branches.start.mean, "moment of it": moments.branches.start.mean}
     spread |= {"network": model.branches.network.weight_in, "prior": jax.tree.leaves(model.priors.groups[0])[0]}
@@ -76,41 +76,37 @@ def whole_record(settings, epochs):
 def uneven():
     """How far gradients are where one family of priors does not divide, and one network is for all; and its share."""
     priors = ("matern12", "matern12", "ar", "matern12")
-    model = random_model(T, M, dataclasses.replace(SMALL, prior=priors, branch="shared"), jax.random.key(0))
+    model = random_model(T, M, changed(SMALL, prior=priors, shared=True), jax.random.key(0))
     noise = jax.random.normal(jax.random.key(1), (N, T), jnp.float32)
     gradient = jax.jit(jax.value_and_grad(lambda model: model.log_prior(model.at(noise), None)))
     sharding = Sharding.of_sources(jax.devices(), N)
     with sharding.in_force():
-        placed = sharding.placed(trainer.init(model, jax.random.key(0))).model
-        found = gradient(placed)
+        placed = sharding.placed(step.init(model, jax.random.key(0))).model
+        sharded = gradient(placed)
     kept = placed.branches.start.mean, placed.branches.network.weight_in, jax.tree.leaves(placed.priors.groups[0])[0]
     share = [array.addressable_shards[0].data.size / array.size for array in kept]
-    return {"gradient": distance(found, gradient(model)), "share": share}
+    return {"gradient": distance(sharded, gradient(model)), "share": share}
 
 
 def segments():
     """Four segments at once beside each alone, and the samples whose starts a step moves."""
-    settings = dataclasses.replace(SMALL, mixing="linear", network="convolutional", prior="matern12", lambda_volume=0.0)
+    config = changed(SMALL, mixing="linear", network="convolutional", prior="matern12", lambda_volume=0.0)
+    settings = StepSettings.of(config)
     plan, observed = Minibatches.of(len(OBSERVED), 60, 4), jnp.asarray(OBSERVED)
-    model = random_model(len(OBSERVED), M, settings, jax.random.key(0))
+    model = random_model(len(OBSERVED), M, config, jax.random.key(0))
     state = minibatch_step.init(model, jax.random.key(1), plan)
     indices = minibatch_step._segments_of_epoch(state, plan)
-    alone = jax.jit(
-        lambda k, i: minibatch_step._evaluation(state, i, k, observed, StepSettings.of(settings), plan, None)
-    )
+    alone = jax.jit(lambda k, i: minibatch_step._evaluation(state, i, k, observed, settings, plan, None))
     each = [alone(jnp.asarray(k, jnp.int32), index) for k, index in enumerate(indices)]
     mean = jax.tree.map(lambda *gradients: np.mean([np.asarray(g) for g in gradients], axis=0), *[g for _, g in each])
     sharding = Sharding.of_segments(jax.devices(), plan.at_once)
     with sharding.in_force():
-        there = sharding.placed(state), sharding.on_all(observed)
         (evaluations, gradient), (after, _) = jax.jit(
             lambda s, rows: (
-                minibatch_step._evaluations(
-                    s, minibatch_step._segments_of_epoch(s, plan), rows, StepSettings.of(settings), plan, None
-                ),
-                minibatch_step.step(s, rows, StepSettings.of(settings), 1e-3, plan),
+                minibatch_step._evaluations(s, minibatch_step._segments_of_epoch(s, plan), rows, settings, plan, None),
+                minibatch_step.step(s, rows, settings, 1e-3, plan),
             )
-        )(*there)
+        )(sharding.placed(state), sharding.on_all(observed))
     first = [int(Segment.of(index, plan).first) for index in indices]
     apart = np.concatenate([np.arange(place, place + plan.length) for place in first])
     return {
@@ -119,26 +115,26 @@ def segments():
         "evaluations": distance(evaluations, [evaluation for evaluation, _ in each]),
         "seen once": bool((np.bincount(apart) <= 1).all()),
         "moved there alone": np.flatnonzero(np.asarray(after.starts.count)).tolist() == sorted(apart.tolist()),
-        "seen": float(after.records.mask.sum()),
+        "seen": float(after.records.seen.sum()),
     }
 
 
 def public(folder):
-    """A fit by the estimator: correlations of SOBI's and of its sources with the truth, and whether a stop matters."""
+    """A fit by the estimator: correlations of SOBI's and of its sources with the true ones; whether a stop matters."""
     problem = simulate("linear", n_samples=2500, seed=100)
-    how = {"window": 256, "max_epochs": 200, "tol": 0.0, "random_state": 0, "n_draws": 2, "verbose": False}
-    how |= {"n_diffusion_steps": 1, "uncertainty": "monte-carlo", "network_width": 4}
-    how |= {"prior": "matern12", "length_scale_init": 0.02, "lambda_volume": 0.0}  # these are quick to compile
+    options = {"segment_length": 256, "max_epochs": 200, "tol": 0.0, "random_state": 0, "n_draws": 2, "verbose": False}
+    options |= {"n_steps": 1, "uncertainty": "monte-carlo", "network": "convolutional"}
+    options |= {"prior": "matern12", "length_scale": 0.02, "lambda_volume": 0.0}  # these are quick to compile
 
     def stop(report):
         if report.epoch == 100:
             raise KeyboardInterrupt
 
     values = problem.recording.values
-    fit, sobi = StrADiff(3, n_devices=4, **how).fit(values), SOBI(3).fit_transform(values)
+    fit, sobi = estimator(3, n_devices=4, **options).fit(values), SOBI(3).fit_transform(values)
     kept = {"checkpoint": folder / "training.checkpoint", "n_devices": "all"}
-    StrADiff(3, **how, **kept, callbacks=[stop]).fit(values)
-    resumed = StrADiff(3, **how, **kept).fit(values)
+    estimator(3, **options, **kept, callbacks=(stop,)).fit(values)
+    resumed = estimator(3, **options, **kept).fit(values)
     return {
         "correlation": [float(matched_correlation(some, problem.sources).min()) for some in (sobi, fit.sources_)],
         "n_devices": fit.fit_info_["n_devices"],
@@ -156,8 +152,11 @@ def refusal():
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    found = {"shares": {n: Sharding.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)}, "refusal": refusal()}
+    report = {
+        "shares": {n: Sharding.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)},
+        "refusal": refusal(),
+    }
     with quick_compile(), numerics():
-        found |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
-        found |= {"segments": segments(), "public": public(Path(sys.argv[1]))}
-    print(json.dumps(found))
+        report |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
+        report |= {"segments": segments(), "public": public(Path(sys.argv[1]))}
+    print(json.dumps(report))

@@ -1,20 +1,19 @@
-"""``mixing="auto"``: which map it takes, that it is the fit with that map, and what it tells of it."""
+"""``mixing="auto"``: which map it selects, that it is the fit with that map, and its findings."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from as_users_call import as_users_call
 from quick_compile import quick_compile
+from short import estimator
 
-from stradiff import StrADiff, fit_group, simulate
-from stradiff import auto_mixing as bending
-from stradiff.auto_mixing import KIND, SENTENCE
-from stradiff.errors import OptionError, SeparationWarning, StorageError
+from stradiff import Dense, StrADiff, fit_group, pipeline, simulate
+from stradiff.errors import SeparationWarning, StorageError
+from stradiff.pipeline import LINEAR_SUFFICES, SELECTED
 
 QUICK = {
-    "max_epochs": 200, "tol": 0.0, "network_width": 4, "n_diffusion_steps": 2, "random_state": 0, "n_draws": 2,
+    "max_epochs": 200, "tol": 0.0, "network": Dense(width=4), "n_steps": 2, "random_state": 0, "n_draws": 2,
     "verbose": False, "uncertainty": "monte-carlo", "prior": "matern32",
 }  # fmt: skip
 KINDS = {"linear": "linear", "leaky_relu": "mlp"}
@@ -32,18 +31,18 @@ def recording(kind):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Of every kind of mixing, the fit of "auto" and that of the map it should take."""
+    """Of every kind of mixing, the fit of "auto" and that of the map it should select."""
     return {
         kind: (
-            StrADiff(3, mixing="auto", **QUICK).fit(recording(kind)),
-            StrADiff(3, mixing=name, **QUICK).fit(recording(kind)),
+            estimator(3, mixing="auto", **QUICK).fit(recording(kind)),
+            estimator(3, mixing=name, **QUICK).fit(recording(kind)),
         )
         for kind, name in KINDS.items()
     }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_the_fit_with_the_map_that_the_recording_asks_for(fitted, kind):
+def test_it_is_the_fit_with_the_selected_map(fitted, kind):
     auto, named = fitted[kind]
     assert auto.map_ == named.map_ == KINDS[kind]
     np.testing.assert_array_equal(auto.sources_, named.sources_)
@@ -52,14 +51,14 @@ def test_it_is_the_fit_with_the_map_that_the_recording_asks_for(fitted, kind):
     assert auto.fit_info_["settings"] == named.fit_info_["settings"]
 
 
-def test_it_says_that_it_took_the_linear_map(fitted):
+def test_it_remarks_that_it_took_the_linear_map(fitted):
     auto, named = fitted["linear"]
-    assert auto.warnings_ == [*named.warnings_, SENTENCE]
-    assert [one["kind"] for one in auto.diagnostics_][-1] == KIND
-    assert KIND not in [one["kind"] for one in fitted["leaky_relu"][0].diagnostics_]
+    assert auto.warnings_ == [*named.warnings_, SELECTED]
+    assert [one["kind"] for one in auto.diagnostics_][-1] == LINEAR_SUFFICES
+    assert LINEAR_SUFFICES not in [one["kind"] for one in fitted["leaky_relu"][0].diagnostics_]
 
 
-def test_it_comes_back_from_a_file(fitted, tmp_path):
+def test_it_is_saved_and_loaded(fitted, tmp_path):
     for auto, _ in fitted.values():
         auto.save(tmp_path / "fit")
         again = StrADiff.load(tmp_path / "fit")
@@ -68,41 +67,41 @@ def test_it_comes_back_from_a_file(fitted, tmp_path):
 
 
 def remarks(mixing):
-    """The map that was fitted, and what was said of it: the slow source is seen for too short a time."""
-    with pytest.warns(SeparationWarning, match="changes so slowly") as told:
-        fit = StrADiff(3, mixing=mixing, **QUICK).fit(recording("linear"))
-    return fit.map_, [str(one.message) for one in told]
+    """The map that was fitted, and the warnings: the slow source is recorded for too short a time."""
+    with pytest.warns(SeparationWarning, match="changes so slowly") as raised:
+        fit = estimator(3, mixing=mixing, **QUICK).fit(recording("linear"))
+    return fit.map_, [str(one.message) for one in raised]
 
 
-@pytest.mark.parametrize("kind", [KIND, "what no fit finds"], ids=["matrix", "network"])
+@pytest.mark.parametrize("kind", [LINEAR_SUFFICES, "no such finding"], ids=["matrix", "network"])
 def test_remarks_are_those_of_the_fit_that_is_kept(monkeypatch, kind):
-    monkeypatch.setattr(bending, "KIND", kind)
-    kept, told = remarks("auto")
-    assert kept == ("linear" if kind == KIND else "mlp")
-    assert (kept, told) == remarks(kept)
+    monkeypatch.setattr(pipeline, "LINEAR_SUFFICES", kind)
+    kept, warned = remarks("auto")
+    assert kept == ("linear" if kind == LINEAR_SUFFICES else "mlp")
+    assert (kept, warned) == remarks(kept)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_stopped_in_either_fit_it_goes_on_there(fitted, tmp_path):
-    """Ctrl-C in the network's fit keeps that; in the linear one's, which comes second, that."""
+    """Ctrl-C during the network's fit keeps that; during the linear one, which comes second, that."""
     values, kept = recording("linear"), {"checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0}
 
     def stop_in(number):
-        heard = []
+        epochs = []
 
         def look(report):
-            heard.append(report.epoch)
-            if len(heard) == number:
+            epochs.append(report.epoch)
+            if len(epochs) == number:
                 raise KeyboardInterrupt
 
         return look
 
-    first = StrADiff(3, mixing="auto", **QUICK, **kept, callbacks=(stop_in(1),)).fit(values)
+    first = estimator(3, mixing="auto", **QUICK, **kept, callbacks=(stop_in(1),)).fit(values)
     assert first.interrupted_ and first.map_ == "mlp" and [one.name for one in tmp_path.iterdir()] == ["training"]
-    second = StrADiff(3, mixing="auto", **QUICK, **kept, callbacks=(stop_in(2),)).fit(values)
+    second = estimator(3, mixing="auto", **QUICK, **kept, callbacks=(stop_in(2),)).fit(values)
     assert second.interrupted_ and second.map_ == "linear"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["training", "training.linear"]
-    last = StrADiff(3, mixing="auto", **QUICK, **kept).fit(values)
+    last = estimator(3, mixing="auto", **QUICK, **kept).fit(values)
     np.testing.assert_array_equal(last.sources_, fitted["linear"][0].sources_)
     assert not list(tmp_path.iterdir())
 
@@ -122,14 +121,14 @@ def killed(tmp_path):
 
     kept = {"mixing": "auto", "checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0, **QUICK}
     with pytest.raises(Killed):
-        StrADiff(3, **kept, callbacks=(look,)).fit(recording("linear"))
+        estimator(3, **kept, callbacks=(look,)).fit(recording("linear"))
     return kept
 
 
 def test_killed_in_the_linear_fit_it_does_not_train_the_network_again(fitted, killed, tmp_path):
-    heard = []
-    again = StrADiff(3, **killed, callbacks=(lambda report: heard.append(report.epoch),)).fit(recording("linear"))
-    assert heard == [200]
+    epochs = []
+    again = estimator(3, **killed, callbacks=(lambda report: epochs.append(report.epoch),)).fit(recording("linear"))
+    assert epochs == [200]
     np.testing.assert_array_equal(again.sources_, fitted["linear"][0].sources_)
     assert not list(tmp_path.iterdir())
 
@@ -138,21 +137,26 @@ def test_killed_in_the_linear_fit_it_does_not_train_the_network_again(fitted, ki
 def test_a_linear_fit_of_other_settings_is_refused_before_any_training(killed, network_kept):
     if not network_kept:
         killed["checkpoint"].unlink()
-    heard = []
-    other = StrADiff(3, **killed | {"nu_y": 0.02}, callbacks=(lambda report: heard.append(report.epoch),))
+    epochs = []
+    other = estimator(3, **killed | {"nu_y": 0.02}, callbacks=(lambda report: epochs.append(report.epoch),))
     with pytest.raises(StorageError, match="delete it to start anew"):
         other.fit(recording("linear"))
-    assert not heard
+    assert not epochs
 
 
 def test_names_of_a_frame_do_not_outlive_it():
     values = recording("linear")
-    model = StrADiff(3, mixing="auto", **QUICK | {"max_epochs": 1}).fit(pd.DataFrame(values, columns=list("abc")))
+    model = estimator(3, mixing="auto", **QUICK | {"max_epochs": 1}).fit(pd.DataFrame(values, columns=list("abc")))
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     assert not hasattr(model.fit(values), "feature_names_in_")
 
 
-def test_a_group_names_its_map():
-    values = recording("linear")
-    with as_users_call(), pytest.raises(OptionError, match="mixing='auto' is for single recordings"):
-        fit_group([values[:150], values[150:]], StrADiff(3, mixing="auto", **QUICK))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_group_takes_one_map_for_all(kind):
+    halves = np.split(recording(kind), 2)
+    auto, named = (fit_group(halves, estimator(3, mixing=mixing, **QUICK)) for mixing in ("auto", KINDS[kind]))
+    for fit, same in zip(auto, named, strict=True):
+        assert fit.map_ == same.map_ == KINDS[kind]
+        np.testing.assert_array_equal(fit.sources_, same.sources_)
+        kinds = [one["kind"] for one in fit.diagnostics_]
+        assert (LINEAR_SUFFICES in kinds) == (kind == "linear")

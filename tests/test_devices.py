@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from as_users_call import as_users_call
 from quick_compile import quick_compile
+from short import estimator
 
 from stradiff import StrADiff, simulate
 from stradiff.errors import OptionError
@@ -23,14 +24,14 @@ PROGRAM = Path(__file__).with_name("on_four_devices.py")
 Y = simulate("linear", n_samples=150, seed=0).recording.values
 SHORT = {
     "max_epochs": 2, "tol": 0.0, "n_draws": 2, "verbose": False, "random_state": 0, "uncertainty": "monte-carlo",
-    "n_diffusion_steps": 2, "network_width": 4, "init": "random", "length_scale_init": 0.1, "prior": "matern12",
+    "n_steps": 2, "network": "none", "lambda_volume": 0.0, "init": "random", "length_scale": 0.1, "prior": "matern12",
 }  # fmt: skip
 GRADIENT_ROUNDINGS = 120  # of float32: a gradient is a sum over so many samples, here and there in another order
 
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory):
-    """What ``on_four_devices`` found."""
+    """The numbers that ``on_four_devices`` prints."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     more = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, str(PROGRAM), str(tmp_path_factory.mktemp("four"))]
@@ -43,7 +44,7 @@ def four(tmp_path_factory):
 def fitted():
     """A short fit for each name of a device."""
     with quick_compile():
-        return {name: StrADiff(3, device=name, **SHORT).fit(Y) for name in ("cpu", "auto")}
+        return {name: estimator(3, device=name, **SHORT).fit(Y) for name in ("cpu", "auto")}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -70,7 +71,7 @@ def test_without_a_gpu_auto_is_the_processor(fitted):
 )
 def test_a_device_that_is_not_there_is_refused(device, message):
     with pytest.raises(OptionError, match=message):
-        StrADiff(3, device=device, **SHORT).fit(Y)
+        estimator(3, device=device, **SHORT).fit(Y)
 
 
 def test_a_fitted_estimator_computes_on_its_device(fitted, tmp_path):
@@ -86,7 +87,7 @@ def test_a_fitted_estimator_computes_on_its_device(fitted, tmp_path):
     assert StrADiff.load(tmp_path / "fit.stradiff").device == "auto"  # another machine may have less
 
 
-def test_what_a_user_told_jax_holds_under_auto():
+def test_the_default_device_of_jax_holds_under_auto():
     with jax.default_device(jax.devices("cpu")[0]), computing_on("auto"):
         assert available_devices()[0] == jax.devices("cpu")[0]
     with jax.default_device("cpu"):
@@ -95,8 +96,11 @@ def test_what_a_user_told_jax_holds_under_auto():
 
 @pytest.mark.parametrize("n_devices", [0, -1, 1.5, "many", True])
 def test_a_number_of_devices_that_cannot_be_is_refused(n_devices):
-    with as_users_call(), pytest.raises(OptionError, match="whole number of at least 1, or 'all'"):
-        StrADiff(3, n_devices=n_devices, **SHORT).fit(Y)
+    with (
+        as_users_call(),
+        pytest.raises(OptionError, match=r"n_devices=.* must be one of 'all', or a whole number of at least 1"),
+    ):
+        estimator(3, n_devices=n_devices, **SHORT).fit(Y)
 
 
 def test_more_devices_than_there_are_are_refused(four):
@@ -107,11 +111,11 @@ def test_sources_are_dealt_out_evenly(four):
     assert four["shares"] == {"3": 3, "4": 4, "5": 1, "6": 3}
 
 
-def test_by_sources_four_devices_say_what_one_says(four):
-    found = four["whole"]
-    assert found["objective"] <= GRADIENT_ROUNDINGS and found["model"] <= GRADIENT_ROUNDINGS
-    assert found["devices"] == [4, 4, 4, 4]
-    assert found["share"] == {"start": 0.25, "moment of it": 0.25, "network": 0.25, "prior": 0.25}
+def test_by_sources_four_devices_compute_what_one_computes(four):
+    whole = four["whole"]
+    assert whole["objective"] <= GRADIENT_ROUNDINGS and whole["model"] <= GRADIENT_ROUNDINGS
+    assert whole["devices"] == [4, 4, 4, 4]
+    assert whole["share"] == {"start": 0.25, "moment of it": 0.25, "network": 0.25, "prior": 0.25}
 
 
 def test_what_does_not_divide_is_on_every_device(four):
@@ -125,10 +129,10 @@ def test_by_sources_nothing_larger_than_the_sources_is_collected(four):
 
 
 def test_by_segments_a_step_follows_the_mean_gradient(four):
-    found = four["segments"]
-    assert found["plan"] == [4, 0, 4]
-    assert found["gradient"] <= GRADIENT_ROUNDINGS and found["evaluations"] <= GRADIENT_ROUNDINGS
-    assert found["seen"] == 4.0
+    segments = four["segments"]
+    assert segments["plan"] == [4, 0, 4]
+    assert segments["gradient"] <= GRADIENT_ROUNDINGS and segments["evaluations"] <= GRADIENT_ROUNDINGS
+    assert segments["seen"] == 4.0
 
 
 def test_segments_of_a_minibatch_do_not_overlap(four):
@@ -152,11 +156,11 @@ def test_by_segments_a_fit_on_four_devices_separates(four):
 
 
 @pytest.mark.parametrize("option", ["--devices", "--device"])
-def test_the_command_line_passes_on_what_it_is_told(tmp_path, option, capsys):
+def test_the_command_line_names_the_option(tmp_path, option, capsys):
     from stradiff.cli.app import main
 
     np.savetxt(tmp_path / "recording.csv", Y, delimiter=",", header="a,b,c", comments="")
     words = ["separate", str(tmp_path / "recording.csv"), "-n", "3", "-o", str(tmp_path / "out")]
     assert main([*words, option, "64" if option == "--devices" else "gpu"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"stradiff: {option} ") and len(said.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"stradiff: {option} ") and len(message.splitlines()) == 1

@@ -133,9 +133,9 @@ def test_a_nonlinear_map_has_no_matrix(fit_nonlinear):
 
 def test_transform_finds_the_sources_of_the_training_rows(fitted):
     fit, simulation = fitted
-    found = fit.transform(simulation.recording.values)
+    sources = fit.transform(simulation.recording.values)
     for k in range(3):
-        assert np.corrcoef(found[:, k], fit.sources_[:, k])[0, 1] > 0.98
+        assert np.corrcoef(sources[:, k], fit.sources_[:, k])[0, 1] > 0.98
 
 
 def test_transform_goes_row_by_row(fitted):
@@ -196,8 +196,12 @@ def test_reverse_paths(fitted):
 # --- calls that make no sense --------------------------------------------------------------------------------
 
 LINEAR_CALLS = {
-    "paths of an epoch that was not recorded": (lambda f: f.reverse_path(7), OptionError, "7 was not recorded.* 0, "),
-    "paths of no epoch": (lambda f: f.reverse_path([1]), OptionError, "not recorded"),
+    "paths of an epoch that was not recorded": (
+        lambda f: f.reverse_path(7),
+        OptionError,
+        r"epoch=7 must be one of the recorded ones: 0, ",
+    ),
+    "paths of no epoch": (lambda f: f.reverse_path([1]), OptionError, "one of the recorded"),
     "no draws": (lambda f: f.sample_sources(0), OptionError, "n_draws=0"),
     "more draws than fit": (lambda f: f.sample_sources(10**12), MemoryError, "Drawing"),
     "a seed that is none": (lambda f: f.sample_sources(1, "x"), OptionError, "random_state"),

@@ -9,15 +9,16 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from stradiff import Dense, Diffusion, GaussianProcess, MonteCarlo, StrADiff, Training
+from stradiff import Diffusion, GaussianProcess, MonteCarlo, Objective, StrADiff, Training
 
-# The smallest fit there is: conventions are checked for a dozen shapes, each of which compiles anew.
+# The fit that compiles soonest: conventions are checked with a dozen shapes, each of which compiles anew.
 SMALLEST = StrADiff(
     n_components=2,
-    prior=GaussianProcess("rbf", length_scale=0.1),
-    diffusion=Diffusion(n_steps=2, network=Dense(width=4, depth=1)),
+    prior=GaussianProcess("matern12", length_scale=0.1),
+    diffusion=Diffusion(n_steps=1, network="none"),
+    objective=Objective(lambda_volume=0.0),
     training=Training(max_epochs=1, tol=0.0),
-    uncertainty=MonteCarlo(n_draws=2),  # quicker to compile, shape by shape; Laplace's has tests of its own
+    uncertainty=MonteCarlo(n_draws=2),
     random_state=0,
 )
 TRAJECTORY = (

@@ -1,4 +1,4 @@
-"""What goes in and what must not: arrays and frames, precisions, times, starts, and every kind of bad input."""
+"""Input of the estimator: arrays, frames, precisions, times, starts, nested parameters, and bad input of every kind."""
 
 from __future__ import annotations
 
@@ -16,24 +16,35 @@ from hypothesis.extra import numpy as arrays_of
 from quick_compile import quick_compile
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stradiff import Recording, StrADiff, StrADiffError, simulate
+from stradiff import (
+    MLP,
+    Autoregression,
+    Dense,
+    Diffusion,
+    GaussianProcess,
+    MonteCarlo,
+    Objective,
+    Recording,
+    StrADiff,
+    StrADiffError,
+    Training,
+    pipeline,
+    simulate,
+)
 from stradiff.errors import InputError, InsufficientMemoryError, NumericsError, OptionError, SeparationWarning
-from stradiff.posterior import separation
 
 T = 60
-SMALL = StrADiff(
+SMALL = StrADiff(  # quick to compile
     2,
-    max_epochs=5,
-    tol=0.0,
-    n_draws=3,
-    network_width=4,
-    network_depth=1,
-    n_diffusion_steps=2,
-    length_scale_init=0.1,
-    uncertainty="monte-carlo",  # quicker to compile, shape by shape; Laplace's has tests of its own
+    prior=GaussianProcess("matern12", length_scale=0.1),
+    diffusion=Diffusion(n_steps=2, network=Dense(width=4, depth=1)),
+    objective=Objective(lambda_volume=0.0),
+    training=Training(max_epochs=5, tol=0.0),
+    uncertainty=MonteCarlo(n_draws=3),
     random_state=0,
 )
 RESULTS = ("sources_", "sources_std_", "reconstruction_", "mixing_", "length_scales_")
@@ -51,6 +62,7 @@ def Y():
 
 
 def small(**changes):
+    """The estimator with parameters changed, nested ones as in ``training__max_epochs``."""
     return clone(SMALL).set_params(**changes)
 
 
@@ -64,7 +76,7 @@ def assert_same(first, second, **tolerance):
         np.testing.assert_allclose(getattr(first, name), getattr(second, name), **tolerance)
 
 
-# --- the same in other clothes -------------------------------------------------------------------------------
+# --- the same in other containers ----------------------------------------------------------------------------
 
 
 def test_same_seed_same_bits(Y, plain):
@@ -100,11 +112,11 @@ def test_frames_keep_names_and_index(Y, plain):
 
 
 def test_in_a_pipeline(Y, plain):
-    pipeline = make_pipeline(StandardScaler(), small())
-    S = pipeline.fit_transform(Y)
+    steps = make_pipeline(StandardScaler(), small())
+    S = steps.fit_transform(Y)
     np.testing.assert_allclose(S, plain.sources_, atol=1e-2)
-    assert list(pipeline.get_feature_names_out()) == ["stradiff0", "stradiff1"]
-    np.testing.assert_allclose(pipeline.inverse_transform(S), plain.reconstruction_, atol=1e-2 * Y.std(axis=0).max())
+    assert list(steps.get_feature_names_out()) == ["stradiff0", "stradiff1"]
+    np.testing.assert_allclose(steps.inverse_transform(S), plain.reconstruction_, atol=1e-2 * Y.std(axis=0).max())
 
 
 def test_a_clone_is_unfitted_and_fits_the_same(Y, plain):
@@ -134,7 +146,7 @@ def test_channels_have_no_order(Y, plain):
 # --- times ---------------------------------------------------------------------------------------------------
 
 
-def test_regular_times_are_as_good_as_none(Y, plain):
+def test_regular_times_give_the_same_bits_as_none(Y, plain):
     times = 100.0 + 0.02 * np.arange(T)
     timed = small().fit(Y, times=times)
     assert_same(timed, plain, rtol=0, atol=0)
@@ -142,14 +154,58 @@ def test_regular_times_are_as_good_as_none(Y, plain):
     np.testing.assert_allclose(timed.span_, 0.02 * (T - 1))
 
 
-@pytest.mark.parametrize("prior", ["rbf", "matern32"])
+@pytest.mark.parametrize("prior", ["rbf", "matern12"])
 def test_irregular_times(Y, prior):
     times = np.sort(np.random.default_rng(0).random(T))
-    fit, later = (small(prior=prior).fit(Y, times=stamps) for stamps in (times, 8.0 * times + 64.0))
+    fit, later, other = (
+        small(prior=prior, prior__length_scale=0.1).fit(Y, times=stamps)
+        for stamps in (times, 8.0 * times + 64.0, times**2)
+    )
     assert np.isfinite(fit.sources_).all() and np.isfinite(fit.history_["total"]).all()
     assert_same(fit, later, rtol=1e-4, atol=1e-4)  # neither unit nor origin of time counts
     np.testing.assert_allclose(later.span_, 8.0 * fit.span_)
-    assert (fit.history_["prior"] != small(prior=prior).fit(Y).history_["prior"]).any()
+    assert (fit.history_["prior"] != other.history_["prior"]).any()
+
+
+# --- nested parameters ---------------------------------------------------------------------------------------
+
+
+def test_nested_parameters_are_listed_set_and_cloned():
+    model = small(mixing="mlp", mixing__width=8, training__max_epochs=2, diffusion__network__width=6)
+    params = model.get_params(deep=True)
+    names = ("mixing__width", "training__max_epochs", "training__tol", "diffusion__network__width", "prior__kernel")
+    assert [params[name] for name in names] == [8, 2, 0.0, 6, "matern12"]
+    assert clone(model).get_params() == params and SMALL.training.max_epochs == 5
+    assert small(mixing__width=9, mixing="mlp").mixing.width == 9, "in whichever order they are given"
+    assert StrADiff().set_params(training__max_epochs=7).training == Training(max_epochs=7)
+    assert eval(repr(model)).get_params() == params
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"colour": 1}, "Invalid parameter 'colour'"),
+        ({"colour__width": 1}, "Invalid parameter 'colour'"),
+        ({"training__colour": 1}, "Training has no parameter 'colour'; it has max_epochs"),
+        ({"mixing": "auto", "mixing__width": 3}, "mixing='auto' has no parameter 'width'; set mixing itself first"),
+        ({"diffusion__n_steps__width": 3}, "n_steps=2 has no parameter 'width'"),
+        ({"preset__width": 3}, "preset='default' has no parameter 'width'"),
+    ],
+)
+def test_nested_parameters_that_do_not_exist(params, message):
+    with pytest.raises(ValueError, match=message):
+        small(**params)
+
+
+def test_a_grid_search_over_the_width_of_a_network(Y):
+    def score(model, values, y=None):
+        return -np.mean((model.inverse_transform(model.transform(values)) - values) ** 2)
+
+    model = small(mixing="mlp", training__max_epochs=1)
+    search = GridSearchCV(model, {"mixing__width": [2, 3]}, scoring=score, cv=2, refit=False, error_score="raise")
+    results = search.fit(Y).cv_results_
+    assert list(results["param_mixing__width"]) == [2, 3]
+    assert np.isfinite(results["mean_test_score"]).all() and len(set(results["mean_test_score"])) == 2
 
 
 # --- starts --------------------------------------------------------------------------------------------------
@@ -157,7 +213,7 @@ def test_irregular_times(Y, prior):
 
 def test_given_sources_are_where_training_starts(Y):
     guess = np.random.default_rng(0).standard_normal((T, 2))
-    model = small(init=guess, max_epochs=0, start_sigma=1e-6).fit(Y)
+    model = small(init=guess, training__max_epochs=0, diffusion__start_sigma=1e-6).fit(Y)
     assert model.n_epochs_ == 0 and set(model.history_) >= {"total", "length_scales"}
     assert all(len(rows) == 0 for rows in model.history_.values())
     correlation = np.abs(np.corrcoef(model.sources_.T, guess.T)[:2, 2:])
@@ -165,22 +221,23 @@ def test_given_sources_are_where_training_starts(Y):
 
 
 def test_values_for_each_source_reach_their_source(Y):
-    model = small(length_scale_init=(0.05, 0.4), max_epochs=1).fit(Y)
+    priors = [GaussianProcess("matern12", length_scale=length) for length in (0.05, 0.4)]
+    model = small(prior=priors, training__max_epochs=1).fit(Y)
     np.testing.assert_allclose(np.sort(model.history_["length_scales"][0]), [0.05, 0.4], rtol=1e-5)
 
 
 # --- endings -------------------------------------------------------------------------------------------------
 
 
-def test_a_fit_that_had_not_settled_says_which_knob_to_turn(Y):
+def test_a_fit_that_had_not_settled_says_which_parameter_to_change(Y):
     with pytest.warns(ConvergenceWarning, match=r"raise max_epochs, or raise tol"):
-        model = small(tol=1e-9).fit(Y)
+        model = small(training__tol=1e-9).fit(Y)
     assert [one["kind"] for one in model.diagnostics_].count("ending") == 1 and not model.converged_
 
 
-def test_a_diverging_fit_keeps_the_last_good_state_and_names_the_knob(Y):
+def test_a_diverging_fit_keeps_the_last_good_state_and_names_the_parameter(Y):
     with pytest.warns(ConvergenceWarning, match=r"learning_rate \(now 1e\+06\)"):
-        model = small(learning_rate=1e6, max_epochs=300).fit(Y)
+        model = small(training__learning_rate=1e6, training__max_epochs=300).fit(Y)
     assert model.n_epochs_ < 300
     assert all(np.isfinite(getattr(model, name)).all() for name in RESULTS)
     assert np.isfinite(model.transform(Y)).all() and np.isfinite(model.sample_sources(2)).all()
@@ -191,7 +248,7 @@ def test_an_interrupted_fit_is_usable(Y):
         raise KeyboardInterrupt
 
     with pytest.warns(ConvergenceWarning, match="Stopped by hand after 5 of 5"):
-        model = small(callbacks=[interrupt]).fit(Y)
+        model = small(training__callbacks=[interrupt]).fit(Y)
     assert model.interrupted_ and model.n_epochs_ == 5
     assert np.isfinite(model.transform(Y)).all() and model.reverse_path().shape == (3, T, 2)
 
@@ -202,7 +259,7 @@ def refuse(report):
 
 def test_a_first_fit_that_failed_is_none(Y):
     model = small()
-    for changes in ({"n_draws": 1}, {"n_draws": 3, "callbacks": [refuse]}):
+    for changes in ({"n_components": 9}, {"n_components": 2, "training__callbacks": [refuse]}):
         with pytest.raises((OptionError, RuntimeError)):
             model.set_params(**changes).fit(Y)
         assert not hasattr(model, "n_features_in_")
@@ -213,10 +270,10 @@ def test_a_first_fit_that_failed_is_none(Y):
 def test_a_fit_that_failed_leaves_the_one_before_it_whole(Y, tmp_path):
     model = small().fit(Y)
     before = dict(vars(model))
-    model.callbacks = [refuse]
+    model.set_params(training__callbacks=[refuse])
     with pytest.raises(RuntimeError):
         model.fit(Y[: T - 9, :2], times=np.arange(T - 9.0))
-    assert {**vars(model), "callbacks": ()} == before
+    assert {**vars(model), "training": SMALL.training} == before
     model.save(tmp_path / "fit")
     np.testing.assert_array_equal(StrADiff.load(tmp_path / "fit").transform(Y), model.transform(Y))
 
@@ -231,7 +288,7 @@ def test_a_progress_bar_where_it_is_wanted(Y, capfd):
 
 def test_the_memory_it_needs_is_shown_before_it_is_taken(Y, capfd, monkeypatch):
     shown = []
-    monkeypatch.setattr(separation, "initialise", lambda *_, **__: shown.append(capfd.readouterr().err) or 1 / 0)
+    monkeypatch.setattr(pipeline, "initialise", lambda *_, **__: shown.append(capfd.readouterr().err) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small(verbose=True).fit(Y)
     assert re.fullmatch(r"Needs about [\d.]+ GiB of memory.\n", shown[0])
@@ -332,81 +389,85 @@ BAD_OPTIONS = [
     ("mixing", "cubic"),
     ("mixing", ["linear"]),
     ("prior", "fractal"),
+    ("prior", ["rbf"]),
     ("preset", "best"),
     ("preset", ["default"]),
-    ("max_epochs", -1),
-    ("max_epochs", 2.5),
-    ("max_epochs", "many"),
-    ("tol", -1.0),
-    ("learning_rate", 0.0),
-    ("learning_rate", np.nan),
-    ("learning_rate", "fast"),
-    ("nu_y", -1.0),
-    ("lambda_kl", np.inf),
-    ("start_sigma", (0.1, 0.1, 0.1)),
-    ("start_sigma", ["a", "b"]),
-    ("length_scale_init", (0.1, -0.1)),
-    ("standardise", "no"),
-    ("learn_jitter", 1),
-    ("solver", "fast"),  # fewer than a hundred samples
-    ("n_draws", 1),
-    ("n_draws", 10.0),
-    ("record_epochs", "all"),
-    ("record_epochs", 5),
-    ("record_epochs", (0, 1.5)),
-    ("record_epochs", (-1,)),
-    ("callbacks", print),
-    ("callbacks", [3]),
+    ("missing", "drop"),
+    ("normalise", "scale"),
+    ("n_restarts", 0),
+    ("diffusion", 3),
+    ("training", "long"),
+    ("uncertainty", "bootstrap"),
+    ("verbose", "yes"),
+    ("checkpoint", ""),
+    ("checkpoint", 3),
+    ("training__max_epochs", -1),
+    ("training__max_epochs", 2.5),
+    ("training__max_epochs", "many"),
+    ("training__tol", -1.0),
+    ("training__learning_rate", 0.0),
+    ("training__learning_rate", np.nan),
+    ("training__learning_rate", "fast"),
+    ("training__record_epochs", "all"),
+    ("training__record_epochs", 5),
+    ("training__record_epochs", (0, 1.5)),
+    ("training__record_epochs", (-1,)),
+    ("training__callbacks", print),
+    ("training__callbacks", [3]),
+    ("objective__nu_y", -1.0),
+    ("objective__lambda_kl", np.inf),
+    ("objective__standardise", "no"),
+    ("diffusion__start_sigma", (0.1, 0.1, 0.1)),
+    ("diffusion__start_sigma", ["a", "b"]),
+    ("uncertainty__n_draws", 1),
+    ("uncertainty__n_draws", 10.0),
     ("random_state", "zero"),
     ("random_state", -1),
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_OPTIONS)
-def test_options_that_do_not_exist(Y, name, value):
-    with pytest.raises(OptionError, match=name if name != "solver" else "regular grid") as caught:
+def test_parameters_that_cannot_be(Y, name, value):
+    with pytest.raises(OptionError, match=name.split("__")[-1]) as caught:
         small(**{name: value}).fit(Y)
     assert_one_sentence(caught.value)
 
 
-SAID = [
+MESSAGES = [
     ({"n_components": 2.5}, r"n_components=2.5 must be a whole number from 1 to .* 3, or 'auto'\.$"),
     ({"n_components": "foo"}, r"n_components='foo' must be a whole number from 1 to .* 3, or 'auto'\.$"),
     ({"n_components": True}, "n_components=True must be a whole number"),
     ({"n_components": 4}, r"n_components=4 must be from 1 to the number of channels, 3\.$"),
-    ({"mixing": np.eye(2)}, r"mixing=\(\[1.0, 0.0\], .* does not exist; choose one of linear"),
-    ({"mixing": "mpl"}, r"mixing='mpl' .* invertible, auto\.$"),
-    ({"init": "foo"}, r"init='foo' .* choose one of random, sobi, fastica, picard\.$"),
-    ({"nu_y": [0.1, 0.1]}, r"nu_y=\(0.1, 0.1\) must be a finite number above 0"),
-    ({"lambda_kl": [0.1]}, r"lambda_kl=\(0.1,\) must be a finite number 0 or above"),
-    ({"prior": "foo"}, "prior='foo' does not exist; choose one of .*, auto, or add it"),
-    ({"prior": ("rbf", "auto")}, "prior='auto' picks for all sources and stands alone"),
-    ({"prior": "ar", "ar_order": 30}, "ar_order=30 is too high for 60 samples; choose one below 30"),
-    ({"prior": ("rbf", "gmm_ar"), "ar_order": 300}, "ar_order=300 is too high"),
-    ({"prior": "auto", "ar_order": 30}, "ar_order=30 is too high"),
+    ({"mixing": np.eye(2)}, r"mixing=array\(\[\[1., 0.\], .* does not exist; choose one of linear"),
+    ({"mixing": "mpl"}, r"mixing='mpl' .* invertible, auto, or add it with stradiff.register_mixing\.$"),
+    ({"init": "foo"}, r"init='foo' must be one of 'sobi', 'fastica', 'picard', 'random', or an array of sources\.$"),
+    ({"objective__nu_y": [0.1, 0.1]}, r"nu_y=\(0.1, 0.1\) must be a finite number above 0"),
+    ({"objective__lambda_kl": [0.1]}, r"lambda_kl=\(0.1,\) must be a finite number, 0 or above"),
+    ({"prior": "foo"}, "prior='foo' does not exist; choose one of .*, auto, or add it with stradiff.register_prior"),
+    ({"prior": ("rbf", "auto")}, "prior='auto' selects for all sources and stands alone"),
+    ({"prior": "auto", "init": "random"}, "prior='auto' selects by the sources that training starts from"),
+    ({"prior": "rbf", "prior__solver": "fast"}, "regular grid"),  # fewer than a hundred samples
+    ({"prior": Autoregression(order=30)}, "order=30 is too long for 60 samples; choose an order below 30"),
+    ({"checkpoint": "kept", "random_state": None}, "random_state=None must be a number where there is a checkpoint"),
 ]
 
 
-@pytest.mark.parametrize(("options", "said"), SAID)
-def test_what_is_said_of_options_that_do_not_exist(Y, options, said):
-    with pytest.raises(OptionError, match=said) as caught:
-        small(**options).fit(Y)
+@pytest.mark.parametrize(("parameters", "message"), MESSAGES)
+def test_messages_about_parameters(Y, parameters, message):
+    with pytest.raises(OptionError, match=message) as caught:
+        small(**parameters).fit(Y)
     assert_one_sentence(caught.value)
 
 
-def test_an_order_that_no_prior_uses_is_none_of_our_business(Y):
-    small(ar_order=300, max_epochs=1).fit(Y)
-
-
-def test_a_recording_on_its_side_is_said(Y):
+def test_a_transposed_recording_is_remarked(Y):
     with pytest.warns(SeparationWarning, match=r"3 samples of 5 channels.* transpose them if"):
-        small(max_epochs=1).fit(Y[:5].T)
+        small(training__max_epochs=0).fit(Y[:5].T)
 
 
 TOO_MUCH = {
-    "a wide network": {"network_width": 10**9},
-    "a wide map": {"mixing": "mlp", "mixing_width": 10**8},
-    "a long path": {"n_diffusion_steps": 10**10},
+    "a wide network": {"diffusion__network": Dense(width=10**9)},
+    "a wide map": {"mixing": MLP(width=10**8)},
+    "a long path": {"diffusion__n_steps": 10**10},
 }
 
 
@@ -426,7 +487,7 @@ def test_a_long_irregular_record_needs_its_whole_covariance():
 
 def test_a_fit_without_finite_sources_is_refused(Y):
     with pytest.raises(NumericsError, match="lower learning_rate"):
-        small(learning_rate=1e30, max_epochs=1).fit(Y)
+        small(training__learning_rate=1e30, training__max_epochs=1).fit(Y)
 
 
 def floats(width):
@@ -444,7 +505,7 @@ recordings = st.sampled_from([(np.float64, 64), (np.float32, 32)]).flatmap(
 @settings(max_examples=120)
 @given(recordings)
 def test_odd_recordings_give_finite_sources_or_a_sentence(odd):
-    model = small(n_components=None, max_epochs=1)
+    model = small(n_components=None, training__max_epochs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:

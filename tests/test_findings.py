@@ -9,38 +9,44 @@ import pytest
 from quick_compile import quick_compile
 
 from stradiff import StrADiff, simulate
+from stradiff.config import Diffusion, Laplace, Training
 from stradiff.errors import InputError, SeparationWarning
 
-QUICK = {"max_epochs": 20, "tol": 0.0, "network_width": 4, "n_diffusion_steps": 2, "random_state": 0, "n_draws": 4,
-         "prior": "matern12"}  # fmt: skip
+QUICK = {
+    "prior": "matern12",
+    "diffusion": Diffusion(network="none"),
+    "training": Training(max_epochs=20, tol=0),
+    "uncertainty": Laplace(n_draws=4),
+    "random_state": 0,
+}
+VALUES = simulate("linear", n_samples=160, n_channels=5, noise=0.1, seed=100).recording.values
 
 
 @pytest.fixture(scope="module")
-def fitted():
-    values = simulate("linear", n_samples=160, n_channels=5, noise=0.1, seed=100).recording.values
+def fit():
     with quick_compile():
-        return StrADiff("auto", n_restarts=2, **QUICK).fit(values)
+        return StrADiff("auto", n_restarts=2, **QUICK).fit(VALUES)
 
 
-def test_the_number_of_sources_is_estimated(fitted):
-    assert fitted.sources_.shape == (160, 3) and fitted.n_components_ == 3
-    assert fitted.get_params()["n_components"] == "auto"
+def test_the_number_of_sources_is_estimated(fit):
+    assert fit.sources_.shape == (160, 3) and fit.n_components_ == 3
+    assert fit.get_params()["n_components"] == "auto"
 
 
-def test_restarts_give_the_stability_of_each_source(fitted, tmp_path):
-    assert fitted.stability_.shape == (3,) and ((fitted.stability_ > 0) & (fitted.stability_ <= 1)).all()
-    objectives = [one["objective"] for one in fitted.fit_info_["restarts"]]
+def test_restarts_give_the_stability_of_each_source(fit, tmp_path):
+    assert fit.stability_.shape == (3,) and ((fit.stability_ > 0) & (fit.stability_ <= 1)).all()
+    objectives = [one["objective"] for one in fit.fit_info_["restarts"]]
     assert len(objectives) == 2 and objectives[0] == min(objectives)
-    fitted.save(tmp_path / "fit.stradiff")
+    fit.save(tmp_path / "fit.stradiff")
     loaded = StrADiff.load(tmp_path / "fit.stradiff")
-    np.testing.assert_array_equal(loaded.stability_, fitted.stability_)
-    assert loaded.diagnostics_ == fitted.diagnostics_
+    np.testing.assert_array_equal(loaded.stability_, fit.stability_)
+    assert loaded.diagnostics_ == fit.diagnostics_
 
 
-def test_findings_are_sentences_and_plain_data(fitted):
-    assert [one["sentence"] for one in fitted.diagnostics_] == fitted.warnings_
-    assert json.loads(json.dumps(fitted.diagnostics_)) == fitted.diagnostics_
-    assert {"kind", "severity", "sources", "sentence"} == set().union(*fitted.diagnostics_)
+def test_findings_are_sentences_and_plain_data(fit):
+    assert [one["sentence"] for one in fit.diagnostics_] == fit.warnings_
+    assert json.loads(json.dumps(fit.diagnostics_)) == fit.diagnostics_
+    assert {"kind", "severity", "sources", "sentence"} == set().union(*fit.diagnostics_)
 
 
 def test_a_short_record_warns():

@@ -17,14 +17,36 @@ import pandas as pd
 import psutil
 import pytest
 from as_users_call import as_users_call
+from sklearn.base import clone
 
-from stradiff import Recording, StrADiff, fit_many, simulate
+from stradiff import (
+    Diffusion,
+    MonteCarlo,
+    Objective,
+    Recording,
+    StrADiff,
+    Training,
+    fit_many,
+    simulate,
+)
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.jobs.recordings import RecordingTask
 from stradiff.jobs.runner import KILLED, THREADS, run_tasks
 
-SETTINGS = {"max_epochs": 3, "tol": 0.0, "n_draws": 3, "random_state": 0, "verbose": False}
-SETTINGS |= {"uncertainty": "monte-carlo", "prior": "matern12", "n_diffusion_steps": 3}  # quick to compile
+SMALL = StrADiff(  # quick to compile
+    3,
+    prior="matern12",
+    diffusion=Diffusion(n_steps=3, network="none"),
+    objective=Objective(lambda_volume=0.0),
+    training=Training(max_epochs=3, tol=0.0),
+    uncertainty=MonteCarlo(n_draws=3),
+    random_state=0,
+    verbose=False,
+)
+
+
+def changed(**parameters):
+    return clone(SMALL).set_params(**parameters)
 
 
 @dataclass(frozen=True)
@@ -153,7 +175,7 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
 
     def refuse(*_, **__):
-        raise OSError("nobody there")
+        raise OSError("no answer")
 
     monkeypatch.setattr(distributed, "Client", refuse)
     with pytest.raises(OptionError, match="does not answer"):
@@ -240,9 +262,8 @@ def test_on_a_cluster_failures_and_killed_workers_stop_no_other(tmp_path, cluste
 
 def test_fits_do_not_depend_on_the_workers(tmp_path):
     recordings = {f"trial {k}": simulate("linear", n_samples=150, seed=k).recording for k in range(2)}
-    estimator = StrADiff(3, **SETTINGS)
-    alone = fit_many(recordings, estimator, tmp_path / "alone")
-    together = fit_many(recordings, estimator, tmp_path / "together", n_jobs=2)
+    alone = fit_many(recordings, SMALL, tmp_path / "alone")
+    together = fit_many(recordings, SMALL, tmp_path / "together", n_jobs=2)
     assert [one.error for one in alone + together] == 4 * [None]
     for one, other in zip(alone, together, strict=True):
         one, other = StrADiff.load(one.path), StrADiff.load(other.path)
@@ -254,25 +275,32 @@ def test_files_arrays_and_recordings_go_on_where_they_stopped(tmp_path):
     values = [simulate("linear", n_samples=150, seed=k).recording.values for k in range(3)]
     np.save(tmp_path / "first.npy", values[0])
     recordings = [tmp_path / "first.npy", values[1], Recording(values[2], name="third"), tmp_path / "missing.csv"]
-    outcomes = fit_many(recordings, StrADiff(3, **SETTINGS), tmp_path / "out")
+    outcomes = fit_many(recordings, SMALL, tmp_path / "out")
     assert [one.name for one in outcomes] == ["first", "recording 2", "third", "missing"]
     assert [one.error is None for one in outcomes] == [True, True, True, False]
     assert "ReadError" in outcomes[3].error and "missing.csv" in outcomes[3].error
-    again = fit_many(recordings, StrADiff(3, **SETTINGS), tmp_path / "out")
+    again = fit_many(recordings, SMALL, tmp_path / "out")
     assert [one.fresh for one in again] == [False, False, False, True]
-    other = fit_many(recordings[:1], StrADiff(3, **SETTINGS | {"nu_y": 0.02}), tmp_path / "out")
+    other = fit_many(recordings[:1], changed(objective__nu_y=0.02), tmp_path / "out")
     assert other[0].fresh
     assert set(json.loads((tmp_path / "out" / "done.json").read_text())) == {one.name for one in outcomes}
 
 
-def test_an_array_that_is_none_stops_nobody_and_starts_that_differ_are_another_task(tmp_path):
+def test_an_array_that_is_none_stops_no_other_and_starts_that_differ_are_another_task(tmp_path):
     values = simulate("linear", n_samples=400, seed=0).recording.values
-    outcomes = fit_many({"ragged": [[1.0], [1.0, 2.0]], "good": values[:150]}, StrADiff(3, **SETTINGS), tmp_path)
+    outcomes = fit_many({"ragged": [[1.0], [1.0, 2.0]], "good": values[:150]}, SMALL, tmp_path)
     assert [one.error is None for one in outcomes] == [False, True]
     start = values.copy()
     start[200] += 1.0  # in the middle, which a printed array leaves out
-    tasks = {RecordingTask(StrADiff(3, **SETTINGS, init=init), values).digest for init in (values, start)}
+    tasks = {RecordingTask(changed(init=init), values).digest for init in (values, start)}
     assert len(tasks) == 2
+
+
+def test_callbacks_and_checkpoints_are_no_other_task():
+    values = np.eye(9, 3)
+    others = changed(training__callbacks=[print]), changed(checkpoint="kept"), changed(verbose="auto")
+    assert {RecordingTask(one, values).digest for one in others} == {RecordingTask(SMALL, values).digest}
+    assert RecordingTask(changed(training__max_epochs=4), values).digest != RecordingTask(SMALL, values).digest
 
 
 def nullable(rows):
@@ -295,7 +323,7 @@ def test_a_task_is_known_by_its_numbers_and_its_gaps(kind):
     assert task((3, 1)) == task((3, 1))
 
 
-def test_starts_in_a_frame_are_told_apart():
+def test_starts_in_a_frame_are_distinguished():
     def task(change):
         start = pd.DataFrame(np.random.default_rng(0).standard_normal((500, 3)))
         start.iloc[250, 1] += change  # in the middle, which a printed frame leaves out
@@ -311,9 +339,9 @@ def test_a_fit_that_was_interrupted_ends_them_all_and_is_not_done(tmp_path):
 
     values = [simulate("linear", n_samples=150, seed=k).recording.values for k in range(2)]
     with pytest.raises(KeyboardInterrupt):
-        fit_many(values, StrADiff(3, **SETTINGS, callbacks=(interrupt,)), tmp_path)
+        fit_many(values, changed(training__callbacks=[interrupt]), tmp_path)
     assert not list(tmp_path.iterdir())
-    assert [one.fresh for one in fit_many(values, StrADiff(3, **SETTINGS), tmp_path)] == [True, True]
+    assert [one.fresh for one in fit_many(values, SMALL, tmp_path)] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -328,5 +356,5 @@ def test_a_fit_that_was_interrupted_ends_them_all_and_is_not_done(tmp_path):
 )
 def test_what_cannot_be_is_said_before_any_work(tmp_path, recordings, settings, error, said):
     with as_users_call(), pytest.raises(error, match=said):
-        fit_many(recordings, StrADiff(3, **SETTINGS | settings), tmp_path)
+        fit_many(recordings, changed(**settings), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import sys
-import types
 from pathlib import Path
 
 import jax
@@ -13,6 +10,7 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 from scipy.stats import kstest, logistic
+from snippets import run, snippets
 
 from stradiff.model import numerics
 from stradiff.model.priors import PRIORS
@@ -22,19 +20,10 @@ PAGE = (Path(__file__).parents[1] / "docs" / "priors.md").read_text(encoding="ut
 
 @pytest.fixture(scope="module")
 def example():
-    """The one block of code on the page, run as a module of its own; the prior it adds is taken away again."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    module = types.ModuleType("own_prior")
-    sys.modules["own_prior"] = module
-    known = dict(PRIORS)
-    try:
-        with quick_compile():
-            exec(compile(code, "docs/priors.md", "exec"), module.__dict__)
+    """The code on the page."""
+    (code,) = snippets("docs/priors.md")
+    with quick_compile(), run(code, "own_prior") as module:
         yield module
-    finally:
-        del sys.modules["own_prior"]
-        PRIORS.clear()
-        PRIORS.update(known)
 
 
 def test_it_is_known_and_fits(example):

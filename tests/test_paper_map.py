@@ -19,23 +19,23 @@ def numbers(in_brackets: bool) -> set[int]:
     return {int(number) for cell in cells for number in re.findall(r"\d+", cell)}
 
 
-def test_every_equation_has_a_home():
+def test_every_equation_has_a_row():
     assert numbers(in_brackets=True) == set(range(1, 37))
 
 
-def test_every_line_of_the_algorithm_has_a_home():
+def test_every_line_of_the_algorithm_has_a_row():
     assert numbers(in_brackets=False) == set(range(1, 25))
 
 
 @pytest.mark.parametrize("name", sorted({function for _, function, _, _ in ROWS}))
-def test_function_exists_and_says_what_it_is(name):
+def test_function_exists_and_has_a_docstring(name):
     module, parts = name.split("."), []
     while not (ROOT / "src" / "stradiff" / Path(*module)).with_suffix(".py").is_file():
         parts.insert(0, module.pop())
-    found = import_module(".".join(["stradiff", *module]))
+    value = import_module(".".join(["stradiff", *module]))
     for part in parts:
-        found = getattr(found, part)
-    assert parts and found.__doc__
+        value = getattr(value, part)
+    assert parts and value.__doc__
 
 
 @pytest.mark.parametrize("path, name", sorted({(path, test) for *_, path, test in ROWS}))

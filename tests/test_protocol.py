@@ -83,7 +83,7 @@ def loaded(model, path):
 def test_maps(name, tmp_path):
     model, words = check_protocol(tmp_path, mixing=name, prior="rbf")
     spec, mixing = mixing_spec(name), model._separation.model.mixing
-    assert type(mixing) is spec.module and f"through {spec.label}" in words
+    assert type(mixing) is spec.module and f"by {spec.label}" in words
     assert hasattr(model, "mixing_") == spec.is_linear and hasattr(model, "curves_") == spec.is_channelwise
 
 

@@ -39,29 +39,29 @@ PRIOR_NAMES = (*PRIOR_FAMILIES, "rbf+matern12")  # and "auto", the default
 PRIORS: dict[str, dict[str, Any]] = {f"StrADiff, prior {name}": {"prior": name} for name in PRIOR_NAMES}
 PRESETS: dict[str, dict[str, Any]] = {"StrADiff, preset paper": {"preset": "paper"}}
 BRANCHES: dict[str, dict[str, Any]] = {
-    "StrADiff, no diffusion branch": {"branch": "none"},
-    "StrADiff, one shared branch": {"branch": "shared"},
+    "StrADiff, no diffusion branch": {"diffusion__network": "none"},
+    "StrADiff, one shared branch": {"diffusion__shared": True},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
     **BRANCHES,
-    "StrADiff, no prior": {"lambda_prior": 0.0, "lambda_volume": 0.0},
-    "StrADiff, no volume": {"lambda_volume": 0.0},
-    "StrADiff, no KL": {"lambda_kl": 0.0},
+    "StrADiff, no prior": {"objective__lambda_prior": 0.0, "objective__lambda_volume": 0.0},
+    "StrADiff, no volume": {"objective__lambda_volume": 0.0},
+    "StrADiff, no KL": {"objective__lambda_kl": 0.0},
     "StrADiff, no SOBI initialisation": {"init": "random"},
-    "StrADiff, MAP only": {"deterministic_start": True},
+    "StrADiff, MAP only": {"diffusion__deterministic_start": True},
 }
 
 
 def stradiff(**options: Any) -> Method:
-    """StrADiff with ``options`` over its defaults, and the map that suits the kind of mixing."""
+    """StrADiff with ``options``, as in ``set_params``, over its defaults, and the map that suits the kind of mixing."""
 
     def separate(problem: Problem, example: Example, seed: int) -> Outcome:
         from stradiff import StrADiff
 
-        model = StrADiff(problem.n_sources, mixing=problem.map, random_state=seed, verbose=False, **options)
+        model = StrADiff(problem.n_sources, mixing=problem.map, random_state=seed, verbose=False).set_params(**options)
         with warnings.catch_warnings():
-            for what in (ConvergenceWarning, SeparationWarning):
-                warnings.simplefilter("ignore", what)  # the row says how many there were
+            for category in (ConvergenceWarning, SeparationWarning):
+                warnings.simplefilter("ignore", category)  # the row says how many there were
             sources = model.fit_transform(example.observed)
         unmixing = np.linalg.pinv(model.mixing_) if problem.map == "linear" else None
         facts = {"epochs": model.n_epochs_, "converged": model.converged_, "warnings": len(model.warnings_)}

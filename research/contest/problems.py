@@ -84,7 +84,7 @@ def draw(problem: Problem, seed: int, real: Path | None = None) -> Example:
     mixing = draw_mixing(problem, mixing_rng).calibrated(S)
     noise_free = mixing(S)
     noise = problem.noise * noise_free.std(axis=0) * noise_rng.standard_normal(noise_free.shape)
-    return Example(noise_free + noise, S, noise_free, mixing.matrix if problem.mixing.is_linear else None)
+    return Example(noise_free + noise, S, noise_free, mixing.matrix if problem.mixing == "linear" else None)
 
 
 def draw_sources(problem: Problem, rng: np.random.Generator, real: Path | None = None) -> np.ndarray:
@@ -105,7 +105,7 @@ def draw_sources(problem: Problem, rng: np.random.Generator, real: Path | None =
             return multimodal_sources(T, seed=rng)
         case "real":
             return real_sources(real)
-    raise ValueError(f"{problem.name}: nobody draws sources called {problem.sources!r}.")
+    raise ValueError(f"{problem.name}: there are no sources called {problem.sources!r}.")
 
 
 def frequencies(n: int) -> np.ndarray:
@@ -153,4 +153,4 @@ def draw_mixing(problem: Problem, rng: np.random.Generator) -> SimulatedMixing |
             return random_post_nonlinear(n, m, condition_number=problem.condition, seed=rng)
         case "sensor":
             return SensorMixing(random_linear(n, m, problem.condition, rng).matrix, np.ones(m))
-    raise ValueError(f"{problem.name}: nobody draws mixings called {problem.mixing!r}.")
+    raise ValueError(f"{problem.name}: there is no mixing called {problem.mixing!r}.")

@@ -1,12 +1,11 @@
 """What an epoch costs as a recording gets longer, or has more sources, more channels, more reverse steps.
 
 Training alone, compiled before the clock runs, from a random model whose sources remember twenty samples. Of a long
-recording an epoch sees one window: a pass over the record is then as many epochs as it has windows.
+recording an epoch sees one segment: a pass over the record is then as many epochs as it has segments.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
 
@@ -14,18 +13,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from stradiff.presets import resolve
 
 from scaling.memory import Peak
 from scaling.one_process import Row
-from stradiff.config import Configuration
+from stradiff.config import Configuration, Diffusion, MonteCarlo, resolve
 from stradiff.initialise.model import random_model
 from stradiff.model import numerics
+from stradiff.model.priors import GaussianProcess
 from stradiff.posterior.memory import memory_estimate
-from stradiff.train import minibatch_step as window_trainer
-from stradiff.train import step as trainer
+from stradiff.train import minibatch_step, step
 from stradiff.train.loop import minibatches_of
-from stradiff.train.step import CHUNK
+from stradiff.train.step import CHUNK, StepSettings
 
 LIMIT = 900.0
 MEMORY = 20  # samples, the length-scale of every source
@@ -53,21 +51,21 @@ def cases(quick: bool) -> list[Row]:
 def measured(case: Row) -> Row:
     """Seconds of an epoch and of a pass over the record, memory of training, and what the library estimates."""
     with numerics():
-        settings = settings_of(case)
+        config = configuration_of(case)
         observed = np.random.default_rng(0).standard_normal((case["T"], case["m"])).astype(np.float32)
         jax.block_until_ready(jnp.ones(3) + 1.0)
         peak, began = Peak(), time.perf_counter()
-        advance = _training(jnp.asarray(observed), settings)
+        advance = _training(jnp.asarray(observed), config)
         advance(1)
         ready, taken = time.perf_counter() - began, peak.bytes()
         peak.forget()
         seconds = median_epoch(advance)
-    windows = minibatches_of(case["T"], settings, regular=True)
-    training = dataclasses.replace(settings, uncertainty="monte-carlo")  # without the posterior, which is not run here
+    segments = minibatches_of(case["T"], config, regular=True)
+    training = config.replace(uncertainty=MonteCarlo())  # without the posterior, which is not run here
     return {
         "epoch": seconds,
-        "epochs_per_pass": 1 if windows is None else windows.count,
-        "network": "convolutional" if settings.convolves(case["T"]) else "dense",
+        "epochs_per_pass": 1 if segments is None else segments.count,
+        "network": config.network(case["T"]).name,
         "until_ready": ready,
         "memory": taken,
         "running": peak.bytes(),
@@ -75,30 +73,31 @@ def measured(case: Row) -> Row:
     }
 
 
-def settings_of(case: Row) -> Configuration:
-    """The default preset, its length-scales given in place of sought."""
-    settings = {"mixing": case["mixing"], "n_diffusion_steps": case["L"], "length_scale_init": MEMORY / (case["T"] - 1)}
-    return resolve("default", case["n"], settings)
+def configuration_of(case: Row) -> Configuration:
+    """The default preset, its length-scales given in place of estimated."""
+    prior, diffusion = GaussianProcess(length_scale=MEMORY / (case["T"] - 1)), Diffusion(n_steps=case["L"])
+    given = Configuration(n_sources=case["n"], mixing=case["mixing"], prior=prior, diffusion=diffusion)
+    return resolve("default", given)
 
 
-def _training(observed: jax.Array, settings: Configuration) -> Any:
+def _training(observed: jax.Array, config: Configuration) -> Any:
     """A function that trains for so many epochs more."""
     key, model_key, start_key = jax.random.split(jax.random.key(0), 3)
-    model = random_model(*observed.shape, settings, model_key)
+    model = random_model(*observed.shape, config, model_key)
     mean = jax.random.normal(start_key, model.branches.start.mean.shape, jnp.float32)
     model = eqx.tree_at(lambda m: m.branches.start.mean, model, mean)
-    windows = minibatches_of(len(observed), settings, regular=True)
-    how, rate = StepSettings.of(settings), jnp.float32(settings.training.learning_rate)
-    state: Any = trainer.init(model, key) if windows is None else window_trainer.init(model, key, windows)
+    segments = minibatches_of(len(observed), config, regular=True)
+    settings, rate = StepSettings.of(config), jnp.float32(config.training.learning_rate)
+    state: Any = step.init(model, key) if segments is None else minibatch_step.init(model, key, segments)
     del model, mean
 
     def advance(n_epochs: int) -> None:
         nonlocal state
         count = jnp.int32(n_epochs)
-        if windows is None:
-            state, _ = trainer.run(state, observed, None, how, rate, count)
+        if segments is None:
+            state, _ = step.run(state, observed, None, settings, rate, count)
         else:
-            state, _ = window_trainer.run(state, observed, windows, how, rate, count)
+            state, _ = minibatch_step.run(state, observed, segments, settings, rate, count)
         jax.block_until_ready(state)
 
     return advance
@@ -117,7 +116,7 @@ def _seconds(advance: Any, n_epochs: int) -> float:
 
 
 def per_pass(row: Row) -> float:
-    """Seconds of as many epochs as see every sample once: what to compare where some epochs see one window."""
+    """Seconds of as many epochs as see every sample once: what to compare where some epochs see one segment."""
     return row["epoch"] * row["epochs_per_pass"]
 
 

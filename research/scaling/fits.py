@@ -1,7 +1,7 @@
 """Whole fits of the default preset in a process of their own: seconds by stage, memory, and how good the answer is.
 
-Sources are autoregressive resonances of different paces, mixed linearly, with a little white noise. The truth scores
-what was found, and the linear methods beside it, after the fit.
+Sources are autoregressive resonances of different frequencies, mixed linearly, with a little white noise. The truth
+scores the answer, and the linear methods beside it, after the fit.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import warnings
 from typing import Any
 
 import numpy as np
-from stradiff.presets import resolve
 
 from scaling.memory import Peak, total
 from scaling.one_process import Row
 from stradiff import StrADiff, matched_correlation, simulate
 from stradiff.assess import best_linear_unmixing
+from stradiff.config import Configuration, Training, resolve
 from stradiff.data.sources import ar_sources
 from stradiff.linear import SOBI
 from stradiff.posterior.memory import memory_estimate
@@ -30,9 +30,9 @@ SIZES = (1_000, 10_000, 100_000)
 def cases(quick: bool) -> list[Row]:
     """Three channels, at several lengths; a network where a fit takes minutes."""
     lengths = SIZES[:1] if quick else SIZES
-    straight = [{"mixing": "linear", "T": T, "n": 3, "m": 3} for T in lengths]
+    linear = [{"mixing": "linear", "T": T, "n": 3, "m": 3} for T in lengths]
     more = [] if quick else [{"mixing": "linear", "T": 10_000, "n": 8, "m": 16}]
-    return straight + more + [{"mixing": "mlp", "T": T, "n": 3, "m": 3} for T in lengths[:2]]
+    return linear + more + [{"mixing": "mlp", "T": T, "n": 3, "m": 3} for T in lengths[:2]]
 
 
 def measured(case: Row) -> Row:
@@ -46,16 +46,18 @@ def measured(case: Row) -> Row:
     peak, began = Peak(), time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the answer is scored below
-        settings = {"mixing": case["mixing"], "random_state": SEED, "verbose": False}
         look = lambda report: looks.append((report.epoch, time.perf_counter() - began))  # noqa: E731
-        model = StrADiff(case["n"], callbacks=[look], **settings).fit(values)
+        training = Training(callbacks=(look,))
+        model = StrADiff(case["n"], mixing=case["mixing"], training=training, random_state=SEED, verbose=False)
+        model.fit(values)
     seconds, memory = time.perf_counter() - began, peak.bytes()
+    config = resolve("default", Configuration(n_sources=case["n"], mixing=case["mixing"]))
     return {
         **stages(looks, seconds),
         "epochs": int(model.n_epochs_),
         "converged": bool(model.converged_),
         "memory": memory,
-        "estimated": memory_estimate(case["T"], case["m"], resolve("default", case["n"], {"mixing": case["mixing"]})),
+        "estimated": memory_estimate(case["T"], case["m"], config),
         "machine_memory": total(),
         "mcc": scores(values, truth, model.sources_),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from scaling.one_process import Row
 from stradiff import StrADiff, matched_correlation, simulate
+from stradiff.config import Diffusion, Training
 
 LIMIT = 3600.0
 SEEDS, T, N_SOURCES = 5, 1000, 3
@@ -30,16 +31,18 @@ def measured(case: Row) -> Row:
     rows: list[tuple[float, float, int]] = []
     for seed in range(case["seeds"]):
         simulation = simulate(case["problem"].partition(",")[0], n_samples=T, seed=seed, **drawn)
-        settings = {
-            "mixing": mixing,
-            "network": case["network"],
-            "max_epochs": case["max_epochs"],
-            "random_state": seed,
-        }
+        model = StrADiff(
+            N_SOURCES,
+            mixing=mixing,
+            diffusion=Diffusion(network=case["network"]),
+            training=Training(max_epochs=case["max_epochs"]),
+            random_state=seed,
+            verbose=False,
+        )
         began = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on the answer; it is judged by the truth here
-            model = StrADiff(N_SOURCES, verbose=False, **settings).fit(simulation.recording.values)
+            model.fit(simulation.recording.values)
         seconds = time.perf_counter() - began
         rows.append((float(matched_correlation(model.sources_, simulation.sources).mean()), seconds, model.n_epochs_))
     return dict(zip(("mcc", "seconds", "epochs"), map(list, zip(*rows, strict=True)), strict=True))

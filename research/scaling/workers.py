@@ -15,6 +15,7 @@ from typing import Any
 
 from scaling.one_process import Row
 from stradiff import StrADiff, fit_many, simulate
+from stradiff.config import Training
 from stradiff.data import Recording
 from stradiff.jobs.runner import MANIFEST, THREADS, Outcome
 
@@ -64,12 +65,12 @@ def recording(seed: int) -> Recording:
 
 def estimator(case: Row) -> StrADiff:
     """The same number of epochs for all, so that no recording waits for a slow one."""
-    return StrADiff(N_SOURCES, max_epochs=case["epochs"], tol=0.0, random_state=0, verbose=False)
+    return StrADiff(N_SOURCES, training=Training(max_epochs=case["epochs"], tol=0.0), random_state=0, verbose=False)
 
 
 def warm_up(model: StrADiff) -> None:
     """Compile all that a recording needs, in the process of a worker."""
-    model.set_params(max_epochs=2).fit(recording(1000).values)
+    model.set_params(training__max_epochs=2).fit(recording(1000).values)
 
 
 def _processor(client: Any) -> dict[str, float]:
@@ -79,12 +80,12 @@ def _processor(client: Any) -> dict[str, float]:
 
 def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
     """How many are there, what went wrong, the work of each, and a digest of the answers."""
-    there = [outcome for outcome in outcomes if outcome.error is None and outcome.path.exists()]
+    finished = [outcome for outcome in outcomes if outcome.error is None and outcome.path.exists()]
     return {
-        "done": len(there),
+        "done": len(finished),
         "errors": [outcome.error for outcome in outcomes if outcome.error],
         "work": [outcome.seconds for outcome in outcomes],
-        "digests": [hashlib.sha256(StrADiff.load(one.path).sources_.tobytes()).hexdigest() for one in there],
+        "digests": [hashlib.sha256(StrADiff.load(one.path).sources_.tobytes()).hexdigest() for one in finished],
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sklearn.exceptions import ConvergenceWarning
 
 from stradiff import StrADiff
+from stradiff.config import MonteCarlo, Training
 from stradiff.errors import SeparationWarning
 from stradiff.train.step import CHUNK
 from timing.problem import MAPS, N_SOURCES, SEED, drawn
@@ -21,11 +22,19 @@ def prepare(problem: str) -> Callable[[int], float]:
     def seconds_of(n_epochs: int) -> float:
         looks: list[float] = []
         look = lambda _: looks.append(time.perf_counter())  # noqa: E731
-        settings = {"mixing": MAPS[problem], "max_epochs": CHUNK + n_epochs, "n_draws": 2, "random_state": SEED}
+        model = StrADiff(
+            N_SOURCES,
+            preset="paper",
+            mixing=MAPS[problem],
+            training=Training(max_epochs=CHUNK + n_epochs, callbacks=(look,)),
+            uncertainty=MonteCarlo(n_draws=2),
+            random_state=SEED,
+            verbose=False,
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", SeparationWarning)
-            StrADiff(N_SOURCES, preset="paper", callbacks=[look], verbose=False, **settings).fit(values)
+            model.fit(values)
         return looks[-1] - looks[0]
 
     return seconds_of

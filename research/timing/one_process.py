@@ -76,15 +76,17 @@ def main(problem: str, n_fits: int, max_epochs: int | None = None) -> list[dict[
     imported = time.perf_counter() - began
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from stradiff import matched_correlation
+    from stradiff.config import Training
     from timing.problem import MAPS, N_SOURCES, SEED, drawn
 
     warnings.simplefilter("ignore")  # the answer is scored here, and stdout is for them
     simulation, rows = drawn(problem), []
     with timed_stages() as stages:
         for _ in range(n_fits):
-            options = {"mixing": MAPS[problem], "max_epochs": max_epochs, "random_state": SEED, "verbose": False}
             looks = Looks(stages)
-            model = StrADiff(N_SOURCES, callbacks=[looks], **options).fit(simulation.recording.values)
+            training = Training(max_epochs=max_epochs, callbacks=(looks,))
+            model = StrADiff(N_SOURCES, mixing=MAPS[problem], training=training, random_state=SEED, verbose=False)
+            model.fit(simulation.recording.values)
             seconds = looks.seconds()
             mcc = [float(matched_correlation(sources, simulation.sources).mean()) for _, _, sources in looks.kept]
             rows.append(

@@ -1,7 +1,7 @@
 """Where an epoch of preset "paper" goes: its parts with their gradients, each in a compiled loop of its own.
 
-A part alone keeps its numbers in caches that the whole shares out, and the whole overlaps what does not wait for each
-other: their sum need not be the epoch's time. They tell what an epoch consists of.
+A part alone keeps its numbers in caches that the whole shares, and the whole overlaps what does not depend on each
+other: their sum need not be the epoch's time. They show what an epoch consists of.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stradiff.initialise.model import initial_model
 from stradiff.model import Model, numerics
 from stradiff.train import objective
-from stradiff.train import step as trainer
-from timing.problem import SEED, normalised, paper_settings
+from stradiff.train.step import ADAM, StepSettings, init, run
+from timing.problem import SEED, first_model, normalised, paper_settings
 
 TURNS, RUNS = 100, 7  # of a part in one program; programs of each part, in turn
 EPOCH = "the whole epoch"
@@ -42,17 +41,18 @@ def parts(values: jax.Array, nu_y: float) -> dict[str, Part]:
 
 def measured(problem: str, turns: int = TURNS, runs: int = RUNS) -> dict[str, Any]:
     """Seconds of an epoch, and of every part of it."""
-    settings, values = paper_settings(problem), normalised(problem)
-    observed, rate = jnp.asarray(values, jnp.float32), jnp.float32(settings.training.learning_rate)
+    config, values = paper_settings(problem), normalised(problem)
+    settings, rate = StepSettings.of(config), jnp.float32(config.training.learning_rate)
+    observed = jnp.asarray(values, jnp.float32)
     with numerics():
-        model = initial_model(values, None, settings, jax.random.key(SEED))
-        state = trainer.init(model, jax.random.key(SEED))
+        model = first_model(values, config, jax.random.key(SEED))
+        state = init(model, jax.random.key(SEED))
         sources = model.at(jnp.zeros_like(model.branches.start.mean))
         calls: dict[str, Callable[[], Any]] = {
-            EPOCH: lambda: trainer.run(state, observed, None, StepSettings.of(settings), rate, jnp.int32(turns)),
+            EPOCH: lambda: run(state, observed, None, settings, rate, jnp.int32(turns)),
             "Adam": _repeated(turns, _adam, model, sources),
         }
-        for name, part in parts(observed, settings.objective.nu_y).items():
+        for name, part in parts(observed, config.objective.nu_y).items():
             calls[name] = _repeated(turns, jax.grad(part, argnums=(0, 1)), model, sources)
         for call in calls.values():
             jax.block_until_ready(call())
@@ -61,7 +61,7 @@ def measured(problem: str, turns: int = TURNS, runs: int = RUNS) -> dict[str, An
 
 
 def _adam(model: Model, sources: jax.Array, _: jax.Array) -> tuple[Model, jax.Array]:
-    return trainer.ADAM.update(model, trainer.ADAM.init(model))[0], sources
+    return ADAM.update(model, ADAM.init(model))[0], sources
 
 
 def _repeated(turns: int, change: Callable[..., Any], model: Model, sources: jax.Array) -> Callable[[], Any]:

@@ -1,7 +1,7 @@
 """The library's own model in JAX as it would be without what makes it quick. Switched off are:
 
-* the reverse path in the network's first layer (``stradiff.model.diffusion.reverse``): here it takes T numbers through the whole
-  network at every step, by ``reverse_path``;
+* the reverse path in the network's first layer (``stradiff.model.diffusion.reverse``): here it takes T numbers
+  through the whole network at every step, by ``reverse_path``;
 * the prior in O(T log T): here a dense covariance and its Cholesky factor for every source, ``solver="dense"``;
 * single precision outside the prior: here everything is double, as it is where a user switches JAX to it for the prior;
 * Adam on one flat vector: here on every array;
@@ -23,14 +23,13 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from stradiff.config import Configuration, Objective
-from stradiff.initialise.model import initial_model
 from stradiff.model import Model
 from stradiff.model.diffusion.networks import Network
 from stradiff.train.objective import draw_noise, terms, total
 
 
 class Opaque(Network):
-    """A network of which nobody knows that its first layer is affine, so its reverse path is walked step by step."""
+    """A network whose first layer is not known to be affine, so that its reverse path is computed step by step."""
 
     network: Network
 
@@ -40,14 +39,15 @@ class Opaque(Network):
 
 
 def plain(model: Model) -> Model:
-    """The same model with opaque networks, in double precision; its prior's solver is the settings' business."""
+    """The same model with opaque networks, in double precision; its prior's solver is the configuration's."""
     model = eqx.tree_at(lambda m: m.branches.network, model, Opaque(model.branches.network))
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), model)
 
 
-def epoch_of(settings: Configuration) -> tuple[optax.GradientTransformation, Callable]:
+def epoch_of(config: Configuration) -> tuple[optax.GradientTransformation, Callable]:
     """Adam, and one compiled epoch: (model, moments, key, observed) -> (model, moments, objective)."""
-    adam, weights, faster = optax.adam(settings.training.learning_rate), settings.objective, settings.training.prior_rate
+    training, weights = config.training, config.objective
+    adam, faster = optax.adam(training.learning_rate), training.prior_rate
 
     @jax.jit
     def epoch(model: Model, moments: optax.OptState, key: PRNGKeyArray, observed: Array) -> tuple:
@@ -67,14 +67,14 @@ def _objective(model: Model, observed: Array, noise: tuple, weights: Objective) 
 
 def prepare(problem: str) -> Callable[[int], float]:
     """Seconds that so many epochs take."""
-    from timing.problem import SEED, normalised, paper_settings
+    from timing.problem import SEED, first_model, normalised, paper_settings
 
     jax.config.update("jax_enable_x64", True)
-    settings = paper_settings(problem, solver="dense")
+    config = paper_settings(problem, solver="dense")
     values = normalised(problem)
     state_key, key = jax.random.split(jax.random.key(SEED))
-    adam, epoch = epoch_of(settings)
-    model, observed = plain(initial_model(values, None, settings, state_key)), jnp.asarray(values)
+    adam, epoch = epoch_of(config)
+    model, observed = plain(first_model(values, config, state_key)), jnp.asarray(values)
     moments = adam.init(model)
 
     def seconds_of(n_epochs: int) -> float:

@@ -45,18 +45,19 @@ def perceptron(sizes: list[int]) -> nn.Sequential:
 class Transcription(nn.Module):
     """All that is learned, and the objective."""
 
-    def __init__(self, observed: np.ndarray, settings: Configuration):
+    def __init__(self, observed: np.ndarray, config: Configuration):
         super().__init__()
-        (n_samples, n_channels), n, self.settings = observed.shape, settings.n_sources, settings
+        (n_samples, n_channels), n, self.config = observed.shape, config.n_sources, config
+        self.prior, network, mixing = config.initial_priors[0], config.network(n_samples), config.mixing
         self.observed = torch.tensor(observed, dtype=torch.float32)
-        widths = settings.network_depth * [settings.network_width]
+        widths = network.depth * [network.width]
         self.networks = nn.ModuleList(perceptron([n_samples + 1, *widths, n_samples]) for _ in range(n))
         self.mean = nn.Parameter(torch.zeros(n, n_samples))
-        self.log_sigma = nn.Parameter(torch.full((n, n_samples), math.log(settings.diffusion.start_sigma)))
-        self.log_length_scale = nn.Parameter(torch.full((n,), math.log(settings.length_scale_init)))
-        inside = settings.mixing_depth * [settings.mixing_width] if settings.mixing == "mlp" else []
+        self.log_sigma = nn.Parameter(torch.full((n, n_samples), math.log(config.diffusion.start_sigma)))
+        self.log_length_scale = nn.Parameter(torch.full((n,), math.log(self.prior.length_scale)))
+        inside = [] if mixing.is_linear else mixing.depth * [mixing.width]
         self.mixing = perceptron([n, *inside, n_channels]) if inside else nn.Linear(n, n_channels, bias=False)
-        schedule = settings.diffusion.noise_levels
+        schedule = config.diffusion.noise_levels
         beta = np.linspace(schedule.beta_first, schedule.beta_last, schedule.length)
         alpha_bar = [1.0, *np.cumprod(1.0 - beta).tolist()]  # Eq. 10
         self.signal, self.noise = [math.sqrt(a) for a in alpha_bar], [math.sqrt(1.0 - a) for a in alpha_bar]
@@ -66,13 +67,13 @@ class Transcription(nn.Module):
 
     def predicted(self, k: int, noisy: Tensor, tau: int) -> Tensor:
         """eps_theta_k(x, tau / L) (Eq. 12)."""
-        level = torch.tensor([tau / self.settings.diffusion.n_steps])
+        level = torch.tensor([tau / self.config.diffusion.n_steps])
         return self.networks[k](torch.cat([noisy, level]))
 
     def source(self, k: int, start: Tensor) -> Tensor:
         """Lines 5-10."""
         x = start
-        for tau in range(self.settings.diffusion.n_steps, 0, -1):
+        for tau in range(self.config.diffusion.n_steps, 0, -1):
             noise = self.predicted(k, x, tau)
             clean = (x - self.noise[tau] * noise) / (self.signal[tau] + STABILISER)
             x = self.signal[tau - 1] * clean + self.noise[tau - 1] * noise
@@ -82,14 +83,14 @@ class Transcription(nn.Module):
         """Line 14, one source (Eqs. 18, 20)."""
         length_scale = torch.exp(self.log_length_scale[k].double())
         kernel = torch.exp(-self.squared_distance / (2.0 * length_scale**2))
-        factor = torch.linalg.cholesky(self.settings.sigma_f**2 * kernel + self.settings.jitter * self.identity)
+        factor = torch.linalg.cholesky(self.prior.sigma_f**2 * kernel + self.prior.jitter * self.identity)
         whitened = torch.linalg.solve_triangular(factor, source.double()[:, None], upper=False)
         log_det = 2.0 * torch.log(torch.diagonal(factor)).sum()
         return 0.5 * (len(source) * math.log(2.0 * math.pi) + log_det + (whitened**2).sum())
 
     def terms(self, draws: Draws) -> dict[str, Tensor]:
         """Lines 3-17."""
-        n = self.settings.n_sources
+        n = self.config.n_sources
         starts = self.mean + torch.exp(self.log_sigma) * draws.start
         sources = [self.source(k, starts[k]) for k in range(n)]
         reconstruction = self.mixing(torch.stack(sources, dim=1))
@@ -100,7 +101,7 @@ class Transcription(nn.Module):
             diffusion = diffusion + ((self.predicted(k, noisy, tau) - draws.diffusion[k]) ** 2).mean() / n
         variance = torch.exp(2.0 * self.log_sigma)
         return {
-            "reconstruction": ((self.observed - reconstruction) ** 2).sum() / (2.0 * self.settings.objective.nu_y),
+            "reconstruction": ((self.observed - reconstruction) ** 2).sum() / (2.0 * self.config.objective.nu_y),
             "prior": prior,
             "diffusion": diffusion,
             "kl": 0.5 * (self.mean**2 + variance - 1.0 - torch.log(variance)).sum(),
@@ -108,22 +109,23 @@ class Transcription(nn.Module):
 
     def objective(self, draws: Draws) -> Tensor:
         """Line 18."""
-        every, s = self.terms(draws), self.settings
+        every, s = self.terms(draws), self.config.objective
         weighted = s.lambda_prior * every["prior"] + s.lambda_diff * every["diffusion"] + s.lambda_kl * every["kl"]
         return every["reconstruction"] + weighted
 
     def draw(self) -> Draws:
         """What lines 3 and 15 sample."""
         shape = self.mean.shape
-        tau = torch.randint(1, self.settings.diffusion.n_steps + 1, shape[:1])
+        tau = torch.randint(1, self.config.diffusion.n_steps + 1, shape[:1])
         return Draws(torch.randn(shape), tau, torch.randn(shape))
 
 
 def optimiser_of(model: Transcription) -> torch.optim.Adam:
     """Line 19."""
-    rate, prior = model.settings.training.learning_rate, model.log_length_scale
+    training, prior = model.config.training, model.log_length_scale
     rest = [parameter for parameter in model.parameters() if parameter is not prior]
-    return torch.optim.Adam([{"params": [prior], "lr": model.settings.training.prior_rate * rate}, {"params": rest}], lr=rate)
+    groups = [{"params": [prior], "lr": training.prior_rate * training.learning_rate}, {"params": rest}]
+    return torch.optim.Adam(groups, lr=training.learning_rate)
 
 
 def epoch(model: Transcription, optimiser: torch.optim.Adam, draws: Draws) -> float:

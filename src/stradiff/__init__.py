@@ -10,16 +10,24 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stradiff.assess import match_sources, matched_correlation
+    from stradiff.assess import (
+        amari_distance,
+        best_linear_unmixing,
+        match_sources,
+        matched_correlation,
+        mean_correlation,
+        si_sdr,
+    )
     from stradiff.config import Checkpoint, Diffusion, Laplace, MonteCarlo, Objective, Training
-    from stradiff.data import Recording, load_gait, read_recording, simulate
+    from stradiff.data import Recording, artificial_sources, load_gait, read_recording, simulate
     from stradiff.errors import InputError, StrADiffError
     from stradiff.estimator import StrADiff
     from stradiff.jobs import fit_group, fit_many
-    from stradiff.linear import SOBI, FastICA
+    from stradiff.linear import AMUSE, PCA, SOBI, FastICA, Picard
     from stradiff.model.diffusion.networks import Convolutional, Dense
-    from stradiff.model.mixing import MLP, Invertible, PostNonlinear, Residual, register_mixing
+    from stradiff.model.mixing import MLP, Invertible, Linear, PostNonlinear, Residual, register_mixing
     from stradiff.model.priors import Autoregression, GaussianMixture, GaussianProcess, register_prior
+    from stradiff.train import Report
 
 __version__ = version("stradiff")
 
@@ -28,10 +36,15 @@ _HOMES = {
     "Recording": "data",
     "read_recording": "data",
     "load_gait": "data",
+    "artificial_sources": "data",
     "simulate": "data",
     "SOBI": "linear",
+    "AMUSE": "linear",
     "FastICA": "linear",
+    "Picard": "linear",
+    "PCA": "linear",
     "StrADiff": "estimator",
+    "Linear": "model.mixing",
     "MLP": "model.mixing",
     "Residual": "model.mixing",
     "PostNonlinear": "model.mixing",
@@ -47,12 +60,17 @@ _HOMES = {
     "Laplace": "config",
     "MonteCarlo": "config",
     "Checkpoint": "config",
+    "Report": "train",
     "register_mixing": "model.mixing",
     "register_prior": "model.priors",
     "fit_many": "jobs",
     "fit_group": "jobs",
     "match_sources": "assess",
     "matched_correlation": "assess",
+    "mean_correlation": "assess",
+    "best_linear_unmixing": "assess",
+    "amari_distance": "assess",
+    "si_sdr": "assess",
     "StrADiffError": "errors",
     "InputError": "errors",
 }
@@ -61,10 +79,15 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "Recording",
     "read_recording",
     "load_gait",
+    "artificial_sources",
     "simulate",
     "SOBI",
+    "AMUSE",
     "FastICA",
+    "Picard",
+    "PCA",
     "StrADiff",
+    "Linear",
     "MLP",
     "Residual",
     "PostNonlinear",
@@ -80,12 +103,17 @@ __all__ = [  # noqa: RUF022 (the order is that of the table above)
     "Laplace",
     "MonteCarlo",
     "Checkpoint",
+    "Report",
     "register_mixing",
     "register_prior",
     "fit_many",
     "fit_group",
     "match_sources",
     "matched_correlation",
+    "mean_correlation",
+    "best_linear_unmixing",
+    "amari_distance",
+    "si_sdr",
     "StrADiffError",
     "InputError",
 ]

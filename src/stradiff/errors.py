@@ -43,6 +43,6 @@ class InsufficientMemoryError(StrADiffError, MemoryError):
 
 
 def shortened(value: object) -> str:
-    """The representation of a value in a message, at most 40 characters long."""
-    text = repr(value)
+    """The representation of a value in a message, on one line and at most 40 characters long."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 40 else text[:37] + "..."

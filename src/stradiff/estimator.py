@@ -246,16 +246,27 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     @on_its_device
     def transform(self, Y: ArrayLike) -> np.ndarray:
-        """Sources ``(T', n)`` of observations ``(T', m)``, row by row, by the learned map alone.
+        """Sources ``(T', n)`` of observations ``(T', m)`` in their own units, row by row, by the learned map alone.
 
-        With ``missing="mask"`` a row needs values of as many channels as there are sources.
+        Raises
+        ------
+        InputError
+            For rows of other channels, or, with ``missing="mask"``, of values of fewer channels than there are sources.
+        NumericsError
+            For rows so far from those of the fit that their sources leave the range of numbers.
         """
         check_is_fitted(self)
         return self._separation.unmix(self._check_recording(Y, reset=False))
 
     @on_its_device
     def inverse_transform(self, S: ArrayLike) -> np.ndarray:
-        """Recording ``(T', m)``, in its own units, of sources ``(T', n)``."""
+        """Recording ``(T', m)``, in its own units, of sources ``(T', n)``.
+
+        Raises
+        ------
+        InputError, NumericsError
+            For another number of sources, or sources far beyond those of the fit.
+        """
         check_is_fitted(self)
         if np.ndim(S) == 2 and np.shape(S)[1] != self._n_features_out:
             raise InputError(f"S has {np.shape(S)[1]} columns; this model has {self._n_features_out} sources.")
@@ -265,32 +276,57 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     @on_its_device
     def sample_sources(self, n_draws: int = 100, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
-        """Posterior draws ``(R, T, n)`` of the sources (Eq. 33), as ``uncertainty`` says."""
+        """Posterior draws ``(n_draws, T, n)`` of the sources (Eq. 33), as ``uncertainty`` says.
+
+        Raises
+        ------
+        OptionError, InsufficientMemoryError
+            For a number or a random state that cannot be, or more draws than memory holds.
+        """
         check_is_fitted(self)
         count(1).check("n_draws", n_draws)
         return self._separation.draws(int(n_draws), check_seed(random_state)).astype(self.sources_.dtype)
 
     def credible_interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends ``(T, n)`` of the band that holds a source at each time with probability ``level``."""
+        """Lower and upper ends ``(T, n)`` of the band that holds a source at each time with probability ``level``.
+
+        Raises
+        ------
+        OptionError
+            For a level outside (0, 1).
+        """
         check_is_fitted(self)
         if not 0 < level < 1:
-            raise OptionError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
+            raise OptionError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
         half = self.sources_std_ * self.sources_.dtype.type(norm.ppf(0.5 + level / 2.0))
         return self.sources_ - half, self.sources_ + half
 
     def reverse_path(self, epoch: int | None = None) -> np.ndarray:
-        """States x_L .. x_0 ``(L + 1, T, n)`` of one draw as they were at a recorded epoch; the last one by default."""
+        """States x_L .. x_0 ``(L + 1, T, n)`` of one draw as they were at a recorded epoch; the last one by default.
+
+        Raises
+        ------
+        OptionError
+            For an epoch that was not recorded.
+        """
         check_is_fitted(self)
         epoch = self.recorded_epochs_[-1] if epoch is None else epoch
         if epoch not in self.recorded_epochs_:
             recorded = ", ".join(map(str, self.recorded_epochs_))
             raise OptionError(
-                f"Epoch {epoch} was not recorded; these were: {recorded}. Set Training(record_epochs=...) for others."
+                f"epoch={epoch} must be one of the recorded ones, {recorded}; set Training(record_epochs=...) for "
+                "others."
             )
         return self._separation.path(self._result.training.paths[epoch])
 
     def save(self, path: str | Path) -> None:
-        """Write the fit to one file (safetensors with a JSON header), whole or not at all."""
+        """Write the fit to one file (safetensors with a JSON header), whole or not at all.
+
+        Raises
+        ------
+        StorageError
+            For a fit with numbers that are not finite, or a place that cannot be written.
+        """
         check_is_fitted(self)
         fit_file.save(self._result, self._saved_parameters(), Path(path))
 
@@ -303,9 +339,13 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         StorageError
             For a file that is no saved fit, is damaged, or needs a map or prior that is not registered.
         """
-        result, saved = fit_file.load(Path(path))
+        return fit_file.load(Path(path), cls._restored)
+
+    @classmethod
+    def _restored(cls, result: Result, saved: dict[str, Any]) -> StrADiff:
+        """A fitted estimator of what was saved."""
         model = cls(**read_parameters(saved["parameters"]))
-        model._store(result, saved["times"], saved["span"])
+        model._store(result, saved["times"], float(saved["span"]))
         model.n_features_in_ = result.info["n_channels"]
         if saved["feature_names"] is not None:
             model.feature_names_in_ = np.asarray(saved["feature_names"], dtype=object)

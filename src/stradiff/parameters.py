@@ -23,6 +23,8 @@ class Constraint:
 
     text: str
     holds: Callable[[Any], bool]
+    convert: Callable[[Any], Any] = lambda value: value
+    """Makes equal values the same value, such as 0 and 0.0."""
 
     def __or__(self, other: Constraint) -> Constraint:
         return Constraint(f"{self.text}, or {other.text}", lambda value: self.holds(value) or other.holds(value))
@@ -58,7 +60,10 @@ def per_source(each: Constraint) -> Constraint:
     def holds(value: Any) -> bool:
         return all(map(each.holds, value)) and len(value) > 0 if isinstance(value, tuple) else each.holds(value)
 
-    return Constraint(f"{each.text}, or one for each source", holds)
+    def convert(value: Any) -> Any:
+        return tuple(map(each.convert, value)) if isinstance(value, tuple) else each.convert(value)
+
+    return Constraint(f"{each.text}, or one for each source", holds, convert)
 
 
 def instance(kind: type | tuple[type, ...], text: str) -> Constraint:
@@ -66,8 +71,8 @@ def instance(kind: type | tuple[type, ...], text: str) -> Constraint:
     return Constraint(text, lambda value: isinstance(value, kind))
 
 
-POSITIVE = Constraint("a finite number above 0", lambda value: _is_finite(value) and value > 0)
-NON_NEGATIVE = Constraint("a finite number, 0 or above", lambda value: _is_finite(value) and value >= 0)
+POSITIVE = Constraint("a finite number above 0", lambda value: _is_finite(value) and value > 0, float)
+NON_NEGATIVE = Constraint("a finite number, 0 or above", lambda value: _is_finite(value) and value >= 0, float)
 FLAG = Constraint("True or False", lambda value: isinstance(value, bool))
 
 
@@ -96,10 +101,11 @@ class Parameters:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = field.metadata.get("read", plain)(plain(getattr(self, field.name)))
-            object.__setattr__(self, field.name, value)
             allowed = field.metadata.get("allowed")
             if allowed is not None and not (value is None and field.default is None):
                 allowed.check(field.name, value)
+                value = allowed.convert(value)
+            object.__setattr__(self, field.name, value)
 
     def __repr__(self) -> str:
         given = [f"{name}={value!r}" for name, value in self.items() if value != self._defaults()[name]]
@@ -126,7 +132,7 @@ class Parameters:
         for name in changes:
             if name not in known:
                 raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}.")
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(self, **{name: plain(value) for name, value in changes.items()})  # type: ignore[type-var]
 
     def with_nested(self: Record, changes: Mapping[str, Any]) -> Record:
         """The same with fields changed that are named as in ``{"objective__nu_y": 0.1}``."""

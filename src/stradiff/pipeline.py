@@ -74,7 +74,7 @@ def separate(recordings: Recordings, request: Request) -> list[Result]:
     """
     began = time.perf_counter()
     first, *linear = request.candidate_mixings
-    checkpoint = request.checkpoint and CheckpointFile.of(request.checkpoint)
+    checkpoint = CheckpointFile.of(request.checkpoint) if request.checkpoint else None
     beside = checkpoint.beside(linear[0].name) if checkpoint and linear else None
     if checkpoint and beside and beside.path.exists() and not checkpoint.path.exists():
         raise StorageError(
@@ -162,7 +162,7 @@ def _diagnosed(problem: Problem, preset: str, training: TrainingResult, estimate
     if not np.isfinite(estimate.mean).all():
         raise NumericsError("The fit left no finite sources; lower learning_rate, or raise nu_y.")
     recordings, layout = problem.recordings, problem.recordings.layout
-    regression = np.linalg.lstsq(layout.unpad(problem.observed), estimate.mean, rcond=None)[0].T
+    regression = np.linalg.lstsq(layout.unpad(problem.observed), estimate.mean, rcond=None)[0].T.astype(np.float64)
     # The rule names channels of the recording, which whitened ones are not.
     channels = fit_normaliser(recordings.values, "standardise").forward(recordings.filled)
     readout = choose_readout(estimate.mean, channels)

@@ -17,6 +17,7 @@ from stradiff.config import (
     Laplace,
     check_seed,
     read_checkpoint,
+    read_configuration,
     read_mixing,
     resolve,
 )
@@ -136,7 +137,7 @@ class Request:
         init, random_state = parameters["init"], parameters["random_state"]
         is_named = init is None or isinstance(init, str)
         fields = ("prior", "normalise", "n_restarts", "diffusion", "objective", "training", "uncertainty")
-        given = Configuration(init=init if is_named else "given", **{name: parameters[name] for name in fields})
+        given = {name: parameters[name] for name in fields} | {"init": init if is_named else "given"}
         checkpoint = read_checkpoint(parameters["checkpoint"])
         if checkpoint and (isinstance(random_state, bool) or not isinstance(random_state, int | np.integer)):
             raise OptionError(
@@ -146,7 +147,7 @@ class Request:
         (choice(AUTO) | FLAG).check("verbose", parameters["verbose"])
         return cls(
             parameters["preset"],
-            given,
+            read_configuration(given),
             read_mixing(parameters["mixing"]),
             parameters["n_components"],
             None if is_named else init,

@@ -1,7 +1,7 @@
 """A pytree of arrays on disk: one safetensors file whose header holds JSON. Reading runs no code.
 
-Arrays are named by where they stand in the tree. What they are for is rebuilt by whoever reads them, and a file whose
-format, digest, names, shapes, types or numbers are not those expected is refused.
+Arrays are named by their path in the tree. A reader supplies the structure, and a file whose kind, digest, names,
+shapes or types are not the expected ones is refused.
 """
 
 from __future__ import annotations

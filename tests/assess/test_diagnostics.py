@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from short import configuration
 
 from stradiff.assess.diagnostics import record_frequencies
 from stradiff.assess.findings import (
@@ -23,6 +24,7 @@ from stradiff.assess.findings import (
 from stradiff.assess.stability import stability_index
 from stradiff.data.simulate import simulate
 from stradiff.data.sources import gp_sources
+from stradiff.train import TrainingResult
 
 T = 1000
 OMEGA, WEIGHTS = record_frequencies(T)
@@ -171,12 +173,12 @@ def test_endings():
         vars(result).update({"n_epochs": 50, "converged": False, "interrupted": False, "diverged": False, **states})
         return result
 
-    settings = Settings(tol=1e-3, max_epochs=50)
-    assert "raise max_epochs" in ending(fit(), settings)[0].sentence
-    assert "learning_rate" in ending(fit(diverged=True), settings)[0].sentence
-    assert "by hand" in ending(fit(interrupted=True), settings)[0].sentence
-    assert ending(fit(converged=True), settings) == []
-    assert ending(fit(), Settings(tol=0.0, max_epochs=50)) == []
+    config = configuration(tol=1e-3, max_epochs=50)
+    assert "raise max_epochs" in ending(fit(), config)[0].sentence
+    assert "learning_rate" in ending(fit(diverged=True), config)[0].sentence
+    assert "by hand" in ending(fit(interrupted=True), config)[0].sentence
+    assert ending(fit(converged=True), config) == []
+    assert ending(fit(), configuration(tol=0.0, max_epochs=50)) == []
 
 
 # --- restarts -----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from stradiff import estimator
 from stradiff.cli import demo as demo_module
 from stradiff.cli.results import checkpoint_in
 from stradiff.cli.spelling import spelled_as_options
+from stradiff.config import Training
 from stradiff.data.readers import read_recording
 from stradiff.data.writers import atomic_path
 from stradiff.errors import InputError, OptionError, StorageError
@@ -30,6 +31,7 @@ RESULTS = {
     "reconstruction.csv",
     "history.csv",
     "fit.stradiff",
+    "configuration.toml",
     "report.html",
     "summary.json",
 }
@@ -72,15 +74,15 @@ def test_separate_writes_every_file_and_nothing_else(separated):
     assert {path.name for path in separated.iterdir()} == RESULTS
 
 
-def test_what_speaks_against_an_answer_is_told_at_once_and_in_the_report(run, simulated, tmp_path):
+def test_findings_are_printed_and_stand_in_the_report(run, simulated, tmp_path):
     out, lines = tmp_path / "out", (simulated / "recording.csv").read_text().splitlines()
     (tmp_path / "short.csv").write_text("\n".join(lines[:41]))
-    told = run("separate", tmp_path / "short.csv", "-n", 3, "--max-epochs", 4, "--prior", "matern12", "--out", out)
-    found = json.loads((out / "summary.json").read_text())["diagnostics"]
-    assert {"ending", "short-record"} <= {one["kind"] for one in found}
-    said, page = " ".join(told.err.split()), " ".join(html.unescape((out / "report.html").read_text()).split())
-    for one in found:
-        assert one["sentence"] in page and spelled_as_options(one["sentence"]) in said
+    result = run("separate", tmp_path / "short.csv", "-n", 3, "--max-epochs", 4, "--prior", "matern12", "--out", out)
+    findings = json.loads((out / "summary.json").read_text())["diagnostics"]
+    assert {"ending", "short-record"} <= {finding["kind"] for finding in findings}
+    printed, page = " ".join(result.err.split()), " ".join(html.unescape((out / "report.html").read_text()).split())
+    for finding in findings:
+        assert finding["sentence"] in page and spelled_as_options(finding["sentence"]) in printed
 
 
 def test_files_of_a_separation_agree_with_the_saved_fit(separated, table):
@@ -138,8 +140,8 @@ def asked(monkeypatch):
     """What a command would fit, in place of fitting it."""
     asked = SimpleNamespace()
 
-    def note(console, recording, n_components, **settings):
-        vars(asked).update(recording=recording, n_components=n_components, settings=settings)
+    def note(console, recording, parameters, checkpoint=None):
+        vars(asked).update(recording=recording, parameters=parameters, checkpoint=checkpoint)
         raise InputError("Noted.")
 
     monkeypatch.setattr("stradiff.cli.results.fit", note)
@@ -167,33 +169,32 @@ def test_options_reach_the_estimator(run, simulated, tmp_path, asked):
     options += ["--restarts", 2, "--uncertainty", "monte-carlo", "--checkpoint-every", 5, "--device", "cpu"]
     options += ["--devices", 2, "--tol", 1e-6, "--nu-y", 0.05, "--init", "fastica"]
     run("separate", simulated / "recording.csv", "-n", 2, *options, "--out", tmp_path / "out")
-    assert asked.n_components == 2
-    assert asked.settings == {
-        "mixing": "mlp", "prior": "matern32", "preset": "paper", "max_epochs": 7, "n_restarts": 2,
-        "random_state": 9, "uncertainty": "monte-carlo", "checkpoint_seconds": 5.0, "device": "cpu", "n_devices": 2,
-        "tol": 1e-6, "nu_y": 0.05, "init": "fastica",
-        "checkpoint": tmp_path / "out" / "training.checkpoint",
+    assert asked.checkpoint == (tmp_path / "out" / "training.checkpoint", 5.0)
+    assert asked.parameters == {
+        "n_components": 2, "mixing": "mlp", "prior": "matern32", "preset": "paper", "training__max_epochs": 7,
+        "n_restarts": 2, "random_state": 9, "uncertainty": "monte-carlo", "device": "cpu", "training__n_devices": 2,
+        "training__tol": 1e-6, "objective__nu_y": 0.05, "init": "fastica",
     }  # fmt: skip
 
 
 def test_sources_to_be_counted(run, simulated, tmp_path, asked):
     run("separate", simulated / "recording.csv", "-n", "auto", "--out", tmp_path / "out")
-    assert asked.n_components == "auto"
+    assert asked.parameters["n_components"] == "auto"
 
 
 def test_the_real_demo_separates_the_shipped_recording(run, tmp_path, asked):
     run("demo", "real", "--epochs", 20, "--out", tmp_path / "out")
     assert asked.recording.values.shape == (1000, 9)
     assert (asked.recording.units, asked.recording.sampling_rate) == ("mg", 64.0)
-    assert (asked.settings["mixing"], asked.settings["prior"]) == ("linear", "matern12")
-    assert asked.settings["record_epochs"][-1] == 20
+    assert asked.parameters["mixing"] == "linear" and "prior" not in asked.parameters  # what the default does
+    assert asked.parameters["training__record_epochs"][-1] == 20
 
 
 def test_interrupted_fit_is_still_written(run, quick, simulated, tmp_path, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(estimator, "StrADiff", functools.partial(StrADiff, callbacks=(interrupt,)))
+    monkeypatch.setattr(estimator, "StrADiff", functools.partial(StrADiff, training=Training(callbacks=(interrupt,))))
     arguments = ["separate", simulated / "recording.csv", "-n", 3, "--max-epochs", 5000]
     result = run(*arguments, "--out", tmp_path / "out")
     assert result.code == 0
@@ -209,7 +210,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_numbers(run, quick, simulated
     arguments = ["separate", simulated / "recording.csv", "-n", 3, "--max-epochs", 150, "--uncertainty", "monte-carlo"]
     assert run(*arguments, "--out", tmp_path / "whole", "-q").code == 0
     with monkeypatch.context() as patched:
-        patched.setattr(estimator, "StrADiff", functools.partial(StrADiff, callbacks=(interrupt,)))
+        patched.setattr(estimator, "StrADiff", functools.partial(StrADiff, training=Training(callbacks=(interrupt,))))
         assert run(*arguments, "--out", tmp_path / "out", "-q").code == 0
     assert run(*arguments, "--out", tmp_path / "out").err.endswith("or delete it.\n")
     assert run(*arguments, "--out", tmp_path / "out", "--resume", "-q").code == 0
@@ -243,7 +244,14 @@ def test_writing_that_fails_leaves_no_half_written_file(run, simulated, tmp_path
     result = run("separate", simulated / "recording.csv", "-n", 3, "--out", tmp_path / "out")
     assert (result.code, result.out, result.err) == (2, "", "stradiff: The disk is full; make room.\n")
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written <= {"sources.csv", "bands.csv", "reconstruction.csv", "history.csv", "fit.stradiff"}
+    assert written <= {
+        "sources.csv",
+        "bands.csv",
+        "reconstruction.csv",
+        "history.csv",
+        "fit.stradiff",
+        "configuration.toml",
+    }
     assert "summary.json" not in written  # written last: it says that all is there
 
 
@@ -258,7 +266,8 @@ def test_training_is_saved_before_anything_that_may_fail(run, simulated, tmp_pat
     commands = {"separate": ["separate", simulated / "recording.csv", "-n", 3], "demo": ["demo", "linear"]}
     for name, arguments in commands.items():
         assert run(*arguments, "--out", tmp_path / name).code == 2
-        assert [path.name for path in (tmp_path / name).iterdir()] == ["fit.stradiff"]
+        assert {path.name for path in (tmp_path / name).iterdir()} <= {"fit.stradiff", "configuration.toml"}
+        assert (tmp_path / name / "fit.stradiff").exists()
 
 
 def test_report_again_from_the_saved_fit(run, simulated, separated, tmp_path):
@@ -318,7 +327,7 @@ def test_demo_writes_the_figures_of_the_study(run, quick, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_demo_of_a_bent_mixture_fits_a_network(run, quick, tmp_path, monkeypatch):
+def test_demo_of_a_nonlinear_mixture_fits_a_network(run, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_module, "SAMPLES", 150)
     with quick_compile():
         summary = run("demo", "nonlinear", "--epochs", 2, "--out", tmp_path, "--json").json()
@@ -335,11 +344,11 @@ def test_a_folder_is_separated_file_by_file(run, quick, simulated, tmp_path):
     (folder / "notes.txt").write_text("no recording")
     arguments = ["separate", folder, "-n", 3, "--max-epochs", 2, "--out", out, "--json"]
     result = run(*arguments)
-    told = {one["name"]: one for one in result.json()["recordings"]}
+    outcomes = {one["name"]: one for one in result.json()["recordings"]}
     assert result.code == 2
-    assert set(told) == {"first", "second", "third"}
-    assert told["first"]["error"] is told["second"]["error"] is None
-    assert "third.csv: line 2, column 'b': 'x' is not a number" in told["third"]["error"]
+    assert set(outcomes) == {"first", "second", "third"}
+    assert outcomes["first"]["error"] is outcomes["second"]["error"] is None
+    assert "third.csv: line 2, column 'b': 'x' is not a number" in outcomes["third"]["error"]
     assert {path.name for path in (out / "first").iterdir()} == RESULTS
     assert (out / "first" / "sources.csv").read_bytes() == (out / "second" / "sources.csv").read_bytes()
     assert not (out / "third").exists()

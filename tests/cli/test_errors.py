@@ -92,7 +92,7 @@ def test_file_that_is_no_recording(run, tmp_path, name, command):
         (["-n", "some"], "--components"),
         (["-n", 2, "--restarts", 0], "--restarts"),
         (["-n", "two"], "--components"),
-        (["-n", 2, "--tol", -1], "--tol -1.0 must be a finite number 0 or above"),
+        (["-n", 2, "--tol", -1], "--tol -1.0 must be a finite number, 0 or above"),
         (["-n", 2, "--nu-y", 0], "--nu-y 0.0 must be a finite number above 0"),
         (["-n", 2, "--speed", "high"], "--speed"),
         ([], "--components"),
@@ -179,8 +179,8 @@ def test_interrupted_before_there_was_a_result(run, simulated, tmp_path, monkeyp
 
 
 def test_interrupted_with_training_kept_says_how_to_go_on(run, simulated, tmp_path, monkeypatch):
-    def interrupt(*_, checkpoint, **__):
-        checkpoint.write_text("training")
+    def interrupt(*_, checkpoint):
+        checkpoint[0].write_text("training")
         raise KeyboardInterrupt
 
     monkeypatch.setattr("stradiff.cli.results.fit", interrupt)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from short import configuration
 
 from stradiff import simulate
 from stradiff.data import fit_normaliser
 from stradiff.data.noise_floor import noise_floor
-from stradiff.posterior.separation import normaliser_for
-from stradiff.presets import resolve
+from stradiff.prepare import Recordings
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
@@ -52,7 +52,7 @@ def test_weak_directions_stay_weak_in_a_noisy_recording_alone(mixing):
     variances = []
     for noise in (0.0, 0.3):
         Y = simulate("linear", n_samples=400, sources="gp", noise=noise, seed=0).recording.values
-        normaliser = normaliser_for(Y, Y, resolve("default", 3, {"mixing": mixing}))
+        normaliser = Recordings((Y,)).normaliser(configuration("default", n_sources=3, mixing=mixing))
         variances.append(normaliser.forward(Y).var(axis=0))
     np.testing.assert_allclose(variances[0], 1.0, rtol=1e-6)
     assert variances[1].min() < 0.7

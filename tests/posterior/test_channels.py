@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from laplace_models import T, model_of, simulated_long
 from quick_compile import quick_compile
+from short import configuration, estimator
 
-from stradiff import StrADiff, simulate
+from stradiff import simulate
+from stradiff.config import Dense
 from stradiff.data import fit_normaliser
 from stradiff.model import numerics
 from stradiff.posterior.channels import in_recording_channels, noise_as_trained
@@ -45,12 +47,11 @@ def test_the_likelihood_distinguishes_channel_noise_from_source_noise(of_sources
     clean = sources @ mixing.T
     values = (sources + 0.3 * white) @ mixing.T if of_sources else clean + 0.1 * clean.std(axis=0) * white
     normaliser = fit_normaliser(values, "whiten")
-    settings = Settings(n_sources=2)
     with numerics():
         model = model_of(n_samples=n_samples)
         matrix = jnp.asarray(normaliser.matrix.T @ mixing)
         model = eqx.tree_at(lambda whole: whole.mixing.matrix, model, matrix)
-        assert noise_as_trained(normaliser, model, values, None, settings) is of_sources
+        assert noise_as_trained(normaliser, model, values, None, configuration(n_sources=2)) is of_sources
 
 
 def test_the_noise_of_ill_conditioned_mixing_is_estimated():
@@ -58,7 +59,7 @@ def test_the_noise_of_ill_conditioned_mixing_is_estimated():
     rng = np.random.default_rng(2)
     clean = simulate("linear", n_samples=400, seed=5).sources[:, :2] @ [[1.0, 1.0], [0.3, -0.3]]
     noise = 0.1 * clean.std(axis=0)
-    options = {"max_epochs": 400, "tol": 0.0, "network_width": 8, "n_draws": 5, "verbose": False}
+    model = estimator(2, max_epochs=400, tol=0, network=Dense(width=8), n_draws=5, random_state=0, verbose=False)
     with quick_compile():
-        model = StrADiff(2, random_state=0, **options).fit(clean + noise * rng.standard_normal(clean.shape))
+        model.fit(clean + noise * rng.standard_normal(clean.shape))
     np.testing.assert_allclose(model.noise_std_ / noise, 1.0, atol=0.1)

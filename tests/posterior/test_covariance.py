@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from random_models import random_double_model
+from short import changed, configuration
 
+from stradiff.config import Dense
 from stradiff.model import numerics
 from stradiff.posterior.covariance import DenseCovariance, QuasiSeparableCovariance, covariance_of
 from stradiff.posterior.memory import memory_estimate
@@ -17,7 +17,7 @@ from stradiff.posterior.memory import memory_estimate
 T = 80
 TIMES = np.sort(np.r_[0.0, np.random.default_rng(0).random(T - 2), 1.0])
 PRIORS = ("matern12", "matern52", "matern12")
-SETTINGS = Settings(n_sources=3, prior=PRIORS, network_width=2, n_diffusion_steps=1, length_scale_init=0.05)
+CONFIG = configuration(n_sources=3, prior=PRIORS, network=Dense(width=2), n_steps=1, length_scale=0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +28,13 @@ def _double_precision():
 
 @pytest.fixture
 def quasi_separable():
-    return covariance_of(random_double_model(SETTINGS, T, 3), jnp.asarray(TIMES))
+    return covariance_of(random_double_model(CONFIG, T, 3), jnp.asarray(TIMES))
 
 
 @pytest.fixture
 def dense():
-    settings = dataclasses.replace(SETTINGS, solver="dense")
-    return covariance_of(random_double_model(settings, T, 3), jnp.asarray(TIMES))
+    config = changed(CONFIG, prior=PRIORS, solver="dense")
+    return covariance_of(random_double_model(config, T, 3), jnp.asarray(TIMES))
 
 
 def test_products_are_those_of_dense_matrices(quasi_separable, dense):
@@ -58,12 +58,12 @@ def test_its_size_is_linear_in_the_samples(quasi_separable):
 
 
 def test_one_prior_without_a_state_space_form_makes_all_dense():
-    settings = dataclasses.replace(SETTINGS, prior=("matern12", "rbf", "matern12"))
-    assert isinstance(covariance_of(random_double_model(settings, T, 3), jnp.asarray(TIMES)), DenseCovariance)
+    config = changed(CONFIG, prior=("matern12", "rbf", "matern12"))
+    assert isinstance(covariance_of(random_double_model(config, T, 3), jnp.asarray(TIMES)), DenseCovariance)
 
 
 def test_memory_of_irregular_times_is_linear_in_the_samples():
     def needed(prior):
-        return memory_estimate(100_000, 3, Settings(n_sources=3, prior=prior), regular=False)
+        return memory_estimate(100_000, 3, configuration(n_sources=3, prior=prior), regular=False)
 
     assert needed("matern32") < 4e9 < 1e11 < needed("rbf")

@@ -46,16 +46,6 @@ def simulated(times=None, seed=0):
     return sources.reshape(2, T), observed.reshape(3, T).T
 
 
-@pytest.fixture(params=["factorised", "by conjugate gradients"])
-def solver(request, monkeypatch):
-    """Short records with gaps are factorised; here they are also solved like long ones."""
-    if request.param != "factorised":
-        monkeypatch.setattr(linearisation, "LARGEST_FACTOR", 0)
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
-
-
 def observations_of(model, observed, mask=None, times=None):
     mask, times = (None if values is None else jnp.asarray(values) for values in (mask, times))
     return Observations(jnp.asarray(observed), mask, times, covariance_of(model, times), jnp.float64(NU))
@@ -68,29 +58,37 @@ def some_seen():
     return mask
 
 
-CASES = {"all": (None, None), "gaps": (None, some_seen()), "irregular": (IRREGULAR, None)}
+CASES = {
+    "all": (None, None),
+    "gaps, factorised": (None, some_seen()),
+    "gaps, by conjugate gradients": (None, some_seen()),  # as in long records
+    "irregular": (IRREGULAR, None),
+}
 
 
-@pytest.mark.usefixtures("solver")
-@pytest.mark.parametrize("case", CASES)
-def test_the_mode_of_a_linear_map_is_the_posterior_mean(case):
-    times, mask = CASES[case]
+@pytest.fixture(params=CASES)
+def case(request, monkeypatch):
+    """Times and mask; the solver is chosen while compiling."""
+    by_gradients = "gradients" in request.param
+    if by_gradients:
+        monkeypatch.setattr(linearisation, "LARGEST_FACTOR", 0)
+        jax.clear_caches()
+    yield CASES[request.param]
+    if by_gradients:
+        jax.clear_caches()
+
+
+def test_mode_and_draws_of_a_linear_map_are_those_of_the_dense_posterior(case):
+    times, mask = case
     _, observed = simulated(times)
     _, mixing, covariance = whole(times, mask)
-    mode = find_mode(model_of(), jnp.zeros((2, T)), observations_of(model_of(), observed, mask, times))
+    model, observations = model_of(), observations_of(model_of(), observed, mask, times)
+    mode = find_mode(model, jnp.zeros((2, T)), observations)
     expected = covariance @ mixing.T @ observed.T.reshape(-1) / NU
     np.testing.assert_allclose(np.asarray(mode).reshape(-1), expected, atol=2e-5)
 
-
-@pytest.mark.usefixtures("solver")
-@pytest.mark.parametrize("case", CASES)
-def test_draws_have_the_posterior_covariance(case):
-    times, mask = CASES[case]
-    _, _, covariance = whole(times, mask)
-    grid = None if times is None else jnp.asarray(times)
-    model = model_of()
-    linearised = linearise(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), None if mask is None else jnp.asarray(mask))
-    system = system_of(linearised, covariance_of(model, grid), jnp.float64(NU))
+    linearised = linearise(model, jnp.zeros((2, T)), jnp.zeros((T, 3)), observations.mask)
+    system = system_of(linearised, observations.covariance, jnp.float64(NU))
     n_draws = 2000
     keys = jax.random.split(jax.random.key(0), n_draws)
     errors = np.asarray(eqx.filter_jit(jax.vmap(lambda key: laplace.draw_error(system, key)))(keys))

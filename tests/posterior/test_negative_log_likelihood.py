@@ -6,11 +6,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from laplace_models import JITTER, MATRIX, NU, SCALES, T, model_of, simulated_long
+from short import configuration
 
 from stradiff.model import numerics
 from stradiff.posterior.segments import negative_log_likelihood
 
-SETTINGS = Settings(n_sources=2)
+CONFIG = configuration(n_sources=2)
 
 
 def of_scales(factor, n_samples):
@@ -39,6 +40,6 @@ def test_priors_are_compared_by_the_likelihood_that_the_whole_gaussian_has():
         return min(values) / T
 
     with numerics():
-        costs = [negative_log_likelihood(of_scales(factor, T), observed, None, SETTINGS) for factor in (0.5, 1.0, 2.0)]
+        costs = [negative_log_likelihood(of_scales(factor, T), observed, None, CONFIG) for factor in (0.5, 1.0, 2.0)]
     expected = [exact(factor) for factor in (0.5, 1.0, 2.0)]
     np.testing.assert_allclose(np.diff(costs), np.diff(expected), rtol=0.2, atol=0.02)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from laplace_models import model_of, simulated_long
 from quick_compile import quick_compile
+from short import configuration
 
 from stradiff.posterior import segments as module
 from stradiff.posterior.segments import (
@@ -67,7 +68,7 @@ def test_one_segment_estimates_the_likelihood_of_a_sample(monkeypatch):
     costs = []
     for segments in (WHOLE, SEGMENTS):
         monkeypatch.setattr(module, "segments_of", lambda *_, segments=segments: segments)
-        costs.append(negative_log_likelihood(model, observed, None, Settings(n_sources=2)))
+        costs.append(negative_log_likelihood(model, observed, None, configuration(n_sources=2)))
     middle = SEGMENTS.middle
     n_samples = middle.stop - middle.start
     assert abs(costs[1] - costs[0]) < 4 * np.sqrt(1.5 / n_samples)  # three values to a sample, normal each

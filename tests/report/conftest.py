@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from short import configuration
 
+from stradiff.config import table_of
 from stradiff.data.recording import Recording
 from stradiff.data.sources import artificial_sources
 
@@ -89,15 +91,9 @@ def _fit(recording: Recording, sources: np.ndarray, mixing_map) -> SimpleNamespa
         reverse_path=reverse_path,
         inverse_transform=mixing_map,
         fit_info_={
-            "settings": {
-                "mixing": "mlp",
-                "nu_y": 0.01,
-                "lambda_prior": 1.0,
-                "record_epochs": [1, 60, 120],
-                "max_epochs": 120,
-                "tol": 3e-3,
-                "uncertainty": "laplace",
-            },
+            "settings": table_of(
+                configuration("default", mixing="mlp", prior="rbf", record_epochs=RECORDED, max_epochs=EPOCHS)
+            ),
             "seed": 12345,
             "versions": {"stradiff": "0.1.0", "jax": "0.10.2"},
             "seconds": 12.5,

@@ -128,7 +128,8 @@ def test_the_content_security_policy_forbids_loading(page):
         "Training used all of its 120 epochs (12.5 s) and had not yet converged",
         "raise max_epochs",
         "Epoch 1.", "Epoch 60.", "Epoch 120.",
-        "nu_y 0.01", "record_epochs 1, 60, 120", "preset default", "Seed: 7", "jax 0.10.2",
+        "objective.nu_y 0.01", "training.record_epochs 1, 60, 120", "prior.3.name rbf",
+        "preset default", "Seed: 7", "jax 0.10.2",
         "prior length-scale", "source 1 rbf",
         "plus and minus 1.96 posterior standard deviations",
         "0.6234",  # length-scale 0.1 of 6.234 s
@@ -144,7 +145,7 @@ def test_titles_and_names_are_escaped(quick, nonlinear_page, linear_fit, recordi
     hostile = Recording(recording.values, None, 64.0, recording.channel_names, "mg", "<script>alert(1)</script>")
     fit = copy.copy(linear_fit)
     fit.warnings_ = ["<img src=x onerror=alert(1)>"]
-    fit.fit_info_ = linear_fit.fit_info_ | {"settings": {"<i>": "<u>"}}
+    fit.fit_info_ = linear_fit.fit_info_ | {"settings": linear_fit.fit_info_["settings"] | {"<i>": "<u>"}}
     page = Page(render_report(fit, hostile))
     assert not page.every("script") + page.every("i") + page.every("u")
     assert all(image["src"].startswith("data:") for image in page.every("img"))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from own_models import QuadraticSpec
 
+from stradiff.config import Laplace, MonteCarlo, table_of
 from stradiff.data.recording import Recording
 from stradiff.model.mixing import MAPS
 from stradiff.report import summary, words
@@ -144,10 +145,11 @@ def test_settings_are_flat_rows_of_text():
         "learn": False,
         "prior": {"jitter": 1e-3, "kernels": ("rbf", "matern12")},
         "none": [],
+        "each": [{"order": 8}, {"order": 4}],
     }
     assert list(flat_rows(settings)) == [
         ("tol", "not set"), ("learn", "no"), ("prior.jitter", "0.001"), ("prior.kernels", "rbf, matern12"),
-        ("none", "none"),
+        ("none", "none"), ("each.1.order", "8"), ("each.2.order", "4"),
     ]  # fmt: skip
 
 
@@ -162,7 +164,7 @@ DIVERGED = {"kind": "ending", "severity": "warning", "sources": [], "sentence": 
 
 
 @pytest.mark.parametrize(
-    ("changes", "settings", "text"),
+    ("changes", "training", "text"),
     [
         ({"interrupted_": True}, {}, "interrupted after 120 epochs (12.5 s): the results are those of its last state."),
         ({"converged_": True}, {}, "Training converged after 120 epochs (12.5 s)."),
@@ -176,8 +178,9 @@ DIVERGED = {"kind": "ending", "severity": "warning", "sources": [], "sentence": 
         ({}, {"max_epochs": 500}, "Training was stopped after 120 epochs (12.5 s) by a callback."),
     ],
 )
-def test_the_sentence_states_how_training_ended(linear_fit, recording, changes, settings, text):
-    info = linear_fit.fit_info_ | {"settings": linear_fit.fit_info_["settings"] | settings}
+def test_the_sentence_states_how_training_ended(linear_fit, recording, changes, training, text):
+    settings = linear_fit.fit_info_["settings"]
+    info = linear_fit.fit_info_ | {"settings": settings | {"training": settings["training"] | training}}
     fit = SimpleNamespace(**vars(linear_fit) | changes | {"fit_info_": info})
     assert text in words.sentence(summarise(fit, recording))
 
@@ -191,9 +194,9 @@ def test_maps_and_priors_have_the_words_of_their_specifications(linear_fit, reco
     assert follows in sentence
 
 
-@pytest.mark.parametrize(("uncertainty", "text"), [("laplace", "posterior mean"), ("monte-carlo", "learned start")])
+@pytest.mark.parametrize(("uncertainty", "text"), [(Laplace(), "posterior mean"), (MonteCarlo(), "learned start")])
 def test_bands_are_defined(uncertainty, text):
-    assert text in words.band({"model": {"settings": {"uncertainty": uncertainty}}})
+    assert text in words.band({"model": {"settings": {"uncertainty": table_of(uncertainty)}}})
 
 
 def test_z_is_that_of_a_95_percent_band():

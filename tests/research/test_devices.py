@@ -8,9 +8,9 @@ from pathlib import Path
 
 import devices
 import jax
+import jax.numpy as jnp
 import pytest
-from quick_compile import quick_compile
-from scaling import device_tables, epochs
+from scaling import device_tables
 from scaling import devices as measuring
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +21,12 @@ def epoch_row(case, seconds=0.01):
     return {"case": case, "epoch": seconds, "until_ready": 3.0, "card": "Card", "on_device": held}
 
 
-def test_an_epoch_is_timed_on_the_device_that_was_named(monkeypatch):
-    monkeypatch.setattr(epochs, "LEAST", 0.0)
-    monkeypatch.setattr(epochs, "CHUNKS", 1)
-    case = {"part": "epochs", "mixing": "linear", "T": 120, "n": 2, "m": 3, "L": 2, "device": "cpu"}
-    with quick_compile():
-        row = measuring.measured(case)
-    assert row["epoch"] > 0 and row["card"] == jax.local_devices(backend="cpu")[0].device_kind
+@pytest.mark.parametrize("part", measuring.MEASURED)
+def test_a_case_is_measured_on_the_device_that_is_named(part, monkeypatch):
+    (cpu,) = jax.local_devices(backend="cpu")[:1]
+    monkeypatch.setitem(measuring.MEASURED, part, lambda case: {"devices": jnp.ones(3).devices(), "T": case["T"]})
+    row = measuring.measured({"part": part, "T": 120, "device": "cpu"})
+    assert row == {"devices": {cpu}, "T": 120, "card": cpu.device_kind, "on_device": None}
 
 
 def test_each_case_comes_on_every_device_in_turn():

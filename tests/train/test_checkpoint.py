@@ -79,7 +79,7 @@ def test_goes_on_to_the_same_bits(tmp_path, more, rung, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("_ctrl_c_is_heard")
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 def test_a_second_ctrl_c_does_not_take_what_the_first_has_left(tmp_path, monkeypatch):
     file, write = tmp_path / "training", CheckpointFile.write
     monkeypatch.setattr(CheckpointFile, "write", lambda *how: (signal.raise_signal(signal.SIGINT), write(*how)))

@@ -141,7 +141,7 @@ def test_callbacks_are_called_for_every_run_one_at_a_time(observed, monkeypatch)
     assert sorted(epoch for _, epoch in calls) == [100] * 3 + [120] * 3
 
 
-@pytest.mark.usefixtures("_ctrl_c_is_heard")
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 def test_ctrl_c_ends_all_runs_and_keeps_them(observed, monkeypatch):
     monkeypatch.setattr(threads, "usable_cores", lambda: 2)
     identifiers, raised = set(), []
@@ -216,7 +216,7 @@ def test_a_candidate_that_diverges_is_not_the_start(mixed, made, wrong, only, mo
     assert diverged == np.inf and np.isfinite(finite)
 
 
-@pytest.mark.usefixtures("_ctrl_c_is_heard")
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 def test_ctrl_c_among_the_candidates_is_an_interrupt(mixed, made, wrong, only, monkeypatch):
     only(made.sources, wrong)
     advance = Loop.advance

@@ -84,21 +84,21 @@ def percent(share: float) -> str:
 
 def ending(fit: TrainingResult, settings: Configuration) -> list[Finding]:
     """Training that diverged, was interrupted, or did not converge."""
+    training = settings.training
     if fit.diverged:
         sentence = (
             f"The objective was not finite after epoch {fit.n_epochs}; the last finite state is kept. Lower "
-            f"learning_rate (now {settings.training.learning_rate:g})."
+            f"learning_rate (now {training.learning_rate:g})."
         )
     elif fit.interrupted and not fit.n_epochs:
         sentence = "Stopped by hand before the first epoch; the sources are those of the initialisation."
     elif fit.interrupted:
+        sentence = f"Stopped by hand after {fit.n_epochs} of {training.max_epochs} epochs; the last state is kept."
+    elif training.tol > 0 and not fit.converged and fit.n_epochs == training.max_epochs:
         sentence = (
-            f"Stopped by hand after {fit.n_epochs} of {settings.training.max_epochs} epochs; the last state is kept."
-        )
-    elif settings.training.tol > 0 and not fit.converged and fit.n_epochs == settings.training.max_epochs:
-        sentence = (
-            f"Training had not converged after max_epochs={settings.training.max_epochs} epochs; raise max_epochs, or raise tol "
-            f"(now {settings.training.tol:g}: the decrease of the objective per value of the recording over {PATIENCE} epochs)."
+            f"Training had not converged after max_epochs={training.max_epochs} epochs; raise max_epochs, or raise "
+            f"tol (now {training.tol:g}: the decrease of the objective per value of the recording over {PATIENCE} "
+            "epochs)."
         )
     else:
         return []

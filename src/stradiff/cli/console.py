@@ -39,7 +39,7 @@ class Console:
 
     @property
     def for_people(self) -> bool:
-        """Whether anybody reads along."""
+        """Whether the output is text for people."""
         return not (self.json or self.quiet)
 
     def say(self, text: str = "") -> None:
@@ -48,7 +48,7 @@ class Console:
             typer.echo(text)
 
     def progress(self, text: str) -> None:
-        """Tell somebody who watches a terminal what is going on, beside the results."""
+        """Print what is being done on the error stream, where that is a terminal."""
         if self.for_people and sys.stderr.isatty():
             typer.echo(text, err=True)
 

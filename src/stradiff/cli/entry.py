@@ -19,7 +19,7 @@ def run() -> int:
     try:
         with resend_dropped_interrupts():
             code = main()
-    except KeyboardInterrupt:  # once more, while the first was being told
+    except KeyboardInterrupt:  # a second one, while the first is reported
         code = INTERRUPTED
     if code == INTERRUPTED:
         _leave(code)
@@ -29,6 +29,6 @@ def run() -> int:
 def _leave(code: int) -> None:
     """End the process without what Python does at its end, but for what was printed."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a pipe that nobody reads any more
+        with suppress(OSError, ValueError):  # a closed pipe
             stream.flush()
     os._exit(code)

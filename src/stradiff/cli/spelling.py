@@ -1,4 +1,4 @@
-"""Sentences about Python's parameters, told to somebody who has options of the command line."""
+"""Messages about parameters of Python, in terms of the options of the command line."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def initial_model(
     """
     structure, noise = jax.random.split(key)
     reach = reach_of(priors, settings, len(observed) if layout is None else layout.length)
-    model = random_model(*observed.shape, settings, structure, reach, layout)
+    model = random_model(len(observed), observed.shape[1], settings, structure, reach, layout)
     model = dataclasses.replace(model, priors=priors)
     if sources is None:
         mean = settings.diffusion.start_spread * jax.random.normal(noise, model.branches.start.mean.shape, jnp.float32)
@@ -65,7 +65,7 @@ def initial_trajectories(
 ) -> Float[Array, "n T"]:
     """``sources (T, n)`` as the initial model has them: in its scale, and padded."""
     structure, _ = jax.random.split(key)
-    model = random_model(*observed.shape, settings, structure, layout=layout)
+    model = random_model(len(observed), observed.shape[1], settings, structure, layout=layout)
     return _placed(model, sources, observed if layout is None else layout.unpad(observed)).at_mean()
 
 

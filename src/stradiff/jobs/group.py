@@ -32,8 +32,6 @@ class Member:
     """A recording of the group, checked, and the estimator that will hold its fit."""
 
     name: str
-    given: Any
-    """An array or a frame."""
     values: np.ndarray
     times: np.ndarray | None
     rate: float | None
@@ -47,7 +45,7 @@ def fit_group(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff
 
     The map, the noise, and every source's network and prior are shared; trajectories are not. Source k is the same
     source in all of them, with one order, sign and scale: it has unit variance over all recordings together, and a
-    variance of its own in each. What the recordings tell of the map adds up.
+    variance of its own in each. The information of all recordings about the map adds up.
 
     Parameters
     ----------
@@ -132,7 +130,7 @@ def _member(name: str, what: Any, estimator: StrADiff) -> Member:
     except InputError as error:
         raise type(error)(f"In {name!r}: {error}") from error
     channels = channels or tuple(getattr(own, "feature_names_in_", ()))
-    return Member(name, given, values, times, rate, channels, own)
+    return Member(name, values, times, rate, channels, own)
 
 
 def _check_alike(member: Member, first: Member) -> None:
@@ -157,13 +155,13 @@ def _check_alike(member: Member, first: Member) -> None:
 
 
 def _warn(members: Sequence[Member]) -> None:
-    """Python's warnings: of all recordings once, of some with their names."""
-    told: dict[tuple[str, str], list[str]] = {}
+    """Python's warnings: those of all recordings once, others with the names of their recordings."""
+    names: dict[tuple[str, str], list[str]] = {}
     for member in members:
-        for one in member.estimator.diagnostics_:
-            if one["severity"] == "warning":
-                told.setdefault((one["kind"], one["sentence"]), []).append(member.name)
-    for (kind, sentence), names in told.items():
-        where = "" if len(names) == len(members) else f"{', '.join(names)}: "
+        for finding in member.estimator.diagnostics_:
+            if finding["severity"] == "warning":
+                names.setdefault((finding["kind"], finding["sentence"]), []).append(member.name)
+    for (kind, sentence), concerned in names.items():
+        where = "" if len(concerned) == len(members) else f"{', '.join(concerned)}: "
         category = ConvergenceWarning if kind == "ending" else SeparationWarning
         warnings.warn(where + sentence, category, stacklevel=3)

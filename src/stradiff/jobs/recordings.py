@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from stradiff.config import Training
 from stradiff.data.checks import as_float_array
 from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
@@ -20,7 +21,7 @@ from stradiff.jobs.runner import Outcome, run_tasks
 from stradiff.train.checkpoint import digest_of
 
 SUFFIX = ".stradiff"
-WITHOUT_EFFECT = ("verbose", "callbacks", "checkpoint", "checkpoint_seconds")  # on the result
+WITHOUT_EFFECT = ("verbose", "checkpoint")  # on the result
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,14 @@ class RecordingTask:
 
     @cached_property
     def digest(self) -> str:
-        """Of the recording and of the settings."""
-        settings = {name: value for name, value in self.estimator.get_params().items() if name not in WITHOUT_EFFECT}
-        if not isinstance(settings["init"], str | None):
-            settings["init"] = _numbers(settings["init"])
-        return digest_of(*content_of(self.recording), *(part for item in sorted(settings.items()) for part in item))
+        """Of the recording and of the parameters."""
+        params = self.estimator.get_params(deep=False)
+        params = {name: value for name, value in params.items() if name not in WITHOUT_EFFECT}
+        if isinstance(params["training"], Training):
+            params["training"] = params["training"].replace(callbacks=())
+        if not isinstance(params["init"], str | None):
+            params["init"] = _numbers(params["init"])
+        return digest_of(*content_of(self.recording), *(part for item in sorted(params.items()) for part in item))
 
     def run(self, path: Path) -> None:
         """Fit, and save the fit."""
@@ -97,10 +101,11 @@ def fit_many(
     Examples
     --------
     >>> import tempfile
-    >>> from stradiff import StrADiff, simulate
+    >>> from stradiff import StrADiff, Training, simulate
     >>> trials = {f"trial {k}": simulate("linear", n_samples=150, seed=k).recording for k in range(2)}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     outcomes = fit_many(trials, StrADiff(3, max_epochs=2, tol=0.0, random_state=0, verbose=False), folder)
+    ...     model = StrADiff(3, training=Training(max_epochs=2), random_state=0, verbose=False)
+    ...     outcomes = fit_many(trials, model, folder)
     ...     [StrADiff.load(outcome.path).sources_.shape for outcome in outcomes]
     [(150, 3), (150, 3)]
     """

@@ -13,7 +13,7 @@ from stradiff.posterior.covariance import EMBEDDING
 from stradiff.posterior.linearisation import LARGEST_FACTOR
 from stradiff.train.callbacks import is_shown
 
-SURROUNDED = 1.5  # times its size is what a window or a piece is with its surroundings
+SURROUNDED = 1.5  # times its own size is a segment with its margins
 COMPILING = 1.1e9  # bytes the compiler takes beside, or instead where the recording is small (measured: 0.6 to 1.1)
 SELECTING = 0.7e9  # bytes more where it also compiles the selection of priors (measured: 1.8 in all)
 PROJECTIONS = 20.0  # bytes of an entry of each sample's matrix (Normaliser.forward_mask): in double and twice in single
@@ -58,8 +58,8 @@ def memory_estimate(
     ``gaps``: samples are missing, and whitened channels each hold a part of them.
     """
     length, mixing = n_samples if longest is None else longest, settings.mixing
-    window = settings.segment_length(n_samples) if regular else None
-    n_seen = float(n_samples) if window is None else SURROUNDED * window  # in an epoch, and by a piece of the posterior
+    segment = settings.segment_length(n_samples) if regular else None
+    n_seen = float(n_samples) if segment is None else SURROUNDED * segment  # in an epoch, and at once by the posterior
     whole_covariance = any(prior.takes_matrices(regular=regular) for prior in settings.initial_priors)
     linear = regular or not whole_covariance
     dense = 3.0 * 8 * min(n_seen, float(length)) ** 2 if whole_covariance else 0.0

@@ -27,7 +27,7 @@ class Observations(NamedTuple):
     covariance: Covariance
     nu: Float[Array, ""]
     n_samples: int | None = None
-    """Number of samples before any unseen padding; None: there is no padding."""
+    """Number of samples before any padding; None: there is no padding."""
 
 
 def find_mode(model: Model, start: Trajectories, observations: Observations) -> Trajectories:

@@ -226,8 +226,10 @@ def plain(value: Any) -> Any:
 
 
 def flat_rows(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as rows (name, value); "prior.jitter" is the entry "jitter" of "prior"."""
+    """Nested settings as rows (name, value); "prior.1.jitter" is the entry "jitter" of the first of "prior"."""
     for name, value in settings.items():
+        if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+            value = {str(number): item for number, item in enumerate(value, start=1)}
         if isinstance(value, Mapping):
             yield from flat_rows(value, f"{prefix}{name}.")
         else:

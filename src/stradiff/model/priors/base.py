@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -19,11 +18,6 @@ class Prior(eqx.Module):
     A prior is written for one trajectory ``(T,)``; the model holds one per source in a ``PriorSet``, which stacks
     those of one family along a leading axis, so every field is an array or static. ``times`` is ``None`` on a regular
     grid, otherwise ``(T,)`` increasing and normalised to [0, 1].
-    """
-
-    identified_by_spectrum: ClassVar[bool] = True
-    """Whether the spectrum says most of what it knows of a source: then another of its kind can be weighed against it
-    by second moments alone, after training (``posterior.prior_refit``). Not so where modes matter, as of mixtures.
     """
 
     @property
@@ -78,7 +72,7 @@ class Prior(eqx.Module):
 
         What is counted in samples stays as it is.
         """
-        raise OptionError(f"{type(self).__name__} knows no segments of a record; use segment_length='whole'.")
+        raise OptionError(f"{type(self).__name__} does not describe segments of a record; use segment_length='whole'.")
 
     @property
     @abc.abstractmethod

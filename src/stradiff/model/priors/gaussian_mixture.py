@@ -121,7 +121,7 @@ class MixtureDensity(eqx.Module):
     def _closer(self, values: Float[Array, " T"]) -> MixtureDensity:
         """One round of expectation maximisation."""
         share = jax.nn.softmax(self._log_parts(values), axis=0)
-        count = jnp.sum(share, axis=1) + 1e-3  # a component nobody belongs to keeps a place
+        count = jnp.sum(share, axis=1) + 1e-3  # a component without samples keeps a weight
         means = share @ values / count
         variances = jnp.sum(share * (values[None, :] - means[:, None]) ** 2, axis=1) / count
         return _with(self, count / jnp.sum(count), means, variances)

@@ -38,8 +38,6 @@ class MixturePrior(Prior):
     n_samples : T, in which ``length_scale`` is counted.
     """
 
-    identified_by_spectrum = False
-
     marginal: MixtureDensity
     free: Float[Array, " p"]
     n_samples: int = eqx.field(static=True)

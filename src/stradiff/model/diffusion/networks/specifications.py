@@ -26,8 +26,8 @@ class NetworkSpec(Specification):
     def build(self, n_samples: int, reach: ReceptiveField | None, output_scale: float, key: PRNGKeyArray) -> Network:
         """The network of one source at random initial values.
 
-        ``reach``: how far a source's correlations do, for a network that sees segments; ``output_scale``: factor on
-        the last layer.
+        ``reach``: how far a source's correlations do, None where the network sees the whole; ``output_scale``: factor
+        on the last layer.
         """
 
     @abc.abstractmethod
@@ -99,4 +99,4 @@ class Convolutional(NetworkSpec):
         return FRAME_VALUES * n_samples
 
 
-NETWORKS: Registry[NetworkSpec] = Registry("network", NetworkSpec, [Dense(), Convolutional()])
+NETWORKS: Registry[NetworkSpec] = Registry("network", NetworkSpec, [Dense(), Convolutional()])  # type: ignore[type-abstract]
