@@ -104,7 +104,7 @@ def fit_many(
     >>> from stradiff import StrADiff, Training, simulate
     >>> trials = {f"trial {k}": simulate("linear", n_samples=150, seed=k).recording for k in range(2)}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     model = StrADiff(3, training=Training(max_epochs=2), random_state=0, verbose=False)
+    ...     model = StrADiff(3, training=Training(max_epochs=2, tol=0), random_state=0, verbose=False)
     ...     outcomes = fit_many(trials, model, folder)
     ...     [StrADiff.load(outcome.path).sources_.shape for outcome in outcomes]
     [(150, 3), (150, 3)]
