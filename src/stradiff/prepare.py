@@ -102,12 +102,12 @@ class Recordings:
         options: dict[str, Any]
         if layout.n_recordings == 1:
             options = {"regular": self.times is None, "gaps": self.mask is not None}
-            what = f"Fitting {layout.length} samples"
+            task = f"Fitting {layout.length} samples"
         else:
             options = {"longest": layout.length}
-            what = f"Fitting {layout.n_recordings} recordings of up to {layout.length} samples"
+            task = f"Fitting {layout.n_recordings} recordings of up to {layout.length} samples"
         estimate = memory_estimate(layout.n_recordings * layout.length, n_channels, config, **options)
-        return require_memory(estimate, what, verbose)
+        return require_memory(estimate, task, verbose)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Request:
         """The given initial sources: ``(T, n)``, finite, none constant; :class:`InputError` otherwise."""
         if self.init is None:
             return None
-        sources = as_float_array(self.init, what="sources in init").astype(np.float64)
+        sources = as_float_array(self.init, subject="sources in init").astype(np.float64)
         if sources.shape != (n_samples, n_sources):
             raise InputError(
                 f"init has shape {sources.shape}; the sources to start from must be {(n_samples, n_sources)}."

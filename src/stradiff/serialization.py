@@ -61,24 +61,24 @@ def write(path: Path, kind: str, header: dict[str, Any], arrays: Arrays) -> None
         temporary.write_bytes(serialise(arrays, metadata={"stradiff": json.dumps(header)}))
 
 
-def read(path: Path, kind: str, what: str) -> tuple[dict[str, Any], Arrays]:
+def read(path: Path, kind: str, expected: str) -> tuple[dict[str, Any], Arrays]:
     """Header and arrays of a file that ``write`` made.
 
     Raises
     ------
     StorageError
-        For a file that is missing, damaged, or of another kind; ``what`` it should be, such as "a saved fit".
+        For a file that is missing, damaged, or of another kind; ``expected`` is such as "a saved fit".
     """
     if not path.is_file():
-        raise StorageError(f"{path} does not exist or is not a file; give {what}.")
+        raise StorageError(f"{path} does not exist or is not a file; give {expected}.")
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get("stradiff", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration over it)
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is not {what}, or it is damaged.") from error
+        raise StorageError(f"{path} is not {expected}, or it is damaged.") from error
     if not isinstance(header, dict) or header.get("kind") != kind:
-        raise StorageError(f"{path} is not {what} that this version reads ({kind}).")
+        raise StorageError(f"{path} is not {expected} that this version reads ({kind}).")
     if header.pop("digest", None) != _digest(header, arrays):
         raise StorageError(f"{path} is damaged: its content is not what was written.")
     return header, arrays

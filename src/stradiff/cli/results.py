@@ -22,31 +22,31 @@ def output_folder(path: Path) -> Iterator[Path]:
     """The folder to write into, tried before any work starts; removed again if it was made for nothing."""
     from stradiff.data.writers import check_writable_folder
 
-    made = [place for place in (path, *path.parents) if not place.exists()]
+    created = [parent for parent in (path, *path.parents) if not parent.exists()]
     folder = check_writable_folder(path)
     try:
         yield folder
     finally:
-        for place in made:  # the innermost first
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
+        for parent in created:  # the innermost first
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
 
 
 def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     """Where training is kept in the folder of the results; what an unfinished run left there is not overwritten."""
     from stradiff.errors import OptionError
 
-    place = folder / "training.checkpoint"
-    left = sorted(folder.glob(f"{place.name}*"))  # restarts and the linear fit of mixing="auto" have their own
-    if left and not resume:
-        what, which = ("is", "it") if len(left) == 1 else ("are", "them")
+    path = folder / "training.checkpoint"
+    unfinished = sorted(folder.glob(f"{path.name}*"))  # restarts and the linear fit of mixing="auto" have their own
+    if unfinished and not resume:
+        verb, pronoun = ("is", "it") if len(unfinished) == 1 else ("are", "them")
         raise OptionError(
-            f"{', '.join(map(str, left))} {what} left of an unfinished run; go on from {which} with --resume, the same "
-            f"recording and the same options, or delete {which}."
+            f"{', '.join(map(str, unfinished))} {verb} left of an unfinished run; go on from {pronoun} with --resume, the "
+            f"same recording and the same options, or delete {pronoun}."
         )
-    if resume and not left:
+    if resume and not unfinished:
         console.remark([f"There is no checkpoint in {folder}; training starts anew."])
-    return place
+    return path
 
 
 @contextmanager
@@ -148,14 +148,14 @@ def show_summary(console: Console, summary: dict[str, Any]) -> None:
 
     unit = summary["recording"]["time_unit"]
     columns = {"stability": "stability", "matched_correlation": "correlation\nwith truth"}
-    there = [key for key in columns if key in summary["sources"][0]]
+    shown = [key for key in columns if key in summary["sources"][0]]
     rows = [
         [source["name"], source["prior"], f"{source[f'length_scale_{unit}']:.4g}", percent(source["explained_share"])]
-        + [number(source[key]) for key in there]
+        + [number(source[key]) for key in shown]
         for source in summary["sources"]
     ]
     always = ["source", "prior", f"length-scale\n({unit})", "share of\nvariance"]
-    console.table(always + [columns[key] for key in there], rows)
+    console.table(always + [columns[key] for key in shown], rows)
     console.say(f"Together the sources explain {percent(summary['explained_variance'])} of the recording's variance.")
 
 

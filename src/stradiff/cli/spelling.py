@@ -54,13 +54,13 @@ def spelled_as_options(sentence: str) -> str:
     """
     for phrase, instead in PHRASES.items():
         sentence = re.sub(phrase, instead, sentence)
-    sentence = _WITH_VALUE.sub(lambda found: _option(found, sentence[found.end() :]), sentence)
-    return _ALONE.sub(lambda found: OPTIONS[found[1]], sentence)
+    sentence = _WITH_VALUE.sub(lambda match: _option(match, sentence[match.end() :]), sentence)
+    return _ALONE.sub(lambda match: OPTIONS[match[1]], sentence)
 
 
-def _option(found: re.Match[str], rest: str) -> str:
+def _option(match: re.Match[str], rest: str) -> str:
     """The option and its value, or the option alone where none follows."""
-    option, value = OPTIONS[found[1]], found[2]
+    option, value = OPTIONS[match[1]], match[2]
     if value is not None:
         return f"{option} {value}"
     return option if re.match(r"\s|[.,;)](\s|$)|$", rest) else f"{option} "

@@ -128,22 +128,22 @@ def _reject_paths_and_recordings(values: Any) -> None:
 
 
 def as_float_array(
-    values: Any, row_label: RowLabel = array_row, what: str = "observations", *, missing: str | None = None
+    values: Any, row_label: RowLabel = array_row, subject: str = "observations", *, missing: str | None = None
 ) -> np.ndarray:
-    """Native float32 or float64 array of any shape; :class:`InputError`, with subject ``what``, for non-numbers."""
+    """Native float32 or float64 array of any shape; :class:`InputError`, about its ``subject``, for non-numbers."""
     if missing == "mask" and isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.promote_types(values.dtype, np.float32)), np.nan)
     if values is None:
-        raise InputError(f"There are no {what}: None was given; pass an array of numbers (samples, channels).")
+        raise InputError(f"There are no {subject}: None was given; pass an array of numbers (samples, channels).")
     if sparse.issparse(values):
-        raise InputError(f"The {what} are a sparse matrix; pass a dense array, such as values.toarray().")
+        raise InputError(f"The {subject} are a sparse matrix; pass a dense array, such as values.toarray().")
     if np.ma.is_masked(values):
         hint = "use missing='mask', or " if missing else ""
-        raise InputError(f"The {what} have masked samples; {hint}interpolate them, or keep the rows without any.")
+        raise InputError(f"The {subject} have masked samples; {hint}interpolate them, or keep the rows without any.")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
-        raise InputError(f"The {what} are not a table: their rows differ in length or kind.") from error
+        raise InputError(f"The {subject} are not a table: their rows differ in length or kind.") from error
     match array.dtype.kind:
         case "f" if array.dtype.itemsize <= 4:
             return array.astype(np.float32, copy=False)
@@ -152,10 +152,10 @@ def as_float_array(
         case "c":
             raise InputError("Complex data not supported; separate the real part or the magnitude instead.")
         case "b":
-            raise InputError(f"The {what} are True and False; use values.astype(float) if they are a signal.")
+            raise InputError(f"The {subject} are True and False; use values.astype(float) if they are a signal.")
         case "O":
             return _floats_of_objects(array, row_label, missing == "mask")
-    raise InputError(f"The {what} are of type {array.dtype}, not numbers; keep the numeric columns only.")
+    raise InputError(f"The {subject} are of type {array.dtype}, not numbers; keep the numeric columns only.")
 
 
 def check_channel_names(names: Sequence[str] | None, n_channels: int) -> tuple[str, ...]:

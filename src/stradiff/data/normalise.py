@@ -134,8 +134,8 @@ def _whitener(spectrum: CorrelationSpectrum, keep: int, floor: float) -> Normali
     return Normaliser(spectrum.mean, matrix, inverse_matrix)
 
 
-def _with_columns(values: Any, n_columns: int, what: str) -> np.ndarray:
+def _with_columns(values: Any, n_columns: int, axis: str) -> np.ndarray:
     array = as_float_array(values)
     if array.ndim == 0 or array.shape[-1] != n_columns:
-        raise InputError(f"Shape {array.shape} does not fit: the last axis must hold {n_columns} {what}.")
+        raise InputError(f"Shape {array.shape} does not fit: the last axis must hold {n_columns} {axis}.")
     return array

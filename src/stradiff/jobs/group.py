@@ -101,22 +101,23 @@ def _members(recordings: Mapping[str, Any] | Sequence[Any], estimator: StrADiff)
     if not named:
         raise InputError("There is no recording to separate.")
     members: list[Member] = []
-    for name, what in named.items():
-        member = _member(str(name), what, estimator)
+    for name, recording in named.items():
+        member = _member(str(name), recording, estimator)
         if members:
             _check_alike(member, members[0])
         members.append(member)
     return members
 
 
-def _member(name: str, what: Any, estimator: StrADiff) -> Member:
-    if isinstance(what, str | Path):
-        what = read_recording(Path(what), missing=estimator.missing)
-    times, rate, given = None, None, what
+def _member(name: str, recording: Any, estimator: StrADiff) -> Member:
+    if isinstance(recording, str | Path):
+        recording = read_recording(Path(recording), missing=estimator.missing)
+    times, rate, values = None, None, recording
     channels: tuple[str, ...] = ()
-    if isinstance(what, Recording):
-        times, rate, given = what.times, what.sampling_rate, what.values
-        channels = what.channel_names if what.channel_names != check_channel_names(None, what.n_channels) else ()
+    if isinstance(recording, Recording):
+        times, rate, values = recording.times, recording.sampling_rate, recording.values
+        if recording.channel_names != check_channel_names(None, recording.n_channels):
+            channels = recording.channel_names
     if times is not None:
         rate = regular_rate(times)
         if rate is None:
@@ -126,7 +127,7 @@ def _member(name: str, what: Any, estimator: StrADiff) -> Member:
             )
     own = clone(estimator)
     try:
-        values = own._check_recording(given)
+        values = own._check_recording(values)
     except InputError as error:
         raise type(error)(f"In {name!r}: {error}") from error
     channels = channels or tuple(getattr(own, "feature_names_in_", ()))

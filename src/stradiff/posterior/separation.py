@@ -90,13 +90,13 @@ class Separation:
         """Raw sources of rows that all have gaps, or have none."""
         values = values.astype(np.float64)
         with numerics():  # in double precision: rows far from those of the fit would leave the range of single
-            there = None
+            projection = None
             if mask is not None:
                 values, projections = np.where(mask, values, self.normaliser.mean), self.normaliser.forward_mask(mask)
                 axes = np.eye(projections.shape[1])
-                there = jnp.asarray(projections[:, :, None] * axes if projections.ndim == 2 else projections)
+                projection = jnp.asarray(projections[:, :, None] * axes if projections.ndim == 2 else projections)
             observed, start = self.normaliser.forward(values), jnp.asarray(self.regression, jnp.float64)
-            return np.asarray(unmix(self.model.mixing, jnp.asarray(observed), start, there))
+            return np.asarray(unmix(self.model.mixing, jnp.asarray(observed), start, projection))
 
     def mixing_matrix(self) -> np.ndarray:
         """``(m, n)`` in the recording's units; linear maps only."""

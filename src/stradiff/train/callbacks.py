@@ -97,8 +97,8 @@ def is_shown(verbose: bool | str) -> bool:
 class ProgressBar:
     """A bar on the error stream; ``"auto"`` shows it on a terminal only."""
 
-    def __init__(self, verbose: bool | str, max_epochs: int, what: str = "fitting") -> None:
-        self._what = what
+    def __init__(self, verbose: bool | str, max_epochs: int, description: str = "fitting") -> None:
+        self._description = description
         self._shown = is_shown(verbose)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=Console(stderr=True), disable=not self._shown)
@@ -115,7 +115,7 @@ class ProgressBar:
         """Move the bar; the reconstruction error is easier to judge at a glance than the objective."""
         error = report.history["reconstruction_mse"][-1]
         self._progress.update(
-            self._task, completed=report.epoch, description=f"{self._what}, reconstruction error {error:.2e}"
+            self._task, completed=report.epoch, description=f"{self._description}, reconstruction error {error:.2e}"
         )
 
     def after(self, n_epochs: int) -> Callback:

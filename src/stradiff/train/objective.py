@@ -91,7 +91,7 @@ def terms(
     sources = model.at(noise.start)
     error = apply_mask(observed - model.mix(sources), mask)
     diffused = sources if weights.diffusion_moves_sources else jax.lax.stop_gradient(sources)
-    every = Terms(
+    parts = Terms(
         reconstruction=reconstruction(error, weights.nu_y),
         prior=-model.log_prior(sources, times),
         diffusion=denoising(model, diffused, noise),
@@ -100,15 +100,15 @@ def terms(
         if weights.volume_weight
         else jnp.zeros((), sources.dtype),
     )
-    return every, jnp.sum(error**2) / count_observed(mask, error.size)
+    return parts, jnp.sum(error**2) / count_observed(mask, error.size)
 
 
-def total(every: Terms, weights: Objective) -> Scalar:
+def total(parts: Terms, weights: Objective) -> Scalar:
     """L = L_rec + lambda_prior L_prior + lambda_diff L_diff + lambda_KL L_KL (Eqs. 31, 32) [+ volume]."""
     return (
-        every.reconstruction
-        + weights.lambda_prior * every.prior
-        + weights.lambda_diff * every.diffusion
-        + weights.lambda_kl * every.kl
-        + weights.volume_weight * every.volume
+        parts.reconstruction
+        + weights.lambda_prior * parts.prior
+        + weights.lambda_diff * parts.diffusion
+        + weights.lambda_kl * parts.kl
+        + weights.volume_weight * parts.volume
     )

@@ -99,15 +99,15 @@ def step(
     noise = draw_noise(state.model, jax.random.fold_in(state.key, state.epoch))
 
     def loss(model: Model) -> tuple[Array, tuple[Terms, Array]]:
-        every, mse = terms(model, observed, times, noise, settings.objective, mask)
-        return total(every, settings.objective), (every, mse)
+        parts, mse = terms(model, observed, times, noise, settings.objective, mask)
+        return total(parts, settings.objective), (parts, mse)
 
-    (value, (every, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
+    (value, (parts, mse)), gradient = jax.value_and_grad(loss, has_aux=True)(state.model)
     direction, optimiser = adam().update(gradient, state.optimiser)
     rate = learning_rates(learning_rate, settings)(state.epoch)
     model = updated(state.model, direction, rate, settings)
     model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
-    info = TrainInfo(value, every, mse, state.model.priors.length_scales)
+    info = TrainInfo(value, parts, mse, state.model.priors.length_scales)
     return TrainState(model, optimiser, state.key, state.epoch + 1), info
 
 

@@ -70,12 +70,12 @@ def of_modes(
     """log|K| and s' K^-1 s of K_ij = sum_h weight_h cos(h step (i - j)) + xi delta_ij, h = 0 .. up to some hundred."""
     n_samples, n_modes = source.shape[0], weight.shape[0]
     scale, overlap = jnp.sqrt(weight / jitter), _dirichlet(step * jnp.arange(2 * n_modes - 1), n_samples)
-    found = _factorised(*jax.lax.stop_gradient((scale, overlap)))
-    log_det = n_samples * jnp.log(jitter) + found.log_det
-    for here, slope in zip((scale, overlap), found.slopes, strict=True):
-        log_det += slope @ (here - jax.lax.stop_gradient(here))
+    factorised = _factorised(*jax.lax.stop_gradient((scale, overlap)))
+    log_det = n_samples * jnp.log(jitter) + factorised.log_det
+    for parameter, slope in zip((scale, overlap), factorised.slopes, strict=True):
+        log_det += slope @ (parameter - jax.lax.stop_gradient(parameter))
     chirp = _chirp(step, n_samples, n_modes)
-    solution = jax.lax.stop_gradient(_solve(source, weight, jitter, chirp, found.factors))
+    solution = jax.lax.stop_gradient(_solve(source, weight, jitter, chirp, factorised.factors))
     # 2 s'u - u'Ku is s'K^-1 s at u = K^-1 s, is stationary there (errors of u enter squared) and carries the
     # exact gradient, 2 u for s and -u' dK u for the parameters, without differentiating the solve.
     spread = jnp.sum(weight * sum(mode**2 for mode in _modes(solution, chirp)))
