@@ -40,9 +40,10 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     unfinished = sorted(folder.glob(f"{path.name}*"))  # restarts and the linear fit of mixing="auto" have their own
     if unfinished and not resume:
         verb, pronoun = ("is", "it") if len(unfinished) == 1 else ("are", "them")
+        names = ", ".join(map(str, unfinished))
         raise OptionError(
-            f"{', '.join(map(str, unfinished))} {verb} left of an unfinished run; go on from {pronoun} with --resume, the "
-            f"same recording and the same options, or delete {pronoun}."
+            f"{names} {verb} left of an unfinished run; go on from {pronoun} with --resume, the same recording and the "
+            f"same options, or delete {pronoun}."
         )
     if resume and not unfinished:
         console.remark([f"There is no checkpoint in {folder}; training starts anew."])
