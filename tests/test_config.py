@@ -91,7 +91,7 @@ def _as_users_call():
         (Checkpoint, "path", ["", None, 7], "the path of a file"),
         (Configuration, "n_sources", [0, -1, True, 2.0, "3"], "a whole number of at least 1"),
         (Configuration, "normalise", ["scale", 3], "one of 'auto', 'centre', 'standardise', 'whiten'"),
-        (Configuration, "init", ["pca", 3], "one of 'random', 'sobi', 'fastica', 'picard', 'given'"),
+        (Configuration, "init", ["pca", 3], "one of 'sobi', 'fastica', 'picard', 'random', or an array of sources"),
         (Configuration, "uncertainty", ["bayes", 3, Laplace], "'laplace', 'monte-carlo', Laplace"),
         (
             Configuration,
