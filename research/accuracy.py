@@ -42,8 +42,8 @@ def main() -> None:
         if arguments.again:
             keys = {task.key for task in asked}
             rows = [row for row in rows if key(row) not in keys]
-        there = {key(row) for row in rows}
-        measure([task for task in asked if task.key not in there], rows, path, arguments)
+        measured = {key(row) for row in rows}
+        measure([task for task in asked if task.key not in measured], rows, path, arguments)
     text = tables.page(rows)
     path.with_suffix(".md").write_text(text + "\n")
     print(text)
@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
 def tasks(arguments: argparse.Namespace) -> list[Task]:
     """All rows asked for, seed by seed within each tier, without repetition."""
     real = find_real(arguments.real)
-    found: dict[tuple[str, str, int], Task] = {}
+    asked_for: dict[tuple[str, str, int], Task] = {}
     for tier in (TIERS[name] for name in arguments.tiers):
         seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else tier.seeds)
         methods = arguments.methods or (QUICK_METHODS if arguments.quick else tier.methods)
@@ -82,8 +82,8 @@ def tasks(arguments: argparse.Namespace) -> list[Task]:
             print(f"Left out: {problem.name}; there is no {real.name} (--real PATH or {REAL_VARIABLE} says where).")
             problems.remove(problem)
         new = [Task(*chosen) for seed in seeds for chosen in product(problems, methods, [seed])]
-        found.update({task.key: task for task in new if task.key not in found})
-    return list(found.values())
+        asked_for.update({task.key: task for task in new if task.key not in asked_for})
+    return list(asked_for.values())
 
 
 def measure(missing: list[Task], rows: list[runner.Row], path: Path, arguments: argparse.Namespace) -> None:

@@ -69,10 +69,10 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="put the tables into research/branch.md as well")
     arguments = parser.parse_args()
     rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
-    there = {(row["case"], row["branch"], row["seed"]) for row in rows}
+    known = {(row["case"], row["branch"], row["seed"]) for row in rows}
     pairs = [(case, branch) for case in arguments.cases for branch in CASES[case]["branches"]]
     asked = [(*pair, seed) for seed in arguments.seeds for pair in pairs]
-    for one in [] if arguments.print else [one for one in asked if one not in there]:
+    for one in [] if arguments.print else [one for one in asked if one not in known]:
         rows.append(measure(*one))
         arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
         print({name: value for name, value in rows[-1].items() if name != "draws"}, flush=True)

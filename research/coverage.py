@@ -119,7 +119,7 @@ def model_sources(seed: int) -> np.ndarray:
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: per case the coverage in per cent, Laplace's with its standard error over seeds, and Monte Carlo's.
 
-    Noise is the mean over channels, in their standard deviations; found, its median over seeds.
+    Noise is the mean over channels, in their standard deviations; "found" is its median over seeds.
     """
     lines = [
         "| case | seeds | Laplace 50 % | 80 % | 95 % | Monte Carlo 50 % | 80 % | 95 % | MCC | at the likeliest "
@@ -127,9 +127,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for case in CASES:
-        here = [row for row in rows if row["case"] == case]
-        if here:
-            lines.append(_line(case, here))
+        own = [row for row in rows if row["case"] == case]
+        if own:
+            lines.append(_line(case, own))
     return "\n".join(lines)
 
 

@@ -61,8 +61,8 @@ def draws(
     shown = {name: readout.show(np.moveaxis(np.asarray(way), 1, 2))[..., order] for name, way in raw.items()}
     fresh = [drawn_from(process, 100_000 * (seed + 1) + r) for r in range(N_REFERENCE + N_DRAWS)]
     reference, shown["truth"] = np.stack(fresh[:N_REFERENCE]), np.stack(fresh[N_REFERENCE:])
-    found = model.sources_[:, order].astype(float)
-    return {name: judged(way, reference, found, process) for name, way in shown.items()}
+    estimate = model.sources_[:, order].astype(float)
+    return {name: judged(way, reference, estimate, process) for name, way in shown.items()}
 
 
 @eqx.filter_jit
@@ -78,24 +78,24 @@ def from_priors(priors: PriorSet, keys: jax.Array) -> jax.Array:
     return jnp.stack([jax.lax.map(lambda key, p=p: p.sample(key, T, None), keys) for p in each], axis=1)
 
 
-def judged(drawn: np.ndarray, reference: np.ndarray, found: np.ndarray, process: str) -> dict[str, list]:
+def judged(drawn: np.ndarray, reference: np.ndarray, estimate: np.ndarray, process: str) -> dict[str, list]:
     """Scores of draws ``(R, T, n)`` beside the true process's, source by source; all standardised over time.
 
     ``spectrum``: root mean square distance of the log spectra, in dB. ``amplitude``: Wasserstein distance of the
-    pooled values. ``repeats``: mean |correlation| with the source ``found (T, n)``; 1 says that nothing new is drawn.
+    pooled values. ``repeats``: mean |correlation| with the source ``estimate (T, n)``; 1: nothing new is drawn.
     ``density``: where the true process is Gaussian, mean log density under it, in nats per sample.
     """
-    drawn, found = np.stack([standardise(one.astype(float)) for one in drawn]), standardise(found)
-    sources = range(found.shape[1])
+    drawn, estimate = np.stack([standardise(one.astype(float)) for one in drawn]), standardise(estimate)
+    sources = range(estimate.shape[1])
     ratio = 10 * np.log10(spectrum(drawn) / spectrum(reference))
     apart = [wasserstein_distance(drawn[..., k].ravel(), reference[..., k].ravel()) for k in sources]
-    repeats = np.mean(np.abs(np.einsum("rtn,tn->rn", drawn, found)) / len(found), axis=0)
+    repeats = np.mean(np.abs(np.einsum("rtn,tn->rn", drawn, estimate)) / len(estimate), axis=0)
     scores = {"spectrum": np.sqrt(np.mean(ratio**2, axis=0)).tolist(), "amplitude": apart, "repeats": repeats.tolist()}
     return scores | ({"density": density(drawn)} if process == "rbf" else {})
 
 
 def spectrum(drawn: np.ndarray) -> np.ndarray:
-    """Mean periodogram ``(F, n)`` over draws, tapered so that steep spectra do not leak; without the mean."""
+    """Mean periodogram ``(F, n)`` over draws, without the mean; tapered, as steep spectra need it."""
     taper = np.hanning(drawn.shape[1])[None, :, None]
     return np.mean(np.abs(np.fft.rfft(taper * drawn, axis=1)) ** 2, axis=0)[1:]
 
@@ -104,8 +104,8 @@ def density(drawn: np.ndarray) -> list[float]:
     """Mean log density per sample of draws ``(R, T, n)`` under the process of ``drawn_from("rbf", ..)``."""
     with numerics():
         priors = [GaussianProcessPrior(scale / (T - 1), jitter=XI) for scale in LENGTH_SCALES]
-        bank = PriorSet.of(priors, ["rbf"] * len(priors))
-        return (_log_density(bank, jnp.asarray(np.moveaxis(drawn, 1, 2))) / T).tolist()
+        prior_set = PriorSet.of(priors, ["rbf"] * len(priors))
+        return (_log_density(prior_set, jnp.asarray(np.moveaxis(drawn, 1, 2))) / T).tolist()
 
 
 @eqx.filter_jit

@@ -74,8 +74,8 @@ def trained(make: Callable[[PRNGKeyArray], Network], examples: Array, key: PRNGK
         noise = jax.random.normal(draw, clean.shape, jnp.float32)
         kept = alpha_bar[tau][:, None]
         noisy = jnp.sqrt(kept) * clean + jnp.sqrt(1.0 - kept) * noise
-        found = jax.vmap(network)(noisy, tau.astype(jnp.float32) / SCHEDULE.length)
-        return jnp.mean((found - noise) ** 2)
+        predicted = jax.vmap(network)(noisy, tau.astype(jnp.float32) / SCHEDULE.length)
+        return jnp.mean((predicted - noise) ** 2)
 
     def one(examples: Array, key: PRNGKeyArray) -> Network:
         network = make(key)

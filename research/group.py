@@ -60,8 +60,8 @@ def measure(case: str, seed: int) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", SeparationWarning)
-            found = separated()
-        every = [matched_correlation(mine, true).tolist() for mine, true in zip(found, truth, strict=True)]
+            sources = separated()
+        every = [matched_correlation(mine, true).tolist() for mine, true in zip(sources, truth, strict=True)]
         row[way] = {"correlation": every, "seconds": round(time.process_time() - began, 1)}
     return row
 

@@ -38,9 +38,9 @@ def run(
     parser.add_argument("--publish", action="store_true", help=f"put the table into research/{page} as well")
     arguments = parser.parse_args()
     rows: Rows = json.loads(arguments.results.read_text()) if arguments.results.exists() else []
-    there = {(row["case"], row["seed"]) for row in rows}
+    known = {(row["case"], row["seed"]) for row in rows}
     asked = [(case, seed) for case in arguments.cases for seed in arguments.seeds or seeds_of(case)]
-    for one in [] if arguments.print else [one for one in asked if one not in there]:
+    for one in [] if arguments.print else [one for one in asked if one not in known]:
         rows.append(measure(*one))
         arguments.results.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
         print(rows[-1], flush=True)

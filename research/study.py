@@ -58,9 +58,9 @@ def main() -> None:
 
 def run_missing(rows: list[dict], problem: str, seed: int, presets: list[str], path: Path) -> None:
     """Add the rows of one recording that ``rows`` lacks, and write the file after each."""
-    there = {row["method"] for row in rows if (row["problem"], row["seed"]) == (problem, seed)}
+    known = {row["method"] for row in rows if (row["problem"], row["seed"]) == (problem, seed)}
     methods = [*BASELINES, *(f"StrADiff {preset}" for preset in presets)]
-    for method in [method for method in methods if method not in there]:
+    for method in [method for method in methods if method not in known]:
         row = measure(problem, seed, method)
         rows.append(row)
         path.write_text(json.dumps(rows, indent=0) + "\n")
@@ -106,9 +106,9 @@ def tables(rows: list[dict]) -> str:
     """Markdown: one table a problem, median and worst over seeds, and how often StrADiff is above SOBI."""
     parts = []
     for problem in PROBLEMS:
-        here = [row for row in rows if row["problem"] == problem]
-        if here:
-            parts.append(f"**{problem}**\n\n" + _table(here))
+        own = [row for row in rows if row["problem"] == problem]
+        if own:
+            parts.append(f"**{problem}**\n\n" + _table(own))
     return "\n\n".join(parts)
 
 

@@ -68,10 +68,10 @@ class Timed(NamedTuple):
         for part in [] if arguments.print else arguments.parts:
             rows = [row for row in results.get(part, []) if not (arguments.again and asked(row))]
             machines = results.setdefault("machine", {})
-            found = here(part, machines.get(part) if rows else None, self.libraries)
+            current = this_machine(part, machines.get(part) if rows else None, self.libraries)
             for row in lacking(part, list(rows), arguments):
                 rows.append(row)
-                results[part], machines[part] = rows, found
+                results[part], machines[part] = rows, current
                 write(results, path)
         text = self.tables.page(results)
         path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
@@ -103,34 +103,34 @@ class Timed(NamedTuple):
         return f"images/{self.name}-{part}.png"
 
 
-def here(part: str, there: dict[str, Any] | None, libraries: Sequence[str]) -> dict[str, Any]:
+def this_machine(part: str, earlier: dict[str, Any] | None, libraries: Sequence[str]) -> dict[str, Any]:
     """What this machine is, and how busy; refuses to go on with a part that was measured on another one."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    found: dict[str, Any] = {
+    current: dict[str, Any] = {
         "processor": machine.processor(),
         "cores": machine.cores(),
         "versions": versions(libraries),
     }
-    known = {name: value for name, value in (there or found).items() if name in found}
-    if known != found:
+    known = {name: value for name, value in (earlier or current).items() if name in current}
+    if known != current:
         raise SystemExit(
-            f"What there is of part {part} was measured on {known}, this is {found}: name another file (--results), or "
+            f"Part {part} was measured on {known}, this machine is {current}: name another file (--results), or "
             f"measure all of the part anew (--parts {part} --again)."
         )
     if load > BUSY:
         print(f"This machine is busy (load average {load:.1f}): times will be too long, and their ratios unsteady.")
-    return {**found, "load_before": round(load, 2)}
+    return {**current, "load_before": round(load, 2)}
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str]:
     """Of those that are installed."""
-    found = {}
+    installed = {}
     for name in libraries:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def write(results: Results, path: Path) -> None:

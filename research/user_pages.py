@@ -93,10 +93,10 @@ def draw_accuracy() -> Figure:
     rows, names = read("accuracy"), list(PROBLEMS)
     figure, panel = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
     for method, colour, offset in zip(METHODS, COLOURS, (-0.24, -0.08, 0.08, 0.24), strict=True):
-        found = [(place, scores(rows, name, method)) for place, name in enumerate(names)]
-        for place, values in found:
+        chosen = [(place, scores(rows, name, method)) for place, name in enumerate(names)]
+        for place, values in chosen:
             panel.scatter(_stretched(values), np.full(len(values), place + offset), s=10, color=colour, alpha=0.4, lw=0)
-        medians = [_stretched(np.median(values)) for _, values in found]
+        medians = [_stretched(np.median(values)) for _, values in chosen]
         panel.scatter(medians, np.arange(len(names)) + offset, s=36, color=colour, marker="D", label=method)
     panel.set_yticks(range(len(names)), list(PROBLEMS.values()))
     panel.invert_yaxis()

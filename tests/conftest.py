@@ -45,7 +45,7 @@ def _compiled_functions_end_with_their_file():
 
 
 @pytest.fixture
-def _ctrl_c_is_heard():
+def _ctrl_c_interrupts():
     """A shell ignores it for what it starts in the background, and Python keeps to that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.filterwarnings("ignore::stradiff.errors.SeparationWarning"))
 
 
-# No deadline: the first example compiles. Derandomised: everybody runs the same suite; look further with
+# No deadline: the first example compiles. Derandomised: every run has the same examples; look further with
 # --hypothesis-profile=default.
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")

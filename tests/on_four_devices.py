@@ -1,4 +1,4 @@
-"""Fits on four devices beside the same on one: a program, because JAX is told how many there are before it starts.
+"""Fits on four devices beside the same on one: a program, because JAX must know how many there are before it starts.
 
 Prints one JSON object, which ``test_devices`` judges.
 """
@@ -34,9 +34,9 @@ SMALL = configuration(
 OBSERVED = np.random.default_rng(0).standard_normal((700, M)).astype(np.float32)
 
 
-def distance(found, wanted):
+def distance(tree, other):
     """Largest difference of two trees, in units of float32's rounding of the largest number of an array."""
-    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True)
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
     plain = [(np.asarray(a, np.float64), np.asarray(b, np.float64)) for a, b in pairs]
     eps = float(np.finfo(np.float32).eps)
     return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-3)) for a, b in plain) / eps
@@ -82,10 +82,10 @@ def uneven():
     sharding = Sharding.of_sources(jax.devices(), N)
     with sharding.in_force():
         placed = sharding.placed(step.init(model, jax.random.key(0))).model
-        found = gradient(placed)
+        sharded = gradient(placed)
     kept = placed.branches.start.mean, placed.branches.network.weight_in, jax.tree.leaves(placed.priors.groups[0])[0]
     share = [array.addressable_shards[0].data.size / array.size for array in kept]
-    return {"gradient": distance(found, gradient(model)), "share": share}
+    return {"gradient": distance(sharded, gradient(model)), "share": share}
 
 
 def segments():
@@ -115,7 +115,7 @@ def segments():
         "evaluations": distance(evaluations, [evaluation for evaluation, _ in each]),
         "seen once": bool((np.bincount(apart) <= 1).all()),
         "moved there alone": np.flatnonzero(np.asarray(after.starts.count)).tolist() == sorted(apart.tolist()),
-        "seen": float(after.records.mask.sum()),
+        "seen": float(after.records.seen.sum()),
     }
 
 
@@ -152,8 +152,11 @@ def refusal():
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    found = {"shares": {n: Sharding.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)}, "refusal": refusal()}
+    report = {
+        "shares": {n: Sharding.of_sources(jax.devices(), n).n_devices for n in (3, 4, 5, 6)},
+        "refusal": refusal(),
+    }
     with quick_compile(), numerics():
-        found |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
-        found |= {"segments": segments(), "public": public(Path(sys.argv[1]))}
-    print(json.dumps(found))
+        report |= {"whole": whole_record(SMALL, EPOCHS), "uneven": uneven()}
+        report |= {"segments": segments(), "public": public(Path(sys.argv[1]))}
+    print(json.dumps(report))

@@ -1,6 +1,7 @@
 """Estimators and configurations in one line: fields of nested records by their own names.
 
-``estimator(3, max_epochs=5, nu_y=0.1)`` is ``StrADiff(3, training=Training(max_epochs=5), objective=Objective(nu_y=0.1))``.
+``estimator(3, max_epochs=5, nu_y=0.1)`` is ``StrADiff(3, training=Training(max_epochs=5),
+objective=Objective(nu_y=0.1))``.
 """
 
 from __future__ import annotations

@@ -133,9 +133,9 @@ def test_a_nonlinear_map_has_no_matrix(fit_nonlinear):
 
 def test_transform_finds_the_sources_of_the_training_rows(fitted):
     fit, simulation = fitted
-    found = fit.transform(simulation.recording.values)
+    sources = fit.transform(simulation.recording.values)
     for k in range(3):
-        assert np.corrcoef(found[:, k], fit.sources_[:, k])[0, 1] > 0.98
+        assert np.corrcoef(sources[:, k], fit.sources_[:, k])[0, 1] > 0.98
 
 
 def test_transform_goes_row_by_row(fitted):

@@ -175,7 +175,7 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
 
     def refuse(*_, **__):
-        raise OSError("nobody there")
+        raise OSError("no answer")
 
     monkeypatch.setattr(distributed, "Client", refuse)
     with pytest.raises(OptionError, match="does not answer"):
@@ -286,7 +286,7 @@ def test_files_arrays_and_recordings_go_on_where_they_stopped(tmp_path):
     assert set(json.loads((tmp_path / "out" / "done.json").read_text())) == {one.name for one in outcomes}
 
 
-def test_an_array_that_is_none_stops_nobody_and_starts_that_differ_are_another_task(tmp_path):
+def test_an_array_that_is_none_stops_no_other_and_starts_that_differ_are_another_task(tmp_path):
     values = simulate("linear", n_samples=400, seed=0).recording.values
     outcomes = fit_many({"ragged": [[1.0], [1.0, 2.0]], "good": values[:150]}, SMALL, tmp_path)
     assert [one.error is None for one in outcomes] == [False, True]
@@ -323,7 +323,7 @@ def test_a_task_is_known_by_its_numbers_and_its_gaps(kind):
     assert task((3, 1)) == task((3, 1))
 
 
-def test_starts_in_a_frame_are_told_apart():
+def test_starts_in_a_frame_are_distinguished():
     def task(change):
         start = pd.DataFrame(np.random.default_rng(0).standard_normal((500, 3)))
         start.iloc[250, 1] += change  # in the middle, which a printed frame leaves out

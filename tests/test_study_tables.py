@@ -68,8 +68,8 @@ def test_pages_hold_the_tables_of_their_benchmarks(script, page, kind):
     assert filled(text, kind, lambda _: table) == text and table in text
 
 
-def test_a_restart_chosen_at_the_verdict_ends_nearer_to_the_truth_than_one_chosen_at_the_end():
-    """On recordings that had not been looked at when the epoch of the verdict was settled."""
+def test_a_restart_chosen_after_its_rung_ends_nearer_to_the_truth_than_one_chosen_at_the_end():
+    """On recordings that were not used to choose the epochs of the rung."""
     ranking = importlib.import_module("ranking")
     rows = [row for row in json.loads((RESULTS / "ranking.json").read_text()) if row["seed"] in ranking.UNSEEN]
     assert len(rows) >= 6

@@ -36,8 +36,8 @@ def save(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 def draw_tier(tier: Tier, rows: Sequence[Row]) -> Figure | None:
     """One panel per problem; None where nothing was run."""
-    found = [(problem, by_method(of(problem, tier, rows))) for problem in tier.problems]
-    shown = [(problem, scores) for problem, scores in found if scores]
+    every = [(problem, by_method(of(problem, tier, rows))) for problem in tier.problems]
+    shown = [(problem, scores) for problem, scores in every if scores]
     if not shown:
         return None
     across = min(COLUMNS, len(shown))

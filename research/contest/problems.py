@@ -105,7 +105,7 @@ def draw_sources(problem: Problem, rng: np.random.Generator, real: Path | None =
             return multimodal_sources(T, seed=rng)
         case "real":
             return real_sources(real)
-    raise ValueError(f"{problem.name}: nobody draws sources called {problem.sources!r}.")
+    raise ValueError(f"{problem.name}: there are no sources called {problem.sources!r}.")
 
 
 def frequencies(n: int) -> np.ndarray:
@@ -153,4 +153,4 @@ def draw_mixing(problem: Problem, rng: np.random.Generator) -> SimulatedMixing |
             return random_post_nonlinear(n, m, condition_number=problem.condition, seed=rng)
         case "sensor":
             return SensorMixing(random_linear(n, m, problem.condition, rng).matrix, np.ones(m))
-    raise ValueError(f"{problem.name}: nobody draws mixings called {problem.mixing!r}.")
+    raise ValueError(f"{problem.name}: there is no mixing called {problem.mixing!r}.")

@@ -113,7 +113,7 @@ def _failed(task: Task, error: str) -> Row:
 
 
 def _short(row: Row) -> str:
-    what = f"{row['problem']} {row['seed']} {row['method']}:"
+    label = f"{row['problem']} {row['seed']} {row['method']}:"
     if "error" in row:
-        return f"{what} {row['error']}"
-    return f"{what} {' '.join(f'{r:.4f}' for r in row['pearson'])}  {row['seconds']:.1f} s  {row['peak_mb']:.0f} MB"
+        return f"{label} {row['error']}"
+    return f"{label} {' '.join(f'{r:.4f}' for r in row['pearson'])}  {row['seconds']:.1f} s  {row['peak_mb']:.0f} MB"

@@ -24,16 +24,16 @@ def page(results: Results) -> str:
 
 def part(name: str, results: Results) -> str:
     """One part by its name."""
-    found = results.get(name)
-    return PARTS[name][1](found) if found else NOT_RUN
+    chosen = results.get(name)
+    return PARTS[name][1](chosen) if chosen else NOT_RUN
 
 
 def epochs(rows: Sequence[Row]) -> str:
     """A line for each case and device, beside the processor's."""
     head = ["samples", "channels", "sources", "map", "computed by", "compiled after, s", "ms per epoch"]
     head += ["times as quick as the processor", "memory of the device, GiB"]
-    found = {json.dumps(row["case"]): row["epoch"] for row in rows if "epoch" in row}
-    slow = [found.get(json.dumps({**row["case"], "device": PROCESSOR})) for row in rows]
+    chosen = {json.dumps(row["case"]): row["epoch"] for row in rows if "epoch" in row}
+    slow = [chosen.get(json.dumps({**row["case"], "device": PROCESSOR})) for row in rows]
     return _table(
         head, rows, [_epoch(row, other) if "epoch" in row else [] for row, other in zip(rows, slow, strict=True)]
     )

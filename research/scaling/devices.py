@@ -27,10 +27,10 @@ MEASURED: dict[str, Any] = {"epochs": epochs.measured, "fits": fits.measured}
 
 def platforms() -> list[str]:
     """Names of the kinds of device that JAX finds, the processor first; asked in a process that lets go of them."""
-    found = fresh("devices", {"part": "here"}, 120.0)
-    if "platforms" not in found:
+    answer = fresh("devices", {"part": "here"}, 120.0)
+    if "platforms" not in answer:
         raise SystemExit("JAX finds no device here, not even a processor: is JAX_PLATFORMS set to what there is not?")
-    platforms: list[str] = found["platforms"]
+    platforms: list[str] = answer["platforms"]
     return platforms
 
 

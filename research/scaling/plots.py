@@ -22,14 +22,14 @@ MARKERS = "o^sDvP<X>*phHd81234"
 def draw_prior(rows: Sequence[Row]) -> Figure:
     """FFTs that the value and the gradient take, against T."""
     figure, panel = plt.subplots(figsize=(8.5, 4.8), layout="constrained")
-    for here, marker in zip(by_kind([row for row in rows if "seconds" in row]), cycle(MARKERS)):
-        sizes, kind = [row["case"]["T"] for row in here], here[0]["case"]
+    for same, marker in zip(by_kind([row for row in rows if "seconds" in row]), cycle(MARKERS)):
+        sizes, kind = [row["case"]["T"] for row in same], same[0]["case"]
         rbf, irregular = kind["kernel"] == "rbf", kind["grid"] == "irregular"
         usual = not rbf and kind["length"] == USUAL
         words = (kind["kernel"], "" if usual else kind["length"], "irregular times" if irregular else "")
         style = {"marker": marker, "ls": "--" if irregular else "-", "label": ", ".join(filter(None, words))}
         colour, above = (ACCENT, 2) if rbf else (PLAIN, 1)
-        panel.plot(sizes, [ratio(row) for row in here], ms=5, lw=1, color=colour, zorder=above, **style)
+        panel.plot(sizes, [ratio(row) for row in same], ms=5, lw=1, color=colour, zorder=above, **style)
     panel.set(xscale="log", yscale="log", xlabel="samples T", ylabel="real FFTs of length 2T")
     figure.legend(fontsize=8, frameon=False, loc="outside right center")
     _plain(panel)
@@ -38,8 +38,8 @@ def draw_prior(rows: Sequence[Row]) -> Figure:
 
 def draw_epochs(rows: Sequence[Row]) -> Figure:
     """Milliseconds of an epoch and of a pass above, memory taken and estimated below; a column for each line."""
-    found = {line: [row for row in rows if row["case"]["line"] == line and "epoch" in row] for line in LINES}
-    shown = [(line, here) for line, here in found.items() if here]
+    lines = {line: [row for row in rows if row["case"]["line"] == line and "epoch" in row] for line in LINES}
+    shown = [(line, own) for line, own in lines.items() if own]
     figure, panels = plt.subplots(
         2,
         len(shown),
@@ -49,12 +49,12 @@ def draw_epochs(rows: Sequence[Row]) -> Figure:
         squeeze=False,
         layout="constrained",
     )
-    for (above, below), (line, here) in zip(panels.T, shown, strict=True):
-        sizes = [row["case"][line.partition(",")[0]] for row in here]
-        above.plot(sizes, [1e3 * row["epoch"] for row in here], "o-", ms=3, lw=1, color=ACCENT, label="an epoch")
-        above.plot(sizes, [1e3 * per_pass(row) for row in here], "o--", ms=3, lw=1, color=GIVEN, label="a pass")
-        below.plot(sizes, [row["memory"] / GIBI for row in here], "o-", ms=3, lw=1, color=ACCENT, label="taken")
-        below.plot(sizes, [row["estimated"] / GIBI for row in here], "o--", ms=3, lw=1, color=PLAIN, label="estimated")
+    for (above, below), (line, own) in zip(panels.T, shown, strict=True):
+        sizes = [row["case"][line.partition(",")[0]] for row in own]
+        above.plot(sizes, [1e3 * row["epoch"] for row in own], "o-", ms=3, lw=1, color=ACCENT, label="an epoch")
+        above.plot(sizes, [1e3 * per_pass(row) for row in own], "o--", ms=3, lw=1, color=GIVEN, label="a pass")
+        below.plot(sizes, [row["memory"] / GIBI for row in own], "o-", ms=3, lw=1, color=ACCENT, label="taken")
+        below.plot(sizes, [row["estimated"] / GIBI for row in own], "o--", ms=3, lw=1, color=PLAIN, label="estimated")
         below.set_xlabel(line)
         for panel in (above, below):
             panel.set(xscale="log", yscale="log")

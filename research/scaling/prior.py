@@ -42,12 +42,12 @@ AR = (0.9, -0.6, 0.3, 0.1)  # free partial autocorrelations of prior "ar": a dam
 def kinds() -> list[Row]:
     """Kernels, length-scales and grids."""
     shortest, _, hundredth, twentieth, half = PLACES
-    found = [("rbf", place, "regular") for place in (shortest, hundredth, twentieth)]
-    found += [(kernel, USUAL, "regular") for kernel in MATERN + OTHERS]
-    found += [(kernel, half, "regular") for kernel in OTHERS if kernel != "periodic"]
-    found += [("matern32", USUAL, "irregular")]
-    found += [("ar", "", "regular")]
-    return [dict(zip(("kernel", "length", "grid"), one, strict=True)) for one in found]
+    chosen = [("rbf", place, "regular") for place in (shortest, hundredth, twentieth)]
+    chosen += [(kernel, USUAL, "regular") for kernel in MATERN + OTHERS]
+    chosen += [(kernel, half, "regular") for kernel in OTHERS if kernel != "periodic"]
+    chosen += [("matern32", USUAL, "irregular")]
+    chosen += [("ar", "", "regular")]
+    return [dict(zip(("kernel", "length", "grid"), one, strict=True)) for one in chosen]
 
 
 def cases(quick: bool) -> list[Row]:
@@ -99,21 +99,21 @@ def _seconds(call: Callable[[], Any], repeats: int) -> float:
 def checked(case: Row) -> Row:
     """Relative errors against the T x T Cholesky factorisation: of the value, and of each gradient as a vector."""
     prior, source, times = problem(case)
-    found, right = (
+    computed, expected = (
         jax.jit(jax.value_and_grad(call, argnums=(0, 1)))(one, source, times)
         for call, one in ((log_prob, prior), (dense_log_prob, problem(case, solver="dense")[0]))
     )
-    (value, (by_prior, by_source)), (right_value, (right_prior, right_source)) = found, right
-    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in (by_prior, right_prior)]
+    (value, (by_prior, by_source)), (expected_value, (expected_prior, expected_source)) = computed, expected
+    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in (by_prior, expected_prior)]
     return {
-        "value": float(abs(value - right_value) / abs(right_value)),
-        "by_source": _relative(by_source, right_source),
+        "value": float(abs(value - expected_value) / abs(expected_value)),
+        "by_source": _relative(by_source, expected_source),
         "by_parameters": _relative(*flat),
     }
 
 
-def _relative(found: Any, right: Any) -> float:
-    return float(np.linalg.norm(np.asarray(found) - np.asarray(right)) / np.linalg.norm(np.asarray(right)))
+def _relative(computed: Any, expected: Any) -> float:
+    return float(np.linalg.norm(np.asarray(computed) - np.asarray(expected)) / np.linalg.norm(np.asarray(expected)))
 
 
 def problem(case: Row, solver: str = "auto") -> tuple[Prior, jax.Array, jax.Array | None]:

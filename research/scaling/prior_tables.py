@@ -17,7 +17,7 @@ def timed(rows: Sequence[Row]) -> str:
     lengths = sorted({row["case"]["T"] for row in rows})
     head = ["prior", "length-scale", "times"]
     head += [f"T = {T:,}: ms; FFTs (JAX's alone); GiB" for T in lengths] + ["exponent of T"]
-    return table(head, [_timed(here, lengths) for here in by_kind(rows)])
+    return table(head, [_timed(kind, lengths) for kind in by_kind(rows)])
 
 
 def by_kind(rows: Sequence[Row]) -> list[list[Row]]:
@@ -35,8 +35,8 @@ def _kind(row: Row) -> tuple[str, str, str]:
 
 def _timed(rows: Sequence[Row], lengths: Sequence[int]) -> list[str]:
     at = {row["case"]["T"]: row for row in rows}
-    there = [row for row in rows if "seconds" in row]
-    slope = "" if len(there) < 2 else f"{exponent(*_costs(there)):.2f}"
+    finished = [row for row in rows if "seconds" in row]
+    slope = "" if len(finished) < 2 else f"{exponent(*_costs(finished)):.2f}"
     return [*_kind(rows[0]), *(_cell(at[T]) if T in at else "" for T in lengths), slope]
 
 

@@ -26,8 +26,8 @@ def page(results: Results) -> str:
 def part(name: str, results: Results) -> str:
     """One part by its name."""
     _, source, made = PARTS[name]
-    found = [row for one in source for row in results.get(one, [])] if source else results.get(name)
-    return made(found) if found else NOT_RUN
+    chosen = [row for one in source for row in results.get(one, [])] if source else results.get(name)
+    return made(chosen) if chosen else NOT_RUN
 
 
 def words(case: Row) -> str:
@@ -37,8 +37,8 @@ def words(case: Row) -> str:
 
 def epochs(rows: Sequence[Row]) -> str:
     """A table for every line, and the exponents under it."""
-    found = {line: [row for row in rows if row["case"]["line"] == line] for line in LINES}
-    return "\n\n".join(_line(line, here) for line, here in found.items() if here)
+    chosen = {line: [row for row in rows if row["case"]["line"] == line] for line in LINES}
+    return "\n\n".join(_line(line, own) for line, own in chosen.items() if own)
 
 
 def _line(line: str, rows: Sequence[Row]) -> str:

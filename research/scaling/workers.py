@@ -80,12 +80,12 @@ def _processor(client: Any) -> dict[str, float]:
 
 def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
     """How many are there, what went wrong, the work of each, and a digest of the answers."""
-    there = [outcome for outcome in outcomes if outcome.error is None and outcome.path.exists()]
+    finished = [outcome for outcome in outcomes if outcome.error is None and outcome.path.exists()]
     return {
-        "done": len(there),
+        "done": len(finished),
         "errors": [outcome.error for outcome in outcomes if outcome.error],
         "work": [outcome.seconds for outcome in outcomes],
-        "digests": [hashlib.sha256(StrADiff.load(one.path).sources_.tobytes()).hexdigest() for one in there],
+        "digests": [hashlib.sha256(StrADiff.load(one.path).sources_.tobytes()).hexdigest() for one in finished],
     }
 
 

@@ -1,6 +1,6 @@
 """How near an epoch comes to what the machine allows (the roofline; Williams, Waterman & Patterson 2009).
 
-The least that an epoch of preset "paper" must do, whoever computes it:
+The least that an epoch of preset "paper" must do, by any implementation:
 
 * **Bytes.** Adam keeps two moments for each of P parameters. All three numbers are read and written every epoch, four
   bytes each: 24 P. Everything else (activations, derivatives, weights met a second time) could stay in a cache.

@@ -34,13 +34,13 @@ def page(results: Results) -> str:
 def part(name: str, results: Results) -> str:
     """One part by its name."""
     tables = {"machine": machines, "epochs": epochs, "fits": whole_fits, "roofline": allowed, "parts": profile}
-    found = results.get(name)
-    return tables[name](found) if found else NOT_RUN
+    chosen = results.get(name)
+    return tables[name](chosen) if chosen else NOT_RUN
 
 
-def machines(found: dict[str, Row]) -> str:
+def machines(facts_of: dict[str, Row]) -> str:
     """Where the parts were measured, with what; a line for each machine where there are several."""
-    described = {part: _machine(facts) for part, facts in found.items()}
+    described = {part: _machine(facts) for part, facts in facts_of.items()}
     every = sorted(set(described.values()))
     if len(every) == 1:
         return f"Measured on {every[0]}."
@@ -161,8 +161,8 @@ def profile(rows: Sequence[Row]) -> str:
 
 
 def by_problem(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    found = {name: [row for row in rows if row["problem"] == name] for name in MIXINGS}
-    return [(MIXINGS[name], here) for name, here in found.items() if here]
+    chosen = {name: [row for row in rows if row["problem"] == name] for name in MIXINGS}
+    return [(MIXINGS[name], own) for name, own in chosen.items() if own]
 
 
 def _number(value: float) -> str:

@@ -58,17 +58,15 @@ class Objective(Parameters):
         Whether the gradient of Eq. 26 flows into the sources.
     """
 
-    nu_y: float | None = parameter(
-        None, POSITIVE, "a hundredth of a channel: smaller values train slowly, larger ones blur"
-    )
-    lambda_prior: float | None = parameter(None, NON_NEGATIVE, "the log-density as it stands")
-    lambda_diff: float | None = parameter(None, NON_NEGATIVE, "the loss as it stands; a mean over T, hence gentle")
-    lambda_kl: float | None = parameter(None, NON_NEGATIVE, "small: from 0.01 on a start cannot carry its source")
-    lambda_volume: float | None = parameter(
+    nu_y: float = parameter(None, POSITIVE, "a hundredth of a channel: smaller values train slowly, larger ones blur")
+    lambda_prior: float = parameter(None, NON_NEGATIVE, "the log-density as it stands")
+    lambda_diff: float = parameter(None, NON_NEGATIVE, "the loss as it stands; a mean over T, hence gentle")
+    lambda_kl: float = parameter(None, NON_NEGATIVE, "small: from 0.01 on a start cannot carry its source")
+    lambda_volume: float = parameter(
         None, NON_NEGATIVE, "the term completes the prior to a likelihood; the paper has none"
     )
-    standardise: bool | None = parameter(None, FLAG, "a nonlinear map leaves the scale of a source undetermined")
-    diffusion_moves_sources: bool | None = parameter(None, FLAG, "source and diffusion are coupled (section 2.5)")
+    standardise: bool = parameter(None, FLAG, "a nonlinear map leaves the scale of a source undetermined")
+    diffusion_moves_sources: bool = parameter(None, FLAG, "source and diffusion are coupled (section 2.5)")
 
     @property
     def volume_weight(self) -> float:
@@ -101,9 +99,9 @@ class Diffusion(Parameters):
         Starts without noise: no Monte Carlo bands.
     """
 
-    n_steps: int | None = parameter(None, count(1), "the paper's (section 3.1)")
-    schedule: str | None = parameter(None, choice("linear", "cosine"), "that of Ho et al. (2020)")
-    network: str | NetworkSpec | None = parameter(
+    n_steps: int = parameter(None, count(1), "the paper's (section 3.1)")
+    schedule: str = parameter(None, choice("linear", "cosine"), "that of Ho et al. (2020)")
+    network: str | NetworkSpec = parameter(
         None,
         Constraint(
             "'auto', 'dense', 'convolutional', 'none', Dense(...) or Convolutional(...)",
@@ -114,15 +112,13 @@ class Diffusion(Parameters):
         "a dense network grows with the recording, and an epoch with it",
         lambda value: NETWORKS.specified(value) if isinstance(value, Mapping) else value,
     )
-    shared: bool | None = parameter(None, FLAG, "every source has a diffusion of its own (section 2.2)")
-    output_scale: float | None = parameter(None, NON_NEGATIVE, "a silent last layer keeps the initialisation")
-    start_sigma: float | tuple[float, ...] | None = parameter(
+    shared: bool = parameter(None, FLAG, "every source has a diffusion of its own (section 2.2)")
+    output_scale: float = parameter(None, NON_NEGATIVE, "a silent last layer keeps the initialisation")
+    start_sigma: float | tuple[float, ...] = parameter(
         None, per_source(POSITIVE), "start noise passes straight through the path, so it must begin small"
     )
-    start_spread: float | None = parameter(None, NON_NEGATIVE, "random networks make the sources differ already")
-    deterministic_start: bool | None = parameter(
-        None, FLAG, "Gaussian starts are the paper's, and give Monte Carlo its bands"
-    )
+    start_spread: float = parameter(None, NON_NEGATIVE, "random networks make the sources differ already")
+    deterministic_start: bool = parameter(None, FLAG, "Gaussian starts are the paper's, and give Monte Carlo its bands")
 
     @property
     def noise_levels(self) -> Schedule:
@@ -161,24 +157,22 @@ class Training(Parameters):
         Each is called with a :class:`stradiff.train.Report` about every hundred epochs; returning True ends training.
     """
 
-    max_epochs: int | None = parameter(None, count(0), "the paper's (section 3.1)")
-    tol: float | None = parameter(None, NON_NEGATIVE, "training beyond it moves sources by less than 0.01")
-    learning_rate: float | None = parameter(
-        None, POSITIVE, "three times as quick as the paper's, and as good at the end"
-    )
-    prior_rate: float | None = parameter(None, POSITIVE, "length-scales travel decades, weights tenths")
-    halving: float | None = parameter(
+    max_epochs: int = parameter(None, count(0), "the paper's (section 3.1)")
+    tol: float = parameter(None, NON_NEGATIVE, "training beyond it moves sources by less than 0.01")
+    learning_rate: float = parameter(None, POSITIVE, "three times as quick as the paper's, and as good at the end")
+    prior_rate: float = parameter(None, POSITIVE, "length-scales travel decades, weights tenths")
+    halving: float = parameter(
         None, NON_NEGATIVE, "at a constant rate a late step can throw a length-scale into another basin"
     )
-    segment_length: str | int | None = parameter(
+    segment_length: str | int = parameter(
         None,
         choice(AUTO, "whole") | count(SHORTEST_SEGMENT),
         "a long recording is learned from its segments, one an epoch",
     )
-    n_devices: int | str | None = parameter(
+    n_devices: int | str = parameter(
         None, choice("all") | count(1), "a fit of the usual size is over before several would pay"
     )
-    record_epochs: str | tuple[int, ...] | None = parameter(
+    record_epochs: str | tuple[int, ...] = parameter(
         None,
         Constraint(
             "'auto' or a sequence of epochs, whole numbers from 0 on",
@@ -230,7 +224,7 @@ class Checkpoint(Parameters):
     """
 
     path: str = parameter(
-        "", Constraint("the path of a file", lambda value: isinstance(value, str) and value), "it has no default"
+        "", Constraint("the path of a file", lambda value: isinstance(value, str) and value != ""), "it has no default"
     )
     seconds: float = parameter(60.0, NON_NEGATIVE, "a minute lost is little, and a file takes less than a second")
 
@@ -311,9 +305,9 @@ class Configuration(Parameters):
         "smooth sources, as in the paper; others where the recording decidedly has them",
         read_prior,
     )
-    normalise: str | None = parameter(None, choice(*NORMALISATIONS), "mixing columns far from orthogonal slow training")
-    init: str | None = parameter(None, INIT, "random starts rarely find a nonlinear solution")
-    n_restarts: int | None = parameter(None, count(1), "the paper fits once, and every further start takes as long")
+    normalise: str = parameter(None, choice(*NORMALISATIONS), "mixing columns far from orthogonal slow training")
+    init: str = parameter(None, INIT, "random starts rarely find a nonlinear solution")
+    n_restarts: int = parameter(None, count(1), "the paper fits once, and every further start takes as long")
     diffusion: Diffusion = parameter(
         Diffusion(), instance(Diffusion, "Diffusion(...)"), "the preset's", _record(Diffusion)
     )
@@ -321,7 +315,7 @@ class Configuration(Parameters):
         Objective(), instance(Objective, "Objective(...)"), "the preset's", _record(Objective)
     )
     training: Training = parameter(Training(), instance(Training, "Training(...)"), "the preset's", _record(Training))
-    uncertainty: Laplace | MonteCarlo | None = parameter(
+    uncertainty: Laplace | MonteCarlo = parameter(
         None,
         instance((Laplace, MonteCarlo), "'laplace', 'monte-carlo', Laplace(...) or MonteCarlo(...)"),
         "95 % of the values lie inside a 95 % band, where Monte Carlo bands hold 7 %",
@@ -524,17 +518,19 @@ def defaults() -> list[Default]:
     """Every parameter of a configuration, and of the networks, maps, priors and other objects that it may hold."""
     rows = []
     for name, (_, reason) in Configuration.reasons().items():
-        values = [getattr(preset, name) for preset in PRESETS.values()]
+        default, paper = (getattr(preset, name) for preset in PRESETS.values())
         if name not in NESTED:
-            rows.append(Default(name, *values, reason))
+            rows.append(Default(name, default, paper, reason))
             continue
-        for field, (_, reason_of_field) in type(values[0]).reasons().items():
-            rows.append(Default(f"{name}__{field}", *(getattr(value, field) for value in values), reason_of_field))
+        for field, (_, reason_of_field) in type(default).reasons().items():
+            rows.append(Default(f"{name}__{field}", getattr(default, field), getattr(paper, field), reason_of_field))
     objects = [*NETWORKS.values(), *MAPS.values(), *PRIORS.values(), *UNCERTAINTIES.values()]
-    for kind in dict.fromkeys([*map(type, objects), Checkpoint]):
+    kinds: list[type[Parameters]] = [*map(type, objects), Checkpoint]
+    for kind in dict.fromkeys(kinds):
         for field, (value, reason) in kind.reasons().items():
             filled = [(MAP_FIELDS[preset] | PRIOR_FIELDS[preset]).get(field, value) for preset in PRESETS]
-            rows.append(Default(f"{kind.__name__}.{field}", *(filled if value is None else (value, value)), reason))
+            default, paper = filled if value is None else (value, value)
+            rows.append(Default(f"{kind.__name__}.{field}", default, paper, reason))
     return rows
 
 
@@ -592,7 +588,7 @@ def _readers() -> dict[str, Callable[[Any], Any]]:
 def table_of(value: Any) -> Any:
     """A configuration as tables, lists and plain values, as TOML and JSON hold them; what is None is left out."""
     if isinstance(value, Parameters):
-        names = {type(kind): name for name, kind in UNCERTAINTIES.items()}
+        names: dict[type, str] = {type(kind): name for name, kind in UNCERTAINTIES.items()}
         name = value.name if isinstance(value, Specification) else names.get(type(value))
         named = {} if name is None else {"name": name}
         return named | {field: table_of(item) for field, item in value.items() if item is not None}

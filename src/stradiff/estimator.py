@@ -314,7 +314,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if epoch not in self.recorded_epochs_:
             recorded = ", ".join(map(str, self.recorded_epochs_))
             raise OptionError(
-                f"epoch={epoch} must be one of the recorded ones: {recorded}; set Training(record_epochs=...) for others."
+                f"epoch={epoch} must be one of the recorded ones, {recorded}; set Training(record_epochs=...) for "
+                "others."
             )
         return self._separation.path(self._result.training.paths[epoch])
 

@@ -74,7 +74,7 @@ def separate(recordings: Recordings, request: Request) -> list[Result]:
     """
     began = time.perf_counter()
     first, *linear = request.candidate_mixings
-    checkpoint = request.checkpoint and CheckpointFile.of(request.checkpoint)
+    checkpoint = CheckpointFile.of(request.checkpoint) if request.checkpoint else None
     beside = checkpoint.beside(linear[0].name) if checkpoint and linear else None
     if checkpoint and beside and beside.path.exists() and not checkpoint.path.exists():
         raise StorageError(

@@ -1,7 +1,7 @@
 """A pytree of arrays on disk: one safetensors file whose header holds JSON. Reading runs no code.
 
-Arrays are named by their path in the tree. A reader supplies the structure, and a file whose kind, digest, names, shapes
-or types are not the expected ones is refused.
+Arrays are named by their path in the tree. A reader supplies the structure, and a file whose kind, digest, names,
+shapes or types are not the expected ones is refused.
 """
 
 from __future__ import annotations

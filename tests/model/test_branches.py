@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
+from short import changed, configuration
 
 from stradiff.model import Branch
+from stradiff.model.diffusion.networks import Dense
 from stradiff.train.objective import terms
 
 T, N, M = 16, 3, 4
-OWN = Settings(n_sources=N, n_diffusion_steps=3, network_width=4, lambda_volume=1.0, nu_y=0.2)
-SHARED, NONE = (dataclasses.replace(OWN, branch=name) for name in ("shared", "none"))
+OWN = configuration(n_sources=N, n_steps=3, network=Dense(width=4), lambda_volume=1.0, nu_y=0.2)
+SHARED, NONE = changed(OWN, shared=True), changed(OWN, network="none")
 OBSERVED = np.random.default_rng(5).standard_normal((T, M))
 
 
@@ -71,7 +71,7 @@ def test_without_a_network_a_source_is_its_start():
 
 @pytest.mark.parametrize("settings", [OWN, NONE], ids=["own", "none"])
 def test_a_start_without_noise_gives_the_same_sources_in_every_draw(settings):
-    settings = dataclasses.replace(settings, deterministic_start=True)
+    settings = changed(settings, deterministic_start=True)
     model = random_double_model(settings, T, M)
     draws = jax.vmap(model.sample)(jax.random.split(jax.random.key(0), 3))
     np.testing.assert_array_equal(draws[1:], draws[:1] * jnp.ones((2, 1, 1)))
@@ -86,5 +86,5 @@ def test_the_gain_is_what_a_silent_path_does():
 
 
 def test_without_a_prior_there_is_no_likelihood_to_complete():
-    assert OWN.objective.volume == 1.0
-    assert dataclasses.replace(OWN, lambda_prior=0.0).training.weights.volume_weight == 0.0
+    assert OWN.objective.volume_weight == 1.0
+    assert OWN.objective.replace(lambda_prior=0.0).volume_weight == 0.0

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from random_models import random_double_model, random_noise
+from short import changed, configuration
 
 from stradiff.model import Branch, Model
+from stradiff.model.diffusion.networks import Dense
+from stradiff.model.mixing import MLP
 from stradiff.model.model import standardised
 from stradiff.train.objective import terms
 
 T, N, M = 16, 3, 4
 ORDER = np.array([2, 0, 1])
-LINEAR = Settings(n_sources=N, n_diffusion_steps=3, network_width=4, mixing_width=5, lambda_volume=1.0, nu_y=0.2)
+LINEAR = configuration(n_sources=N, n_steps=3, network=Dense(width=4), lambda_volume=1.0, nu_y=0.2)
 SETTINGS = {
     "linear": LINEAR,
-    "standardised-mlp": dataclasses.replace(LINEAR, mixing="mlp", mixing_linear_path=True, standardise=True),
+    "standardised-mlp": changed(LINEAR, mixing=MLP(width=5, linear_path=True, output_scale=1.0), standardise=True),
 }
 every_model = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 
@@ -89,7 +90,7 @@ def test_the_log_prior_is_the_sum_over_sources():
 
 def test_samples_are_sources_at_independent_starts():
     """With R draws a correlation between two starts stays below 5 / sqrt(R)."""
-    model = random_double_model(dataclasses.replace(LINEAR, network_output_scale=0.0), T, M)
+    model = random_double_model(changed(LINEAR, output_scale=0.0), T, M)
     silent = eqx.tree_at(lambda m: m.branches.network, model, replace_fn=lambda n: jax.tree.map(jnp.zeros_like, n))
     n_draws = 3000
     draws = np.asarray(jax.jit(jax.vmap(silent.sample))(jax.random.split(jax.random.key(0), n_draws)))

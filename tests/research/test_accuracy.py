@@ -1,4 +1,4 @@
-"""The benchmark itself: its problems are what they promise, its judgement is right, its pages show its results."""
+"""The benchmark itself: its problems are what they promise, its outcomes are right, its pages show its results."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_slope_of_a_leaky_network_reaches_it():
     assert not np.allclose(steep, flat)
 
 
-def test_names_that_nobody_draws_are_refused():
+def test_unknown_names_are_refused():
     for wrong in ({"sources": "pink"}, {"mixing": "twisted"}, {"n_sources": 4, "n_channels": 4}):
         with pytest.raises(ValueError, match="wrong:"):
             draw(Problem("wrong", **wrong), 0)
@@ -122,8 +122,8 @@ def test_a_row_holds_every_score(method):
     assert (row["problem"], row["method"], row["seed"]) == (tiers.NOISY.name, method, 100)
     assert len(row["pearson"]) == len(row["spearman"]) == len(row["si_sdr"]) == 3
     if method == "SOBI":
-        found = SOBI(3).fit_transform(example.observed)
-        np.testing.assert_allclose(row["pearson"], matched_correlation(found, example.sources), atol=1e-5)
+        sources = SOBI(3).fit_transform(example.observed)
+        np.testing.assert_allclose(row["pearson"], matched_correlation(sources, example.sources), atol=1e-5)
     assert (row["amari"] is None) == (method == ORACLE)
     assert 0.9 < row["explained_variance"] < 1
     assert row["seconds"] >= 0 and row["cpu_seconds"] >= 0 and row["peak_mb"] >= 0
@@ -204,7 +204,7 @@ def outcome(target, **correlations):
         (targets.ABOVE_ORACLE, "not run", {"StrADiff": [[0.99]], "oracle": [[0.9]] * 2}),
     ],
 )
-def test_targets_judge_as_their_sentence_says(target, expected, correlations):
+def test_a_target_is_the_rule_of_its_sentence(target, expected, correlations):
     assert outcome(target, **correlations) == expected
 
 

@@ -110,9 +110,9 @@ def prior_row(T, **more):
     return {"case": case, "seconds": {"prior": 4e-6 * T, "jax": 2e-7 * T, "scipy": 1e-7 * T}, "memory": 2**30, **more}
 
 
-def epoch_row(T, seconds, windows, line="T"):
+def epoch_row(T, seconds, segments, line="T"):
     case = {"line": line, "mixing": "linear", "T": T, "n": 3, "m": 3, "L": 20}
-    costs = {"epoch": seconds, "epochs_per_pass": windows, "network": "dense", "until_ready": 9.0}
+    costs = {"epoch": seconds, "epochs_per_pass": segments, "network": "dense", "until_ready": 9.0}
     return {"case": case, **costs, "memory": 2**30, "running": 2**29, "estimated": 2**30 / 2}
 
 
@@ -184,7 +184,7 @@ def test_other_answers_are_noticed():
     assert tables.workers(rows).splitlines()[-1].endswith("| no |")
 
 
-def test_pictures_and_tables_get_into_the_page(made_up, tmp_path):
+def test_pictures_and_tables_are_put_into_the_page(made_up, tmp_path):
     (tmp_path / "images").mkdir()
     parts = "".join(f"<!-- scale: {name} -->\nstale\n<!-- end of scale -->\n" for name in tables.PARTS)
     (tmp_path / "speed.md").write_text(f"Before.\n{parts}<!-- speed: other -->\nkept\n<!-- end of speed -->\n")

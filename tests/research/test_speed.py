@@ -90,9 +90,9 @@ def transcribed(case):
 
 def test_the_transcription_computes_the_objective_of_preset_paper(case, transcribed):
     mine, draws = transcribed
-    found = {name: value.item() for name, value in mine.terms(draws).items()}
-    assert found == pytest.approx(case.terms, rel=1e-5)
-    assert min(abs(value) for value in found.values()) > 0.1, "a term that is zero compares nothing"
+    computed = {name: value.item() for name, value in mine.terms(draws).items()}
+    assert computed == pytest.approx(case.terms, rel=1e-5)
+    assert min(abs(value) for value in computed.values()) > 0.1, "a term that is zero compares nothing"
 
 
 @pytest.mark.parametrize("case", ["linear"], indirect=True)
@@ -122,7 +122,7 @@ def test_the_transcription_takes_the_same_step(case, transcribed):
         assert moved.mean() > 0.99, name
 
 
-def test_the_library_without_its_tricks_computes_the_same(case):
+def test_the_library_without_its_optimisations_computes_the_same(case):
     config = changed(case.config, solver="dense")
     with jax.enable_x64(True):
         wide = plain.plain(model_of(case.observed, config))
@@ -322,7 +322,7 @@ def test_every_machine_is_named():
     assert "* `epochs`, `parts`: 2 cores of this processor: Abacus" in text and "* `fits`: 2 cores" in text
 
 
-def test_pictures_and_tables_get_into_the_page(made_up, tmp_path):
+def test_pictures_and_tables_are_put_into_the_page(made_up, tmp_path):
     (tmp_path / "images").mkdir()
     parts = "".join(f"<!-- speed: {name} -->\nold\n<!-- end of speed -->\n" for name in made_up)
     (tmp_path / "speed.md").write_text(f"Before.\n{parts}<!-- scale: other -->\nkept\n<!-- end of scale -->\n")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick_compile import quick_compile
 from random_models import random_double_model
 from short import configuration
 from sklearn.gaussian_process.kernels import RBF, Matern
@@ -20,6 +21,15 @@ NU_Y = 0.05
 IN_SAMPLES = np.array([1.5, 6.0])
 MATRIX = np.array([[1.0, 0.4], [-0.3, 0.8], [0.2, 0.5]])
 JITTER = 1e-2
+
+
+compiled_volume = eqx.filter_jit(volume)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
 
 
 def small(**parameters):
@@ -50,7 +60,7 @@ def exact(n_samples, kernel):
 
 def approximate(n_samples, prior="rbf"):
     sources = jnp.zeros((2, n_samples))
-    return float(eqx.filter_jit(volume)(linear_model(n_samples, prior), sources, NU_Y, jax.random.key(0)))
+    return float(compiled_volume(linear_model(n_samples, prior), sources, NU_Y, jax.random.key(0)))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +83,7 @@ def nonlinear_model_and_sources(n_samples):
 def test_a_part_of_the_times_stands_for_all(monkeypatch):
     """The mean over keys is the whole sum, to five standard errors."""
     model, sources = nonlinear_model_and_sources(40)
-    whole = float(volume(model, sources, NU_Y, jax.random.key(0)))
+    whole = float(compiled_volume(model, sources, NU_Y, jax.random.key(0)))
     monkeypatch.setattr(volume_module, "BUDGET", 10 * 4 * volume_module.FREQUENCIES)  # ten times of two sources
     of_keys = jax.jit(jax.vmap(lambda key: volume(model, sources, NU_Y, key)))
     parts = np.asarray(of_keys(jax.random.split(jax.random.key(1), 400)))
@@ -87,7 +97,7 @@ def test_without_noise_it_is_the_change_of_variables():
     nu_y = 1e-12
     jacobian = np.asarray(jax.vmap(jax.jacfwd(model.mixing), in_axes=1)(sources))
     log_volume = 0.5 * np.linalg.slogdet(np.einsum("tmi,tmj->tij", jacobian, jacobian))[1].sum()
-    got = float(volume(model, sources, nu_y, jax.random.key(0)))
+    got = float(compiled_volume(model, sources, nu_y, jax.random.key(0)))
     np.testing.assert_allclose(got, log_volume - 40 * np.log(nu_y), rtol=1e-5)
 
 
@@ -98,7 +108,7 @@ def test_a_source_without_power_has_no_volume_to_lose():
     silent = eqx.tree_at(levels, model, 2 * (jnp.full(2, -30.0),))
     stretched = eqx.tree_at(lambda m: m.mixing.matrix, silent, 10.0 * silent.mixing.matrix)
     sources = jnp.zeros((2, 40))
-    one, other = (float(volume(m, sources, NU_Y, jax.random.key(0))) for m in (silent, stretched))
+    one, other = (float(compiled_volume(m, sources, NU_Y, jax.random.key(0))) for m in (silent, stretched))
     np.testing.assert_allclose(one, other, rtol=1e-9)
 
 

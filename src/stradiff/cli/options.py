@@ -169,15 +169,15 @@ Noise = Annotated[
         show_default="preset's",
     ),
 ]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        max=2**32 - 1,
-        help="Seed of every random draw: the same seed gives the same numbers.",
-        show_default="0",
-    ),
-]
+_SEED = typer.Option(
+    "--seed",
+    min=0,
+    max=2**32 - 1,
+    help="Seed of every random draw: the same seed gives the same numbers.",
+    show_default="0",
+)
+Seed = Annotated[int, _SEED]
+SeedOrNone = Annotated[int | None, _SEED]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on from the checkpoint in DIR; the options must be those it was written with."),
@@ -299,7 +299,7 @@ def reading(
     missing: str | None = None,
     given: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Arguments of ``read_recording`` for these options, and for those of a configuration file where they are absent."""
+    """Arguments of ``read_recording`` for these options, and a configuration file's where they are absent."""
     options = {
         "sampling_rate": sampling_rate,
         "time_column": time_position(time_column),

@@ -19,7 +19,7 @@ def separate(
     mixing: o.Mixing = None,
     prior: o.Prior = None,
     restarts: o.Restarts = None,
-    seed: o.Seed = None,
+    seed: o.SeedOrNone = None,
     missing: o.Missing = None,
     sampling_rate: o.SamplingRate = None,
     time_column: o.TimeColumn = None,
@@ -68,7 +68,7 @@ def separate(
     reading = o.reading(sampling_rate, time_column, columns, parameters.get("missing"), given=file_reading)
     if recording.is_dir():
         _check_workers(jobs, scheduler, "--shared-mixing makes one fit of them" if shared_mixing else None)
-        options = {"resume": resume, "seconds": checkpoint_every} if shared_mixing else {}
+        options: dict[str, Any] = {"resume": resume, "seconds": checkpoint_every} if shared_mixing else {}
         options = options or {"jobs": jobs, "scheduler": scheduler}
         _separate_folder((recording, out, reading, parameters), options, shared_mixing, console)
     _check_workers(jobs, scheduler, f"{recording} is none")

@@ -108,7 +108,7 @@ def initialise(
     ----------
     observed : normalised observations ``(T, m)``, missing samples filled; several recordings as ``layout`` pads them.
     times : ``(T,)`` in [0, 1]; None on a regular grid.
-    seen : which values are none of those filled in (``stradiff.model.observation_mask``); None: all.
+    mask : which values are none of those filled in (``stradiff.model.observation_mask``); None: all.
     guess : sources ``(T, n)`` without padding, for ``init="given"``.
 
     Raises
@@ -117,13 +117,14 @@ def initialise(
         Where ``init="given"`` and there is no guess, or the record is too short for its priors.
     """
     even = times is None and mask is None and layout is None
-    settings = settings.replace(prior=prior_choice(settings, len(observed), even=even))
-    empty = Initialisation(observed, times, settings, settings.prior, (), mask, guess, seed, layout)
+    families = prior_choice(settings, len(observed), even=even)
+    settings = settings.replace(prior=families)
+    empty = Initialisation(observed, times, settings, families, (), mask, guess, seed, layout)
     if settings.init == "random":
         length = len(observed) if layout is None else layout.length
         return dataclasses.replace(empty, candidates=(Start(None, build_priors(settings.initial_priors, length)),))
     bare = observed if layout is None else layout.unpad(observed)
-    families, sources = settings.prior, [starting_sources(bare, settings, guess)]
+    sources = [starting_sources(bare, settings, guess)]
     if rotates(settings, len(observed)) and times is None and layout is None:
         if settings.init == "sobi":  # the two see different things: spectra, and densities
             sources.append(linear_sources(bare, "fastica", settings.n_sources))

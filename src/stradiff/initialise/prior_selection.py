@@ -29,7 +29,7 @@ def prior_choice(config: Configuration, n_samples: int, *, even: bool) -> str | 
     ``even``: one recording on a regular grid, without gaps.
     """
     if config.prior is not None:
-        return config.prior
+        return AUTO if config.prior == AUTO else config.initial_priors
     selects = even and n_samples >= MIN_SAMPLES and config.init != "random"
     return AUTO if selects and rotates(config.replace(prior=AUTO), n_samples) else config.initial_priors
 

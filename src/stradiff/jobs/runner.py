@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ def run_task(name: str, task: Task, path: Path) -> Result:
 
 def _results(
     tasks: Mapping[str, Task], paths: Mapping[str, Path], n_jobs: int, scheduler: str | None, manifest: _Manifest
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Of every task, as they are finished; each is withdrawn from the manifest before it begins."""
     arguments = {name: (name, task, paths[name].resolve()) for name, task in tasks.items()}
     if arguments and (scheduler is not None or n_jobs > 1):

@@ -6,6 +6,8 @@ learned mixing alone, s = argmin |y - g(s)|^2, without the prior over time.
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -48,9 +50,9 @@ def _search(
     import lineax
     import optimistix  # with lineax half a second to import, and needed for new rows alone
 
-    def residuals(source: Float[Array, " n"], _: None) -> tuple[Float[Array, " m"], Float[Array, " n"]]:
+    def residuals(source: Float[Array, " n"], _: Any) -> Any:
         return mask @ (row - mixing(source)) / DAMPING**0.5, (RIDGE / DAMPING) ** 0.5 * source
 
-    solver = optimistix.LevenbergMarquardt(TOLERANCE, TOLERANCE, linear_solver=lineax.Normal(lineax.Cholesky()))
+    solver: Any = optimistix.LevenbergMarquardt(TOLERANCE, TOLERANCE, linear_solver=lineax.Normal(lineax.Cholesky()))
     solution: Array = optimistix.least_squares(residuals, solver, initial, max_steps=STEPS, throw=False).value
     return solution

@@ -72,7 +72,7 @@ class CheckpointFile:
     def read(self, like: CheckpointContents, task: str, settings: Configuration) -> CheckpointContents | None:
         """What the file holds of ``task``, in the structure of ``like``; None where there is no file.
 
-        :class:`StorageError` for a file that is no checkpoint, is damaged, or is of another recording or other settings.
+        :class:`StorageError` for a file that is no checkpoint, is damaged, or belongs to another fit.
         """
         if not self.path.exists():
             return None
@@ -86,7 +86,7 @@ class CheckpointFile:
         history = {name: np.zeros((n_epochs, *rows.shape[1:])) for name, rows in like.history.items()}
         paths = {epoch: np.zeros(shape, np.float32) for epoch, shape in header["paths"].items()}
         try:
-            tree = serialization.filled({"state": like.state, "history": history, "paths": paths}, arrays)
+            tree: Any = serialization.filled({"state": like.state, "history": history, "paths": paths}, arrays)
         except StorageError as error:
             raise StorageError(f"{self.path} is damaged ({error}); delete it to start anew.") from error
         return CheckpointContents(

@@ -64,7 +64,7 @@ class NetworkMixingSpec(MixingSpec):
 
     width: int = parameter(32, count(1), "ten units per channel of a small array")
     depth: int = parameter(2, count(1), "the study's mixings have two layers")
-    output_scale: float | None = parameter(None, NON_NEGATIVE, "near zero, a network learns what the linear fit leaves")
+    output_scale: float = parameter(None, NON_NEGATIVE, "near zero, a network learns what the linear fit leaves")
 
     def n_parameters(self, n_channels: int) -> int:
         """The weights between hidden layers."""
@@ -82,9 +82,7 @@ class MLP(NetworkMixingSpec):
     label = "a nonlinear map (a small neural network)"
     module = MLPMap
 
-    linear_path: bool | None = parameter(
-        None, FLAG, "a network need not learn what a matrix can do; the paper's is plain"
-    )
+    linear_path: bool = parameter(None, FLAG, "a network need not learn what a matrix can do; the paper's is plain")
 
     def build(self, n_sources: int, n_channels: int, *, unit_columns: bool, key: PRNGKeyArray) -> MLPMap:
         """Layers, and A where it is there, by Glorot's rule; columns of A are free."""

@@ -13,7 +13,9 @@ from stradiff.model.mixing.post_nonlinear import PostNonlinear
 from stradiff.model.specification import Registry
 
 MAPS: Registry[MixingSpec] = Registry(
-    "mixing", MixingSpec, [Linear(), MLP(), Residual(), PostNonlinear(), Invertible()]
+    "mixing",
+    MixingSpec,  # type: ignore[type-abstract]
+    [Linear(), MLP(), Residual(), PostNonlinear(), Invertible()],
 )
 
 

@@ -99,4 +99,4 @@ class Convolutional(NetworkSpec):
         return FRAME_VALUES * n_samples
 
 
-NETWORKS: Registry[NetworkSpec] = Registry("network", NetworkSpec, [Dense(), Convolutional()])
+NETWORKS: Registry[NetworkSpec] = Registry("network", NetworkSpec, [Dense(), Convolutional()])  # type: ignore[type-abstract]
