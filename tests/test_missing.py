@@ -1,4 +1,4 @@
-"""Recordings with gaps, through the whole estimator: what was not seen has no say, and is filled."""
+"""Recordings with gaps, through the whole estimator: missing values have no influence, and are filled."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_comes_out_is_complete(fit, gappy):
 
 
 @pytest.mark.parametrize("n_sources", [2, 3])
-def test_values_in_the_gaps_have_no_say(gappy, n_sources):
+def test_values_in_the_gaps_have_no_influence(gappy, n_sources):
     """Three sources of three channels: whitened, so that a missing channel hides a direction, no axis."""
     model = small(n_components=n_sources).fit(gappy)
     problem = prepare(Recordings((gappy,)), Request.of(model.get_params(deep=False)), Linear())

@@ -53,21 +53,26 @@ def stop(report):
     raise KeyboardInterrupt
 
 
-def check_protocol(tmp_path, **options):
-    """Fit, report, save, load, group, resume; the fit, and the sentence of its report."""
-    model = StrADiff(N, **SMALL | options).fit(Y[:T])
-    assert model.n_epochs_ == EPOCHS and np.ptp(model.history_["total"]) > 0
-    again = loaded(model, tmp_path / "fit")
-    assert (again.map_, again.priors_) == (model.map_, model.priors_)
-    group = StrADiff(N, **SMALL | options | {"uncertainty": BRIEF})
+def check_group(tmp_path, **options):
+    """Fit a group, and again after an interruption; the fit of its first recording."""
+    recordings, group = [Y[:T], Y[T:]], StrADiff(N, **SMALL | options | {"uncertainty": BRIEF})
     kept = clone(group).set_params(checkpoint=Checkpoint(str(tmp_path / "training"), 0.0))
     stopped = clone(kept).set_params(training__callbacks=(stop,))
-    assert fit_group([Y[:T], Y[T:]], stopped)[0].interrupted_
-    for whole, resumed in zip(fit_group([Y[:T], Y[T:]], group), fit_group([Y[:T], Y[T:]], kept), strict=True):
+    assert fit_group(recordings, stopped)[0].interrupted_
+    fits = fit_group(recordings, group)
+    for whole, resumed in zip(fits, fit_group(recordings, kept), strict=True):
         assert resumed.n_epochs_ == EPOCHS
         np.testing.assert_array_equal(resumed.sources_, whole.sources_)
         np.testing.assert_array_equal(resumed.history_["total"], whole.history_["total"])
-    return model, sentence(summarise(model, Recording(Y[:T])))
+    return fits[0]
+
+
+def check_fit(model, path):
+    """Trained, saved and loaded; the sentence of its report."""
+    assert model.n_epochs_ == EPOCHS and np.ptp(model.history_["total"]) > 0
+    again = loaded(model, path)
+    assert (again.map_, again.priors_) == (model.map_, model.priors_)
+    return sentence(summarise(model, Recording(Y[:T])))
 
 
 def loaded(model, path):
@@ -81,7 +86,10 @@ def loaded(model, path):
 
 @pytest.mark.parametrize("name", MIXINGS)
 def test_maps(name, tmp_path):
-    model, words = check_protocol(tmp_path, mixing=name, prior="rbf")
+    options = {"mixing": name, "prior": "rbf"}
+    check_group(tmp_path, **options)
+    model = StrADiff(N, **SMALL | options).fit(Y[:T])
+    words = check_fit(model, tmp_path / "fit")
     spec, mixing = mixing_spec(name), model._separation.model.mixing
     assert type(mixing) is spec.module and f"by {spec.label}" in words
     assert hasattr(model, "mixing_") == spec.is_linear and hasattr(model, "curves_") == spec.is_channelwise
@@ -89,11 +97,8 @@ def test_maps(name, tmp_path):
 
 @pytest.mark.parametrize("names", TRIPLES, ids="-".join)
 def test_priors(names, tmp_path):
-    options = {
-        "uncertainty": BRIEF,
-        "objective": Objective(lambda_volume=0.0),
-    }  # those of priors have tests of their own
-    model, words = check_protocol(tmp_path, prior=names, **options)
+    model = check_group(tmp_path, prior=names, objective=Objective(lambda_volume=0.0))
+    words = check_fit(model, tmp_path / "fit")
     assert sorted(model.priors_) == sorted(names)
     for name in names:
         spec = prior_spec(name)

@@ -29,7 +29,7 @@ def _quick():
 
 
 @pytest.mark.parametrize("size", [None, 160, 100, 8192])
-@pytest.mark.parametrize("n_samples", [300, 700, 60_000, 999_983])
+@pytest.mark.parametrize("n_samples", [300, 700, 60_000, 199_999])
 def test_segments_tile_the_recording_and_have_one_length(n_samples, size):
     segments = Segments.whole(n_samples) if size is None else Segments.of(n_samples, size)
     kept = np.zeros(n_samples, int)

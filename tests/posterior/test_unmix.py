@@ -22,7 +22,7 @@ def doubled(mixing):
 
 
 def nonlinear(n_channels):
-    """A map that bends by about a fifth of its linear part, so that it has one inverse."""
+    """A map whose nonlinearity is about a fifth of its linear part, so that it has one inverse."""
     mixing = MLPMap(N, n_channels, 8, 2, linear_path=True, output_scale=0.5, key=KEY)
     matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((n_channels, N)))[0]
     return doubled(eqx.tree_at(lambda m: m.matrix, mixing, jnp.asarray(matrix)))
