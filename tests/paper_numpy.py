@@ -1,7 +1,7 @@
 """Algorithm 1 of the paper in plain NumPy loops: what the real code is compared with.
 
-Written from the paper, one equation after the other, for whoever reads it beside the paper; slow on purpose. Sources
-stand in columns, ``S (T, n)``, as they do there. The parameters are plain dictionaries and lists:
+Written from the paper, one equation after the other, to be read beside the paper; slow on purpose. Sources
+stand in columns, ``S (T, n)``, as in the paper. The parameters are plain dictionaries and lists:
 
     mean, log_sigma            (n, T)   mu^(k) and log sigma^(k) of Eq. 7
     networks                   n lists of layers (weight (to, from), bias (to,)); the first takes [x, tau / L]

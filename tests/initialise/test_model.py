@@ -1,4 +1,4 @@
-"""Where training starts (Algorithm 1, line 1), by every rule there is."""
+"""Where training starts (Algorithm 1, line 1), by every rule."""
 
 from __future__ import annotations
 
