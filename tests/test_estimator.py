@@ -199,7 +199,7 @@ LINEAR_CALLS = {
     "paths of an epoch that was not recorded": (
         lambda f: f.reverse_path(7),
         OptionError,
-        r"epoch=7 must be one of the recorded ones: 0, ",
+        r"epoch=7 must be one of the recorded ones, 0, ",
     ),
     "paths of no epoch": (lambda f: f.reverse_path([1]), OptionError, "one of the recorded"),
     "no draws": (lambda f: f.sample_sources(0), OptionError, "n_draws=0"),

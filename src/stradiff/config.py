@@ -560,14 +560,16 @@ def read_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_configuration(parameters: Mapping[str, Any]) -> Configuration:
+def read_configuration(parameters: Any) -> Configuration:
     """The configuration of its parameters, of which some may be names or tables, as ``table_of`` writes them.
 
     Raises
     ------
     OptionError
     """
-    return Configuration(**{name: _readers()[name](value) for name, value in parameters.items()})
+    instance(Mapping, "a table of parameters").check("configuration", parameters)
+    known = _readers()
+    return Configuration(**{name: known[name](value) if name in known else value for name, value in parameters.items()})
 
 
 def with_field(name: str, value: Any, field: str, new: Any) -> Parameters:
