@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stradiff.errors import OptionError
 from stradiff.train.objective import Terms
 from stradiff.train.step import TrainInfo
 
@@ -40,13 +39,6 @@ class Callback(Protocol):
 
     def __call__(self, report: Report) -> bool | None:
         """Whether to stop."""
-
-
-def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """The callbacks as a tuple; :class:`OptionError` where one cannot be called."""
-    if not np.iterable(callbacks) or not all(callable(callback) for callback in callbacks):
-        raise OptionError(f"callbacks={callbacks!r} must be a sequence of functions of one argument.")
-    return tuple(callbacks)
 
 
 class History:
