@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from stradiff.data.recording import Recording
 
-ADVANCED = "Advanced options (the file of --config has all parameters)"
+ADVANCED = "Advanced options"
 
 RecordingFile = Annotated[
     Path,
@@ -77,7 +77,7 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Parameters in TOML, such as the configuration.toml of an earlier run; options here take precedence.",
+        help="Any parameter, in TOML, such as the configuration.toml of an earlier run; options here take precedence.",
         show_default=False,
     ),
 ]
