@@ -102,9 +102,8 @@ def test_sources_are_ordered_and_signed_as_documented(fitted):
 
 
 def test_length_scales_and_their_history_are_in_the_order_of_the_sources(fitted):
-    """The history is that before each step, and the last step is a small one."""
     fit, _ = fitted
-    np.testing.assert_allclose(fit.history_["length_scales"][-1], fit.length_scales_, rtol=0.2)
+    np.testing.assert_allclose(fit.history_["length_scales"][-1], fit.length_scales_, rtol=1e-6)
     assert (np.diff(fit.length_scales_) < 0).all(), "slower sources have longer length-scales"
 
 

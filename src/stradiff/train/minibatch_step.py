@@ -136,6 +136,7 @@ def step(
     model = eqx.tree_at(lambda m: (m.branches.start, m.mixing), shared, whole, is_leaf=lambda x: x is None)
     infos = [evaluation.info for evaluation in evaluations]
     info = jax.tree.map(lambda *each: jnp.mean(jnp.stack(each), axis=0), *infos)
+    info = info._replace(length_scales=model.priors.length_scales)
     return MinibatchState(model, optimiser, moments, records, state.key, state.epoch + 1), info
 
 

@@ -51,7 +51,7 @@ class TrainInfo(NamedTuple):
     total: Float[Array, "..."]
     terms: Terms
     mse: Float[Array, "..."]
-    length_scales: Float[Array, "... n"]
+    length_scales: Float[Array, "... n"]  # after the step: the last ones are those of the result
 
 
 # Adam (Kingma & Ba 2015) on all parameters as one vector: a handful of operations instead of a handful per array.
@@ -107,7 +107,7 @@ def step(
     rate = learning_rates(learning_rate, settings)(state.epoch)
     model = updated(state.model, direction, rate, settings)
     model = eqx.tree_at(lambda m: m.mixing, model, model.mixing.normalised())
-    info = TrainInfo(value, parts, mse, state.model.priors.length_scales)
+    info = TrainInfo(value, parts, mse, model.priors.length_scales)
     return TrainState(model, optimiser, state.key, state.epoch + 1), info
 
 
