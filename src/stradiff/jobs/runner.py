@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -180,10 +180,25 @@ def _by_pool(arguments: dict[str, tuple[str, Task, Path]], names: list[str], n_j
     n_workers = max(2, min(n_jobs, len(names)))  # with 1 joblib would compute in this process
     with parallel_config("loky", inner_max_num_threads=1, initializer=_prepare_worker, max_nbytes=None):
         pool = Parallel(n_workers, return_as="generator_unordered", batch_size=1)
-    with closing(pool(delayed(run_task)(*arguments[name]) for name in names)) as results:
+    with _interrupts_blocked():
+        outcomes = pool(delayed(run_task)(*arguments[name]) for name in names)
+    with closing(outcomes) as results:
         for result in results:
             del arguments[result[0]]
             yield result
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C waits; in processes that start meanwhile it stays blocked, which would end in a traceback of each."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where processes inherit no mask
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker() -> None:
