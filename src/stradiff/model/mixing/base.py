@@ -37,8 +37,8 @@ class Mixing(eqx.Module):
         return self
 
     def curves(self, level: Float[Array, " m"]) -> Float[Array, " m"]:
-        """What every channel makes of its level of the linear part; of maps that are channelwise."""
-        raise NotImplementedError
+        """What every channel makes of its level of the linear part: the level itself, unless the map is channelwise."""
+        return level
 
 
 class MixingSpec(Specification):
