@@ -94,4 +94,5 @@ def test_nothing_asks_for_a_name_or_a_type(name):
 
 
 def test_the_package_is_looked_at():
-    assert Path(stradiff.__file__).parent == PACKAGE and {"config.py", "posterior/separation.py"} <= set(CHECKED)
+    assert Path(stradiff.__file__).parent == PACKAGE
+    assert {"config/presets.py", "posterior/separation.py"} <= set(CHECKED)

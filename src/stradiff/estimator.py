@@ -24,7 +24,6 @@ from stradiff.config import (
     MonteCarlo,
     Objective,
     Training,
-    check_seed,
     read_parameters,
     table_of,
     with_field,
@@ -37,7 +36,7 @@ from stradiff.errors import InputError, OptionError
 from stradiff.model.devices import computing_on
 from stradiff.model.mixing import MixingSpec
 from stradiff.model.priors import PriorSpec
-from stradiff.parameters import count
+from stradiff.parameters import check_seed, count
 from stradiff.pipeline import Result, separate
 from stradiff.posterior import Separation
 from stradiff.prepare import Recordings, Request

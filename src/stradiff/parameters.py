@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
+from sklearn.utils import check_random_state
+
 from stradiff.errors import OptionError, shortened
 
 Record = TypeVar("Record", bound="Parameters")
@@ -177,3 +179,13 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist") and not isinstance(value, Parameters):
         value = value.tolist()
     return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+def check_seed(random_state: Any) -> int:
+    """A number drawn from whatever scikit-learn takes for a random state; :class:`OptionError` otherwise."""
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise OptionError(
+            f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
+        ) from error

@@ -15,7 +15,6 @@ from stradiff.config import (
     Checkpoint,
     Configuration,
     Laplace,
-    check_seed,
     read_checkpoint,
     read_configuration,
     read_mixing,
@@ -29,7 +28,7 @@ from stradiff.initialise.priors import build_priors
 from stradiff.model import numerics
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.mixing import MLP, Linear, MixingSpec
-from stradiff.parameters import FLAG, choice
+from stradiff.parameters import FLAG, check_seed, choice
 from stradiff.posterior.memory import memory_estimate, require_memory
 from stradiff.train import Callback
 from stradiff.train.sharding import devices_for
