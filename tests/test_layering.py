@@ -28,7 +28,7 @@ LAYERS = (
     "jobs",
     "cli",
 )
-LEAVES = ("errors", "interrupts", "parameters")  # all layers may import them, they import one another alone
+LEAVES = ("errors", "files", "interrupts", "parameters")  # all layers may import them, they import one another alone
 ENTRIES = {"__init__": LAYERS[:-1], "__main__": ("cli",)}  # the public names, and ``python -m stradiff``
 
 MAX_PUBLIC_NAMES = 40

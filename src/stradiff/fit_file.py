@@ -31,7 +31,6 @@ from stradiff.train import TrainingResult
 from stradiff.train.callbacks import History
 
 KIND = "stradiff fit 2"
-ON_THE_WAY = ("['history']", "['paths']")  # what training passed through may have left the range of numbers
 OPTIONAL = {"posterior", "mask", "times", "given_times"}
 
 Restored = TypeVar("Restored")
@@ -51,7 +50,7 @@ def save(result: Result, extra: dict[str, Any], path: Path) -> None:
     """
     tree = _tree(result, extra["times"])
     arrays = serialization.arrays_of(tree)
-    if wrong := _not_finite(arrays):
+    if wrong := serialization.not_finite(arrays):
         raise StorageError(
             f"{path} is not written: {wrong} of this fit is not finite; fit again with a lower learning_rate."
         )
@@ -86,7 +85,7 @@ def load(path: Path, restore: Callable[[Result, dict[str, Any]], Restored]) -> R
         For a file that is no fit, is damaged, or needs a map or a prior that is not registered.
     """
     header, arrays = serialization.read(path, KIND, "a fit saved with StrADiff.save")
-    if wrong := _not_finite(arrays):
+    if wrong := serialization.not_finite(arrays):
         raise StorageError(f"{path} holds what is no fit: {wrong} is not an array of finite numbers.")
     try:
         return restore(*_restored(header, arrays))
@@ -218,12 +217,3 @@ def _restored(header: dict[str, Any], arrays: serialization.Arrays) -> tuple[Res
     findings = tuple(Finding(**one | {"sources": tuple(one["sources"])}) for one in header["findings"])
     result = Result(separation, training, tree["sources"], tree["sources_std"], findings, header["info"])
     return result, header["extra"] | {"times": tree.get("given_times")}
-
-
-def _not_finite(arrays: serialization.Arrays) -> str | None:
-    """Name of an array that does not hold finite numbers."""
-    for name, array in arrays.items():
-        passed = name.startswith(ON_THE_WAY) or array.dtype.kind == "b"
-        if array.dtype.kind not in "fib" or not (passed or np.isfinite(array).all()):
-            return name
-    return None

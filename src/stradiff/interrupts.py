@@ -1,4 +1,4 @@
-"""Ctrl-C during work that must not be lost, and where Python drops the exception."""
+"""Ctrl-C during work that must not be lost, where Python drops the exception, and signals that end a run as it does."""
 
 from __future__ import annotations
 
@@ -6,12 +6,37 @@ import _thread
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
 RESEND_DELAY = 0.02  # seconds after which a dropped Ctrl-C is sent again
+
+
+@contextmanager
+def ending_like_ctrl_c(numbers: Iterable[int]) -> Iterator[list[int]]:
+    """Context in which signals do what Ctrl-C does at that moment; yields the list of those that came.
+
+    One that the program was started to ignore, as ``nohup`` does with SIGHUP, stays ignored.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        as_ctrl_c = signal.getsignal(signal.SIGINT)
+        if callable(as_ctrl_c):
+            as_ctrl_c(signal.SIGINT, frame)
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        for number in handled:
+            signal.signal(number, before[number])
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from stradiff.posterior.segments import segments_of
 from stradiff.posterior.separation import moment_key
 from stradiff.prepare import Problem, Recordings, Request, prepare
 from stradiff.train import TrainingResult, train
-from stradiff.train.checkpoint import CheckpointFile
+from stradiff.train.checkpoint import CheckpointFile, disk_estimate
 
 LIBRARIES = ("stradiff", "jax", "equinox", "optax", "scikit-learn", "numpy")
 LINEAR_SUFFICES = "linear-suffices"
@@ -60,8 +60,7 @@ def separate(recordings: Recordings, request: Request) -> list[Result]:
     """Sources of every recording, in order.
 
     With ``mixing="auto"`` a network is fitted, and the matrix instead where the network explains no more beyond it than
-    noise can (the finding ``linear-suffices``). The checkpoint of the linear fit stands beside the other's, which stays
-    until both are done, so that a killed fit need not train the network again.
+    noise can (the finding ``linear-suffices``). The checkpoint of the linear fit stands beside the other's.
 
     Raises
     ------
@@ -86,10 +85,6 @@ def separate(recordings: Recordings, request: Request) -> list[Result]:
         results = _separate(recordings, request, linear[0], beside)
         note = Finding(LINEAR_SUFFICES, "note", (), SELECTED)
         results = [dataclasses.replace(one, findings=(*one.findings, note)) for one in results]
-        if beside and not results[0].training.interrupted:
-            beside.remove()  # before the other's: alone it would be in the way of the next fit
-    if checkpoint and not results[0].training.interrupted:
-        checkpoint.remove()
     seconds = round(time.perf_counter() - began, 3)
     return [dataclasses.replace(one, info=one.info | {"seconds": seconds}) for one in results]
 
@@ -202,6 +197,7 @@ def _provenance(problem: Problem, preset: str, values: np.ndarray) -> dict[str, 
         "n_samples": n_samples,
         "n_channels": n_channels,
         "memory_needed": round(estimate),  # bytes, as estimated before the fit
+        "disk_needed": round(disk_estimate(n_samples, n_channels, problem.config)),
         "device": device.platform,
         "device_kind": device.device_kind,
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},

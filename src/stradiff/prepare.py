@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -24,6 +25,7 @@ from stradiff.data import Normaliser, count_sources, fit_normaliser, interpolate
 from stradiff.data.checks import as_float_array
 from stradiff.data.noise_floor import noise_floor
 from stradiff.errors import InputError, OptionError
+from stradiff.files import check_room
 from stradiff.initialise.priors import build_priors
 from stradiff.model import numerics
 from stradiff.model.concatenation import Concatenation
@@ -31,6 +33,7 @@ from stradiff.model.mixing import MLP, Linear, MixingSpec
 from stradiff.parameters import FLAG, check_seed, choice
 from stradiff.posterior.memory import memory_estimate, require_memory
 from stradiff.train import Callback
+from stradiff.train.checkpoint import disk_estimate
 from stradiff.train.sharding import devices_for
 
 
@@ -107,6 +110,11 @@ class Recordings:
             task = f"Fitting {layout.n_recordings} recordings of up to {layout.length} samples"
         estimate = memory_estimate(layout.n_recordings * layout.length, n_channels, config, **options)
         return require_memory(estimate, task, verbose)
+
+    def check_room(self, config: Configuration, checkpoint: Checkpoint) -> None:
+        """:class:`StorageError` where the disk of a checkpoint has no room for it and for the results."""
+        needed = disk_estimate(len(self.values), self.values.shape[1], config)
+        check_room(Path(checkpoint.path).parent, needed, f"Fitting {len(self.values)} samples")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,13 +225,15 @@ def prepare(recordings: Recordings, request: Request, mixing: MixingSpec) -> Pro
 
     Raises
     ------
-    OptionError, InputError, InsufficientMemoryError
-        For a configuration that does not suit the recordings, initial sources of another shape, or more memory than
-        there is.
+    OptionError, InputError, InsufficientMemoryError, StorageError
+        For a configuration that does not suit the recordings, initial sources of another shape, more memory than
+        there is, or a disk without room for the checkpoint.
     """
     config = request.configuration(recordings, mixing)
     guess = request.guess(len(recordings.values), config.n_sources)
     n_parallel = recordings.require_memory(config, request.verbose)
+    if request.checkpoint:
+        recordings.check_room(config, request.checkpoint)
     devices_for(config.training.n_devices)
     _check_priors(recordings, config)
     normaliser = recordings.normaliser(config)

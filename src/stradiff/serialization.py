@@ -17,11 +17,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
-from stradiff.data.writers import atomic_path
 from stradiff.errors import StorageError
+from stradiff.files import atomic_path, remove_orphans
 
 Tree = TypeVar("Tree")
 Arrays = dict[str, np.ndarray]
+
+ON_THE_WAY = ("['history']", "['paths']")  # what training passed through may have left the range of numbers
 
 
 def arrays_of(tree: Any) -> Arrays:
@@ -54,6 +56,7 @@ def write(path: Path, kind: str, header: dict[str, Any], arrays: Arrays) -> None
     StorageError
         For a place that cannot be written.
     """
+    remove_orphans(path.parent)
     header = json.loads(json.dumps({"kind": kind, **header}, default=_plain))  # as it will be read
     header["digest"] = _digest(header, arrays)
     with atomic_path(path) as temporary:
@@ -82,6 +85,15 @@ def read(path: Path, kind: str, expected: str) -> tuple[dict[str, Any], Arrays]:
     if header.pop("digest", None) != _digest(header, arrays):
         raise StorageError(f"{path} is damaged: its content is not what was written.")
     return header, arrays
+
+
+def not_finite(arrays: Arrays) -> str | None:
+    """Name of an array that does not hold finite numbers, though a result or a state of training does."""
+    for name, array in arrays.items():
+        passed = name.startswith(ON_THE_WAY) or array.dtype.kind == "b"
+        if array.dtype.kind not in "fiub" or not (passed or np.isfinite(array).all()):
+            return name
+    return None
 
 
 def _digest(header: dict[str, Any], arrays: Arrays) -> str:

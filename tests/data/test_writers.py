@@ -1,61 +1,22 @@
-"""Files are written completely or not at all, and read back exactly."""
+"""Tables and JSON are read back exactly."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stradiff.data import atomic_path, check_writable_folder, read_recording, write_json, write_table
+from stradiff.data import read_recording, write_json, write_table
 from stradiff.errors import InputError, StorageError
+from stradiff.files import atomic_path
 
 VALUES = np.random.default_rng(0).standard_normal((40, 3)) * [1e-30, 1.0, 1e30]
 
 
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_the_file_appears_at_the_end_of_the_block(tmp_path):
-    target = tmp_path / "x.npz"
-    with atomic_path(target) as temporary:
-        assert (temporary.parent, temporary.suffix) == (tmp_path, ".npz")
-        temporary.write_text("new")
-        assert names_in(tmp_path) == [temporary.name]
-    assert names_in(tmp_path) == ["x.npz"]
-    assert target.read_text() == "new"
-
-
-def test_permissions_are_those_of_any_new_file(tmp_path):
-    with atomic_path(tmp_path / "x") as temporary:
-        temporary.write_text("")
-    (tmp_path / "plain").write_text("")
-    assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
-def test_a_failure_leaves_the_old_file(tmp_path, error):
-    target = tmp_path / "x.csv"
-    target.write_text("old")
-    with pytest.raises(StorageError if error is OSError else error), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise error
-    assert names_in(tmp_path) == ["x.csv"]
-    assert target.read_text() == "old"
-
-
-def test_a_full_disk_is_explained(tmp_path):
-    expected = pytest.raises(StorageError, match=r"x\.csv cannot be written: No space left on device")
-    with expected, atomic_path(tmp_path / "x.csv"):
-        raise OSError(28, os.strerror(28))
-
-
-def test_an_unreadable_input_is_not_an_unwritable_output(tmp_path):
-    with pytest.raises(FileNotFoundError, match="none"), atomic_path(tmp_path / "x.csv"):
-        (tmp_path / "none").read_text()
 
 
 def test_impossible_paths(tmp_path):
@@ -139,25 +100,3 @@ def test_what_json_cannot_hold(tmp_path, data, part):
     with pytest.raises(StorageError, match=part):
         write_json(tmp_path / "x.json", data)
     assert not names_in(tmp_path)
-
-
-def test_folders_are_created_and_tested(tmp_path):
-    folder = check_writable_folder(tmp_path / "a" / "b")
-    assert folder.is_dir()
-    assert check_writable_folder(folder) == folder
-    assert not names_in(folder)
-
-
-def test_folders_that_cannot_be_created(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="is a file, not a folder"):
-        check_writable_folder(tmp_path / "file")
-    with pytest.raises(StorageError, match="Nothing can be written into"):
-        check_writable_folder(tmp_path / "file" / "below")
-
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "write_bytes", refuse)
-    with pytest.raises(StorageError, match="Permission denied"):
-        check_writable_folder(tmp_path)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from as_users_call import as_users_call
 from short import estimator
 
-from stradiff import simulate
+from stradiff import serialization, simulate
 from stradiff.config import Dense
 from stradiff.errors import OptionError, StorageError
 from stradiff.train import restarts
-from stradiff.train.checkpoint import CheckpointFile
+from stradiff.train.checkpoint import KIND, CheckpointFile
 from stradiff.train.restarts import Rung
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -76,7 +78,10 @@ def test_goes_on_to_the_same_bits(tmp_path, more, rung, monkeypatch):
     same(whole, again)
     if "n_restarts" in more:
         np.testing.assert_array_equal(whole.stability_, again.stability_)
-    assert not list(tmp_path.iterdir())
+    assert file.exists()
+    seen.clear()
+    same(whole, estimator(3, **PARAMETERS, **more, **kept, callbacks=(lambda report: seen.append(report),)).fit(Y))
+    assert not seen  # the file stays, and of a fit that is complete nothing is trained again
 
 
 @pytest.mark.usefixtures("_ctrl_c_interrupts")
@@ -119,9 +124,7 @@ def interrupted(file: Path, **more):
     return estimator(3, **PARAMETERS | more, checkpoint=file, callbacks=(stop_at(100),)).fit(Y)
 
 
-def test_another_recording_or_configuration_is_refused(tmp_path):
-    file = tmp_path / "training"
-    interrupted(file)
+def test_another_recording_or_configuration_is_refused(checkpoint):
     other = "training belongs to another recording, another random_state or another start; delete it"
     named = r"training was written with nu_y=0\.01 \(now 0\.02\), max_epochs=450 \(now 400\); delete it"
     for values, changes, message in (
@@ -130,17 +133,15 @@ def test_another_recording_or_configuration_is_refused(tmp_path):
         (Y, {"nu_y": 0.02, "max_epochs": 400}, named),
     ):
         with pytest.raises(StorageError, match=message):
-            estimator(3, **PARAMETERS | changes, checkpoint=file).fit(values)
-    assert file.exists()
+            estimator(3, **PARAMETERS | changes, checkpoint=checkpoint).fit(values)
+    assert checkpoint.exists()
 
 
-def test_a_file_that_is_none_is_refused(tmp_path):
-    file = tmp_path / "training"
-    interrupted(file)
-    for content in (b"", b"no checkpoint", file.read_bytes()[:-9]):
-        file.write_bytes(content)
+def test_a_file_that_is_none_is_refused(checkpoint):
+    for content in (b"", b"no checkpoint", checkpoint.read_bytes()[:-9]):
+        checkpoint.write_bytes(content)
         with pytest.raises(StorageError, match="damaged"):
-            estimator(3, **PARAMETERS, checkpoint=file).fit(Y)
+            estimator(3, **PARAMETERS, checkpoint=checkpoint).fit(Y)
 
 
 def test_a_saved_fit_is_no_checkpoint(tmp_path):
@@ -176,6 +177,81 @@ def test_a_fit_survives_a_full_disk(tmp_path, monkeypatch):
 
     whole = estimator(3, **PARAMETERS).fit(Y)
     monkeypatch.setattr(CheckpointFile, "write", refuse)
-    with pytest.warns(RuntimeWarning, match=r"training goes on without. the disk is full"):
+    with pytest.warns(RuntimeWarning, match=r"training goes on and will try again. the disk is full") as said:
         kept = estimator(3, **PARAMETERS, checkpoint=tmp_path / "x", checkpoint_seconds=0.0).fit(Y)
+    assert sum("the disk is full" in str(one.message) for one in said) == 1
     same(whole, kept)
+
+
+def test_a_disk_without_room_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("stradiff.files.shutil.disk_usage", lambda folder: SimpleNamespace(free=450e3))
+    with pytest.raises(
+        StorageError, match=r"Fitting 150 samples needs about .* MB of disk in .*, where 450 kB are free"
+    ):
+        estimator(3, **PARAMETERS, checkpoint=tmp_path / "x", callbacks=(stop_at(0),)).fit(Y)
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    """The bytes of a checkpoint of 100 epochs."""
+    file = tmp_path_factory.mktemp("content") / "training"
+    interrupted(file)
+    return file.read_bytes()
+
+
+@pytest.fixture
+def checkpoint(content, tmp_path):
+    (tmp_path / "training").write_bytes(content)
+    return tmp_path / "training"
+
+
+def changed(file: Path, header, arrays) -> None:
+    """Write a checkpoint with other content and the digest that belongs to it."""
+    written, content = serialization.read(file, KIND, "a checkpoint")
+    header(written)
+    arrays(content)
+    serialization.write(file, KIND, written, {name: np.asarray(rows, order="C") for name, rows in content.items()})
+
+
+NAME = "['state'].model.mixing.matrix"
+
+
+@pytest.mark.parametrize(
+    ("header", "arrays", "message"),
+    [
+        (lambda header: header.pop("task"), None, "task"),
+        (lambda header: header.update(settings=3), None, "settings|int"),
+        (lambda header: header.pop("paths"), None, "paths"),
+        (lambda header: header.update(paths={"0": [10**12, 10**12]}), None, "no checkpoint"),
+        (None, lambda arrays: arrays.pop(NAME), "missing or unknown"),
+        (None, lambda arrays: arrays.update(other=np.zeros(3)), "missing or unknown"),
+        (None, lambda arrays: arrays.update({NAME: arrays[NAME].T[:2]}), "is float32"),
+        (None, lambda arrays: arrays.update({NAME: arrays[NAME].astype(np.float64)}), "is float64"),
+        (None, lambda arrays: arrays.update({NAME: arrays[NAME] * np.float32(np.nan)}), "not finite"),
+        (None, lambda arrays: arrays.update({"['state'].epoch": np.int32(2**31 - 1)}), "no checkpoint"),
+    ],
+)
+def test_a_checkpoint_of_another_structure_is_refused_and_kept(checkpoint, header, arrays, message):
+    file = checkpoint
+    changed(file, header or dict, arrays or dict)
+    before = file.read_bytes()
+    with pytest.raises(StorageError, match=message) as raised:
+        estimator(3, **PARAMETERS, checkpoint=file).fit(Y)
+    assert str(file) in str(raised.value) and "delete it to start anew" in str(raised.value)
+    assert file.read_bytes() == before
+
+
+def test_a_changed_value_is_refused(checkpoint):
+    file = checkpoint
+    content = bytearray(file.read_bytes())
+    content[-40] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(StorageError, match="is damaged: its content is not what was written"):
+        estimator(3, **PARAMETERS, checkpoint=file).fit(Y)
+
+
+def test_a_clock_that_is_set_back_and_a_machine_that_sleeps_change_nothing(tmp_path, monkeypatch):
+    jumps = itertools.chain([0.0, 3600.0, -7200.0], itertools.repeat(1e6))
+    monkeypatch.setattr(time, "time", lambda clock=time.time: clock() + next(jumps))
+    monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + next(jumps))
+    same(estimator(3, **PARAMETERS).fit(Y), estimator(3, **PARAMETERS, checkpoint=tmp_path / "x").fit(Y))

@@ -23,7 +23,7 @@ app = typer.Typer(
     "Try [bold]stradiff demo linear[/bold] first; then "
     "[bold]stradiff separate RECORDING -n 3 --out results[/bold].",
     epilog="Exit codes: 0 done; 2 wrong input or option, with one sentence that says what; 130 interrupted "
-    "before there was a result; 1 a fault of the program.",
+    "before there was a result; 143 and 129 ended by SIGTERM and SIGHUP; 1 a fault of the program.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

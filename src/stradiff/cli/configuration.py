@@ -63,7 +63,7 @@ def write_configuration(model: StrADiff, reading: dict[str, Any], path: Path) ->
     import tomli_w
 
     from stradiff.config import table_of
-    from stradiff.data.writers import atomic_path
+    from stradiff.files import atomic_path
 
     parameters = {name: table_of(value) for name, value in model.get_params(deep=False).items() if name not in NOT_KEPT}
     if parameters["mixing"] != "auto":

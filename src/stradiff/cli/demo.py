@@ -86,7 +86,7 @@ def _problem(kind: str, seed: int) -> tuple[Recording, np.ndarray | None]:
 
 def _write_figures(model: Any, recording: Recording, truth: np.ndarray, folder: Path) -> list[str]:
     """Draw the study's figures into ``folder`` and return where they are."""
-    from stradiff.data.writers import atomic_path
+    from stradiff.files import atomic_path
     from stradiff.report.study import draw_study
 
     written = []

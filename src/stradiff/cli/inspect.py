@@ -32,8 +32,8 @@ def report(
 
     The recording must be the one the fit was made from, read with the same options.
     """
-    from stradiff.data.writers import check_output_path, check_writable_folder
     from stradiff.estimator import StrADiff
+    from stradiff.files import check_output_path, check_writable_folder
     from stradiff.report import write_report
 
     console = Console(json, quiet)

@@ -18,7 +18,7 @@ from typing import Any
 
 from stradiff.cli.configuration import configured
 from stradiff.cli.console import Console, Interrupted
-from stradiff.cli.results import checkpoint_in, fit, output_folder, resumable, write_results
+from stradiff.cli.results import LAST, checkpoint_in, completing, fit, output_folder, resumable, write_results
 from stradiff.cli.spelling import spelled_as_options
 from stradiff.config import Checkpoint
 from stradiff.data.readers import READERS, read_recording
@@ -27,8 +27,6 @@ from stradiff.jobs.group import fit_group
 from stradiff.jobs.recordings import content_of
 from stradiff.jobs.runner import Outcome, run_tasks
 from stradiff.train.checkpoint import digest_of
-
-LAST = "summary.json"  # of the files of a result: where it is, all others are
 
 
 @dataclass(frozen=True)
@@ -125,11 +123,12 @@ def separate_together(
         if fits[0].interrupted_:
             console.remark(["The same command with --resume goes on from there."])
         outcomes = []
-        for (name, recording), one in zip(data.items(), fits, strict=True):
-            console.remark(f"{name}: {item['sentence']}" for item in one.diagnostics_ if item["kind"] != "ending")
-            with output_folder(folder / name) as own:
-                write_results(one, recording, own, reading=reading)
-            outcomes.append(Outcome(name, folder / name / LAST, None, time.perf_counter() - start, fresh=True))
+        with completing(folder, fits[0]):
+            for (name, recording), one in zip(data.items(), fits, strict=True):
+                console.remark(f"{name}: {item['sentence']}" for item in one.diagnostics_ if item["kind"] != "ending")
+                with output_folder(folder / name) as own:
+                    write_results(one, recording, own, reading=reading)
+                outcomes.append(Outcome(name, folder / name / LAST, None, time.perf_counter() - start, fresh=True))
     return outcomes
 
 

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from stradiff.data.recording import Recording
     from stradiff.estimator import StrADiff
 
+CHECKPOINT = "training.checkpoint"
+LAST = "summary.json"  # of the files of a result: where it is, all others are
+
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
-    """The folder to write into, tried before any work starts; removed again if it was made for nothing."""
-    from stradiff.data.writers import check_writable_folder
+    """The folder that one run writes into, tried before any work starts; removed again if it was made for nothing."""
+    from stradiff.files import check_writable_folder, locked
 
     created = [parent for parent in (path, *path.parents) if not parent.exists()]
     folder = check_writable_folder(path)
     try:
-        yield folder
+        with locked(folder):
+            yield folder
     finally:
         for parent in created:  # the innermost first
             if parent.is_dir() and not any(parent.iterdir()):
@@ -36,8 +40,8 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     """Where training is kept in the folder of the results; what an unfinished run left there is not overwritten."""
     from stradiff.errors import OptionError
 
-    path = folder / "training.checkpoint"
-    unfinished = sorted(folder.glob(f"{path.name}*"))  # restarts and the linear fit of mixing="auto" have their own
+    path = folder / CHECKPOINT
+    unfinished = _checkpoints(folder)
     if unfinished and not resume:
         verb, pronoun = ("is", "it") if len(unfinished) == 1 else ("are", "them")
         names = ", ".join(map(str, unfinished))
@@ -50,6 +54,11 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     return path
 
 
+def _checkpoints(folder: Path) -> list[Path]:
+    """The files in which training is kept: restarts and the linear fit of ``mixing="auto"`` have their own."""
+    return sorted(folder.glob(f"{CHECKPOINT}*"))
+
+
 @contextmanager
 def resumable(checkpoint: Path) -> Iterator[Path]:
     """Around what Ctrl-C may cut short: where training was kept, the user learns how to go on."""
@@ -58,9 +67,30 @@ def resumable(checkpoint: Path) -> Iterator[Path]:
     except KeyboardInterrupt:
         if not checkpoint.exists():
             raise
-        raise Interrupted(
-            f"Interrupted; training is kept in {checkpoint}, and the same command with --resume goes on from there."
-        ) from None
+        raise Interrupted(f"Interrupted; {_kept_in(checkpoint)}") from None
+
+
+@contextmanager
+def completing(folder: Path, model: StrADiff) -> Iterator[None]:
+    """Around writing the results of a fit: the checkpoints go last, and not where the disk refuses a result."""
+    from stradiff.errors import StorageError
+    from stradiff.files import in_units
+
+    checkpoint = folder / CHECKPOINT
+    try:
+        yield
+    except StorageError as error:
+        if not checkpoint.exists():
+            raise
+        needed = f"The results need about {in_units(model.fit_info_['disk_needed'])} in all; "
+        raise StorageError(f"{error} {needed}{_kept_in(checkpoint)}") from error
+    if not model.interrupted_:
+        for path in reversed(_checkpoints(folder)):  # the plain name last: alone, another is in the way of the next run
+            path.unlink(missing_ok=True)
+
+
+def _kept_in(checkpoint: Path) -> str:
+    return f"training is kept in {checkpoint}, and the same command with --resume goes on from there."
 
 
 def fit(
@@ -107,39 +137,34 @@ def write_results(
     extra: dict[str, Any] | None = None,
     reading: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write everything known after a fit into ``folder`` and return its summary, which is written last.
+    """Write everything known after a fit into ``folder``, all or nothing, and return its summary.
 
-    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, configuration.toml, report.html,
-    summary.json. The fit comes first: from it, all others can be made again. ``reading``: how the recording was read.
+    sources.csv, bands.csv, reconstruction.csv, history.csv, fit.stradiff, configuration.toml, report.html, and
+    summary.json last. ``reading``: how the recording was read.
     """
     from stradiff.cli.configuration import FILE, write_configuration
     from stradiff.data.writers import write_json, write_table
+    from stradiff.files import together
     from stradiff.report import write_report
     from stradiff.report.summary import bands, history_table, source_columns, summarise
 
-    model.save(folder / "fit.stradiff")
-    write_configuration(model, reading or {}, folder / FILE)
     times = recording.time_axis if recording.time_unit == "s" else None
     tables = {
         "sources": (model.sources_, source_columns(model.sources_.shape[1])),
         "bands": bands(model),
         "reconstruction": (model.reconstruction_, list(recording.channel_names)),
     }
-    for name, (values, columns) in tables.items():
-        write_table(folder / f"{name}.csv", values, columns, times if "time" not in columns else None)
-    write_table(folder / "history.csv", *history_table(model))
-    write_report(model, recording, folder / "report.html", truth=truth, title=title)
-    files = [
-        *(f"{name}.csv" for name in tables),
-        "history.csv",
-        "fit.stradiff",
-        "configuration.toml",
-        "report.html",
-        "summary.json",
-    ]
-    summary = summarise(model, recording, truth) | (extra or {})
-    summary["files"] = {Path(name).stem: str(folder / name) for name in files}
-    write_json(folder / "summary.json", summary)
+    with together(folder, LAST) as staging:
+        model.save(staging / "fit.stradiff")
+        write_configuration(model, reading or {}, staging / FILE)
+        for name, (values, columns) in tables.items():
+            write_table(staging / f"{name}.csv", values, columns, times if "time" not in columns else None)
+        write_table(staging / "history.csv", *history_table(model))
+        write_report(model, recording, staging / "report.html", truth=truth, title=title)
+        summary = summarise(model, recording, truth) | (extra or {})
+        names = (*(f"{name}.csv" for name in tables), "history.csv", "fit.stradiff", FILE, "report.html", LAST)
+        summary["files"] = {Path(name).stem: str(folder / name) for name in names}
+        write_json(staging / LAST, summary)
     return summary
 
 

@@ -54,7 +54,15 @@ def separate(
     that cannot be separated stops no other. With --shared-mixing all of them
     are one fit: source 1 of one is source 1 of every other.
     """
-    from stradiff.cli.results import checkpoint_in, fit, output_folder, resumable, show_summary, write_results
+    from stradiff.cli.results import (
+        checkpoint_in,
+        completing,
+        fit,
+        output_folder,
+        resumable,
+        show_summary,
+        write_results,
+    )
 
     console = Console(json, quiet)
     parameters, file_reading = read_configuration(config)
@@ -79,7 +87,8 @@ def separate(
         model = fit(console, data, parameters, checkpoint=(checkpoint, checkpoint_every))
         if model.interrupted_:
             console.remark(["The same command with --resume goes on from there."])
-        summary = write_results(model, data, folder, reading=reading)
+        with completing(folder, model):
+            summary = write_results(model, data, folder, reading=reading)
     show_summary(console, summary)
     console.say(f"Report: {summary['files']['report']}")
     console.result(summary)

@@ -205,7 +205,8 @@ class Checkpoint(Parameters):
     """The file in which training is kept from time to time.
 
     Where ``fit`` finds one of the same recording, configuration and seed, it goes on from there, to the same bits as if
-    never stopped. It is removed when a fit ends but by Ctrl-C.
+    never stopped. The file stays when training is over, until it is deleted: a fit that is killed before it is saved is
+    not lost.
     """
 
     path: str = parameter(

@@ -12,7 +12,7 @@ from stradiff.data.recording import Recording
 from stradiff.data.simulate import Simulation, simulate
 from stradiff.data.sources import artificial_sources
 from stradiff.data.times import regular_rate
-from stradiff.data.writers import atomic_path, check_writable_folder, write_json, write_table
+from stradiff.data.writers import write_json, write_table
 
 __all__ = [
     "READERS",
@@ -20,13 +20,11 @@ __all__ = [
     "Recording",
     "Simulation",
     "artificial_sources",
-    "atomic_path",
     "available_memory",
     "check_memory",
     "check_observations",
     "check_rank",
     "check_times",
-    "check_writable_folder",
     "count_sources",
     "fit_normaliser",
     "interpolated",

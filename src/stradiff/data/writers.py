@@ -4,54 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from uuid import uuid4
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from stradiff.data.checks import check_channel_names, check_times
 from stradiff.errors import InputError, StorageError
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` with its suffix, renamed to ``path`` at the end of the block.
-
-    When the block raises, the temporary file is removed and an existing ``path`` stays unchanged.
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written, or the block has written nothing.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with atomic_path(Path(folder) / "notes.txt") as temporary:
-    ...         _ = temporary.write_text("done")
-    ...     (Path(folder) / "notes.txt").read_text()
-    'done'
-    """
-    path = check_output_path(path)
-    temporary = path.with_name(f".{path.stem[:40]}-{uuid4().hex}{path.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())  # so that a power cut cannot leave the new name without content
-        temporary.replace(path)
-    except OSError as error:
-        # An unreadable input of the block is not a failed output.
-        if error.filename is not None and Path(os.fsdecode(error.filename)) not in (temporary, path):
-            raise
-        reason = error.strerror or "the operating system refuses"
-        raise StorageError(f"{path} cannot be written: {reason}; choose another path.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+from stradiff.files import atomic_path
 
 
 def write_table(
@@ -105,31 +65,6 @@ def write_json(path: str | os.PathLike[str], data: object) -> None:
         raise StorageError(f"{path} cannot be written as JSON: {error}.") from error
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def check_output_path(path: str | os.PathLike[str]) -> Path:
-    """The path of an output file; :class:`StorageError` if its folder does not exist, or it is a folder."""
-    path = Path(path)
-    if not path.parent.is_dir() or path.is_dir():
-        reason = f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
-        raise StorageError(f"{path.name or path} cannot be written: {reason}; choose another path.")
-    return path
-
-
-def check_writable_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder, created if necessary and tested by writing; :class:`StorageError` if that fails."""
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder} is a file, not a folder; choose another output folder.")
-    probe = folder / f".{uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        reason = error.strerror or "the operating system refuses"
-        raise StorageError(f"Nothing can be written into {folder}: {reason}; choose another folder.") from error
-    return folder
 
 
 def _json_value(value: object) -> object:

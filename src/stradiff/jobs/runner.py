@@ -24,8 +24,8 @@ from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stradiff.data.writers import atomic_path, check_writable_folder
 from stradiff.errors import OptionError, StorageError
+from stradiff.files import atomic_path, check_writable_folder
 
 MANIFEST = "done.json"
 # One thread for each worker, XLA's pool (NPROC) among them: the other cores have workers of their own.

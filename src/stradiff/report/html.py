@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from stradiff.data.recording import Recording
-from stradiff.data.writers import atomic_path
+from stradiff.files import atomic_path
 from stradiff.model.mixing import mixing_spec
 from stradiff.report import plots
 from stradiff.report.summary import (

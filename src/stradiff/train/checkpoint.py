@@ -1,4 +1,7 @@
-"""Checkpoints of training in a file, from which a killed fit goes on to the same bits."""
+"""Checkpoints of training in a file, from which a killed fit goes on to the same bits.
+
+The file stays when training is over: until its results are in place, it is all that is left of a killed process.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ import numpy as np
 
 from stradiff import serialization
 from stradiff.config import Checkpoint, Configuration, flat_parameters
-from stradiff.data.writers import check_output_path
 from stradiff.errors import StorageError
+from stradiff.files import check_output_path
 from stradiff.train.minibatch_step import State
 
 KIND = "stradiff checkpoint 2"
+NUMBER_IN_TEXT = 20  # bytes of a number in a table; in a file of numbers it has 8 or 4
+REPORT = 4e6  # bytes of the page
 
 
 class CheckpointContents(NamedTuple):
@@ -50,13 +55,6 @@ class CheckpointFile:
         """A file with ``name`` behind its own, for another fit."""
         return CheckpointFile(check_output_path(self.path.with_name(f"{self.path.name}.{name}")), self.seconds)
 
-    def remove(self) -> None:
-        """Delete the files of all restarts."""
-        number = 0
-        while (path := self.of_restart(number).path).exists():
-            path.unlink()
-            number += 1
-
     @property
     def due(self) -> bool:
         """Whether the last file is old enough."""
@@ -64,10 +62,10 @@ class CheckpointFile:
 
     def write(self, contents: CheckpointContents, task: str, settings: Configuration) -> None:
         """Replace the file, whole or not at all; ``task`` says what is fitted (``digest_of``), ``settings`` how."""
+        self._last = time.monotonic()
         tree = contents._asdict() | {"paths": {str(epoch): path for epoch, path in contents.paths.items()}}
         header = {"task": task, "settings": _shown(settings), "paths": {e: p.shape for e, p in contents.paths.items()}}
         serialization.write(self.path, KIND, header, serialization.arrays_of(tree))
-        self._last = time.monotonic()
 
     def read(self, like: CheckpointContents, task: str, settings: Configuration) -> CheckpointContents | None:
         """What the file holds of ``task``, in the structure of ``like``; None where there is no file.
@@ -77,21 +75,49 @@ class CheckpointFile:
         if not self.path.exists():
             return None
         header, arrays = serialization.read(self.path, KIND, "a checkpoint")
-        if header["task"] != task:
-            raise StorageError(
-                f"The checkpoint {self.path} {_difference(header['settings'], settings)}; delete it to start anew, or "
-                "give the recording and the settings it was written with."
-            )
-        n_epochs = int(arrays.get("['state'].epoch", np.zeros(())))
-        history = {name: np.zeros((n_epochs, *rows.shape[1:])) for name, rows in like.history.items()}
-        paths = {epoch: np.zeros(shape, np.float32) for epoch, shape in header["paths"].items()}
         try:
-            tree: Any = serialization.filled({"state": like.state, "history": history, "paths": paths}, arrays)
-        except StorageError as error:
-            raise StorageError(f"{self.path} is damaged ({error}); delete it to start anew.") from error
-        return CheckpointContents(
-            tree["state"], tree["history"], {int(epoch): path for epoch, path in tree["paths"].items()}
-        )
+            written = str(header["task"]), {str(name): str(value) for name, value in header["settings"].items()}
+            contents = _contents(header["paths"], arrays, like) if written[0] == task else None
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            reason = f"{error.args[0] if error.args else type(error).__name__}"[:120]
+            raise StorageError(
+                f"{self.path} holds what is no checkpoint ({reason}); delete it to start anew."
+            ) from error
+        if contents is None:
+            raise StorageError(
+                f"The checkpoint {self.path} {_difference(written[1], settings)}; delete it to start anew, or give the "
+                "recording and the settings it was written with."
+            )
+        return contents
+
+
+def _contents(shapes: dict[str, Any], arrays: serialization.Arrays, like: CheckpointContents) -> CheckpointContents:
+    """The arrays of a file in the structure of ``like``; an error says what does not belong there."""
+    n_epochs = int(arrays["['state'].epoch"])
+    single, double = np.float32(), np.float64()
+    tree: Any = {
+        "state": like.state,
+        "history": {name: np.broadcast_to(double, (n_epochs, *rows.shape[1:])) for name, rows in like.history.items()},
+        "paths": {str(int(epoch)): np.broadcast_to(single, shape) for epoch, shape in shapes.items()},
+    }
+    tree = serialization.filled(tree, arrays)
+    if wrong := serialization.not_finite(arrays):
+        raise StorageError(f"{wrong} is not finite")
+    return CheckpointContents(
+        tree["state"], tree["history"], {int(epoch): path for epoch, path in tree["paths"].items()}
+    )
+
+
+def disk_estimate(n_samples: int, n_channels: int, settings: Configuration) -> float:
+    """Bytes of a checkpoint with the next one beside it, and of the results of the fit; an upper bound, roughly."""
+    n_sources, network = settings.n_sources, settings.network(n_samples)
+    n_networks = 1 if settings.diffusion.shared else n_sources
+    n_parameters: float = settings.mixing.n_parameters(n_channels) + 2 * n_samples * n_sources
+    n_parameters += n_networks * network.n_parameters(n_samples) if network else 0
+    history = NUMBER_IN_TEXT * settings.training.max_epochs * (8 + n_sources)
+    paths = 3 * 4 * (settings.diffusion.n_steps + 1) * n_samples * n_sources
+    tables = NUMBER_IN_TEXT * n_samples * (n_channels + 6 * n_sources + 3)
+    return 2 * (3 * 4 * n_parameters + history + paths) + 4 * n_parameters + paths + history + tables + REPORT
 
 
 def digest_of(*parts: Any) -> str:

@@ -167,6 +167,7 @@ class _CheckpointWriter:
     ) -> None:
         self._checkpoint, self._task, self._settings = checkpoint, task, settings
         self._loop, self._recorder = loop, recorder
+        self._refused = False
 
     def restore(self) -> bool:
         """Go to where the file is; whether there was one."""
@@ -183,11 +184,12 @@ class _CheckpointWriter:
             return
         try:
             self._checkpoint.write(self._contents(), self._task, self._settings)
+            self._refused = False
         except StorageError as error:
-            warnings.warn(
-                f"No checkpoint from here on; training goes on without. {error}", RuntimeWarning, stacklevel=2
-            )
-            self._checkpoint = None
+            if not self._refused:
+                message = f"There is no new checkpoint; training goes on and will try again. {error}"
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+            self._refused = True
 
     def _contents(self) -> CheckpointContents:
         return CheckpointContents(self._loop.state, self._loop.history.as_dict(), self._recorder.paths)
