@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Any
 
 import jax
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from stradiff.model.compiled import enable_compilation_cache
 
@@ -17,14 +19,14 @@ class _OneThread:
 
     def __init__(self) -> None:
         self._lock, self._n_users = Lock(), 0
-        self._limits: threadpool_limits | None = None
+        self._limits: Any = None
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             self._n_users += 1
             if self._limits is None:
-                self._limits = threadpool_limits(limits=1, user_api="blas")
+                self._limits = _loaded_libraries().limit(limits=1, user_api="blas")
         try:
             yield
         finally:
@@ -33,6 +35,12 @@ class _OneThread:
                 if not self._n_users and self._limits is not None:
                     self._limits.restore_original_limits()
                     self._limits = None
+
+
+@functools.cache
+def _loaded_libraries() -> ThreadpoolController:
+    """Those of NumPy and SciPy; looking for them takes longer than most of what is done within ``numerics``."""
+    return ThreadpoolController()
 
 
 _one_blas_thread = _OneThread()

@@ -1,0 +1,127 @@
+"""After any failure of the disk, and any kill, every file is old or new, and a second run ends at the same bits."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faults import faulty
+
+from stradiff import StrADiff, pipeline
+from stradiff.cli import main
+from stradiff.errors import StorageError
+from stradiff.files import atomic_path
+from stradiff.serialization import read as read_checkpoint
+from stradiff.serialization import write as write_checkpoint
+from stradiff.train.checkpoint import CheckpointFile
+
+pytestmark = pytest.mark.filterwarnings("ignore", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+CONFIGURATION = """
+n_components = 2
+uncertainty = "monte-carlo"
+prior = "matern12"
+diffusion = {n_steps = 1, network = {name = "dense", width = 2, depth = 1}}
+training = {max_epochs = 2, tol = 0, record_epochs = []}
+"""
+RESULTS = {
+    *("sources.csv", "bands.csv", "reconstruction.csv", "history.csv", "fit.stradiff", "configuration.toml"),
+    *("report.html", "summary.json"),
+}
+CHECKPOINT = "training.checkpoint"
+FITS: dict[int, list[pipeline.Result]] = {}
+MODES = pytest.mark.parametrize("kill", [False, True], ids=["full disk", "killed"])
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Files are what is tested: no pictures, no clock, and a fit that was trained once is trained no more."""
+
+    def write(fit, recording, path, **_):
+        with atomic_path(path) as unfinished:
+            unfinished.write_text(str(fit.sources_.sum()))
+
+    def separate(recordings, request):
+        file = CheckpointFile.of(request.checkpoint).path
+        if not file.exists():
+            write_checkpoint(file, "kind", {"seed": request.seed}, {})
+        header, _ = read_checkpoint(file, "kind", "a checkpoint")
+        if header["seed"] not in FITS:
+            FITS[header["seed"]] = pipeline.separate(recordings, dataclasses.replace(request, checkpoint=None))
+        return FITS[header["seed"]]
+
+    monkeypatch.setattr("stradiff.report.write_report", write)
+    monkeypatch.setattr("stradiff.estimator.separate", separate)
+    monkeypatch.setattr("time.perf_counter", lambda: 0.0)  # the seconds of a fit are among its results
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Bytes of every visible file below a folder, but for its name, which stands in a summary."""
+    place = re.compile(re.escape(str(folder.parent)).encode() + rb"/(old|new|out)\b")
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(folder)): place.sub(b"", path.read_bytes()) for path in files}
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recording")
+    assert main(["simulate", "linear", "--samples", "150", "--out", str(folder), "-q"]) == 0
+    (folder / "configuration.toml").write_text(CONFIGURATION)
+    return folder
+
+
+def separate(recording: Path, out: Path, seed: int, *more: str) -> int:
+    table, options = recording / "recording.csv", recording / "configuration.toml"
+    return main(["separate", str(table), "--config", str(options), "--seed", str(seed), "--out", str(out), "-q", *more])
+
+
+@MODES
+def test_separate(recording, tmp_path, kill):
+    assert separate(recording, tmp_path / "old", 1) == separate(recording, tmp_path / "new", 2) == 0
+    old, new = content(tmp_path / "old"), content(tmp_path / "new")
+    assert old.keys() == new.keys() == RESULTS and all(old[name] != new[name] for name in RESULTS - {"summary.json"})
+    at, out, kept = 0, tmp_path / "out", 0
+    while at := at + 1:
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(tmp_path / "old", out)
+        with faulty(at, kill=kill) as faults:
+            code = separate(recording, out, 2)
+        if not faults.happened:
+            break
+        now = content(out)
+        checkpoint = now.pop(CHECKPOINT, None)
+        assert now.keys() == RESULTS, "nothing that was there before is removed"
+        assert all(now[name] in (old[name], new[name]) for name in RESULTS), f"half a file at operation {at}"
+        assert now in (old, new) or checkpoint, f"neither old nor new at operation {at}, and no checkpoint"
+        assert now["summary.json"] == old["summary.json"] or now == new, "the summary comes last"
+        kept += checkpoint is not None
+        if not kill:
+            assert code == (0 if now == new else 2)
+        assert separate(recording, out, 2, *(["--resume"] if checkpoint else [])) == 0
+        assert content(out) == new, f"other bits after operation {at}"
+        assert {path.name for path in out.iterdir()} == RESULTS, f"something is left of operation {at}"
+    assert at > 50 and kept > 30, "the disk refused more than these"
+
+
+@MODES
+def test_save(recording, tmp_path, kill):
+    assert separate(recording, tmp_path / "new", 2) == 0
+    model = StrADiff.load(tmp_path / "new" / "fit.stradiff")
+    path, at = tmp_path / "save" / "fit.stradiff", 0
+    path.parent.mkdir()
+    while at := at + 1:
+        path.write_bytes(b"old")
+        with faulty(at, kill=kill) as faults, suppress(StorageError):
+            model.save(path)
+        if not faults.happened:
+            break
+        if path.read_bytes() != b"old":
+            np.testing.assert_array_equal(StrADiff.load(path).sources_, model.sources_)
+        model.save(path)
+        assert [file.name for file in path.parent.iterdir()] == ["fit.stradiff"]
+    assert at > 5
