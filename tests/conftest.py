@@ -13,12 +13,15 @@ import tempfile
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tolerances and times are those of a CPU
 # The first process to get here decides for all of this run: test workers and the command lines that tests start inherit
-# one compilation cache, empty at its start, and how XLA writes loops. The older way compiles in two thirds of the time
-# (stradiff.model.compiled), and compiling is most of the suite. Another process is asked: an unknown flag would end it.
+# one compilation cache, empty at its start, and how XLA compiles, which is most of the suite. The older way to write
+# loops takes two thirds of the time (stradiff.model.compiled), and leaving out optimisations two thirds of that.
+# Another process is asked: an unknown flag would end it.
 if "STRADIFF_TEST_CACHE" not in os.environ:
     os.environ["STRADIFF_TEST_CACHE"] = tempfile.mkdtemp(prefix="stradiff-tests-")
     atexit.register(shutil.rmtree, os.environ["STRADIFF_TEST_CACHE"], ignore_errors=True)
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+    flags = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 "
+    flags += "--xla_llvm_disable_expensive_passes=true "
+    flags += os.environ.get("XLA_FLAGS", "")  # the last of each counts
     ask = [sys.executable, "-c", "import jax; jax.devices()"]
     if subprocess.run(ask, env=os.environ | {"XLA_FLAGS": flags}, capture_output=True).returncode == 0:
         os.environ["XLA_FLAGS"] = flags

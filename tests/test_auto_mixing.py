@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,20 +28,28 @@ def _quick():
         yield
 
 
-def recording(kind):
-    return simulate(kind, n_samples=300, seed=100).recording.values
+def recording(kind, n_samples=200):
+    return simulate(kind, n_samples=n_samples, seed=100).recording.values
+
+
+def fit_and_remarks(kind, mixing):
+    """A fit, and its warnings."""
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always", SeparationWarning)
+        fit = estimator(3, mixing=mixing, **QUICK).fit(recording(kind))
+    return fit, [str(one.message) for one in raised]
 
 
 @pytest.fixture(scope="module")
-def fitted():
-    """Of every kind of mixing, the fit of "auto" and that of the map it should select."""
-    return {
-        kind: (
-            estimator(3, mixing="auto", **QUICK).fit(recording(kind)),
-            estimator(3, mixing=name, **QUICK).fit(recording(kind)),
-        )
-        for kind, name in KINDS.items()
-    }
+def remarked():
+    """Of every kind of mixing, the fit of "auto" and that of the map it should select, with their warnings."""
+    return {kind: (fit_and_remarks(kind, "auto"), fit_and_remarks(kind, name)) for kind, name in KINDS.items()}
+
+
+@pytest.fixture(scope="module")
+def fitted(remarked):
+    """The fits alone."""
+    return {kind: (auto, named) for kind, ((auto, _), (named, _)) in remarked.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -66,19 +77,13 @@ def test_it_is_saved_and_loaded(fitted, tmp_path):
         np.testing.assert_array_equal(again.sources_, auto.sources_)
 
 
-def remarks(mixing):
-    """The map that was fitted, and the warnings: the slow source is recorded for too short a time."""
-    with pytest.warns(SeparationWarning, match="changes so slowly") as raised:
-        fit = estimator(3, mixing=mixing, **QUICK).fit(recording("linear"))
-    return fit.map_, [str(one.message) for one in raised]
-
-
-@pytest.mark.parametrize("kind", [LINEAR_SUFFICES, "no such finding"], ids=["matrix", "network"])
-def test_remarks_are_those_of_the_fit_that_is_kept(monkeypatch, kind):
-    monkeypatch.setattr(pipeline, "LINEAR_SUFFICES", kind)
-    kept, warned = remarks("auto")
-    assert kept == ("linear" if kind == LINEAR_SUFFICES else "mlp")
-    assert (kept, warned) == remarks(kept)
+def test_remarks_are_those_of_the_fit_that_is_kept(remarked, monkeypatch):
+    for (_, of_auto), (_, of_named) in remarked.values():
+        assert of_auto == of_named
+    assert "changes so slowly" in remarked["linear"][1][1][0]  # the slow source is recorded for too short a time
+    monkeypatch.setattr(pipeline, "LINEAR_SUFFICES", "no such finding")
+    auto, warned = fit_and_remarks("linear", "auto")
+    assert auto.map_ == "mlp" and warned == fit_and_remarks("linear", "mlp")[1]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -110,19 +115,26 @@ class Killed(BaseException):
     """Nothing after it is done, not even what Ctrl-C leaves time for."""
 
 
-@pytest.fixture
-def killed(tmp_path):
-    """Checkpoints as a kill in the middle of the linear fit leaves them, and how to go on."""
-    calls = iter(range(4))
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """Checkpoints as a kill in the middle of the linear fit leaves them."""
+    folder, calls = tmp_path_factory.mktemp("left"), iter(range(4))
 
     def look(report):
         if next(calls) == 3:  # two of the network's fit, one of the linear one
             raise Killed
 
-    kept = {"mixing": "auto", "checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0, **QUICK}
+    kept = {"mixing": "auto", "checkpoint": folder / "training", "checkpoint_seconds": 0.0, **QUICK}
     with pytest.raises(Killed):
         estimator(3, **kept, callbacks=(look,)).fit(recording("linear"))
-    return kept
+    return folder
+
+
+@pytest.fixture
+def killed(left, tmp_path):
+    """How to go on from a copy of them."""
+    shutil.copytree(left, tmp_path, dirs_exist_ok=True)
+    return {"mixing": "auto", "checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0, **QUICK}
 
 
 def test_killed_in_the_linear_fit_it_does_not_train_the_network_again(fitted, killed, tmp_path):
@@ -153,7 +165,7 @@ def test_names_of_a_frame_do_not_outlive_it():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_group_takes_one_map_for_all(kind):
-    halves = np.split(recording(kind), 2)
+    halves = np.split(recording(kind, 300), 2)
     auto, named = (fit_group(halves, estimator(3, mixing=mixing, **QUICK)) for mixing in ("auto", KINDS[kind]))
     for fit, same in zip(auto, named, strict=True):
         assert fit.map_ == same.map_ == KINDS[kind]

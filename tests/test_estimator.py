@@ -7,12 +7,19 @@ import warnings
 import numpy as np
 import pytest
 from as_users_call import as_users_call
+from quick_compile import quick_compile
 
 from stradiff import SOBI, Laplace, StrADiff, Training, matched_correlation, simulate
 from stradiff.errors import InputError, OptionError
 
 T = 500
 N_DRAWS = 100
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with quick_compile():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,10 @@ from quick_compile import quick_compile
 from sklearn.base import clone
 
 from stradiff import Recording, StrADiff, fit_group, register_mixing, register_prior, simulate
-from stradiff.config import Checkpoint, Diffusion, MonteCarlo, Objective, Training
+from stradiff.config import Checkpoint, Diffusion, Laplace, MonteCarlo, Objective, Training
 from stradiff.errors import StorageError
 from stradiff.model.mixing import MAPS, mixing_spec
 from stradiff.model.priors import PRIORS, Autoregression, GaussianMixture, GaussianProcess, prior_spec
-from stradiff.model.specification import Registry
 from stradiff.report.summary import summarise
 from stradiff.report.words import sentence
 
@@ -55,7 +54,7 @@ def stop(report):
 
 def check_group(tmp_path, **options):
     """Fit a group, and again after an interruption; the fit of its first recording."""
-    recordings, group = [Y[:T], Y[T:]], StrADiff(N, **SMALL | options | {"uncertainty": BRIEF})
+    recordings, group = [Y[:T], Y[T:]], StrADiff(N, **SMALL | {"uncertainty": BRIEF} | options)
     kept = clone(group).set_params(checkpoint=Checkpoint(str(tmp_path / "training"), 0.0))
     stopped = clone(kept).set_params(training__callbacks=(stop,))
     assert fit_group(recordings, stopped)[0].interrupted_
@@ -68,7 +67,7 @@ def check_group(tmp_path, **options):
 
 
 def check_fit(model, path):
-    """Trained, saved and loaded; the sentence of its report."""
+    """Trained, saved and loaded; the sentence of its report. Fits alone are those of ``test_variants``."""
     assert model.n_epochs_ == EPOCHS and np.ptp(model.history_["total"]) > 0
     again = loaded(model, path)
     assert (again.map_, again.priors_) == (model.map_, model.priors_)
@@ -86,9 +85,7 @@ def loaded(model, path):
 
 @pytest.mark.parametrize("name", MIXINGS)
 def test_maps(name, tmp_path):
-    options = {"mixing": name, "prior": "rbf"}
-    check_group(tmp_path, **options)
-    model = StrADiff(N, **SMALL | options).fit(Y[:T])
+    model = check_group(tmp_path, mixing=name, prior="rbf", uncertainty=Laplace(n_draws=4))
     words = check_fit(model, tmp_path / "fit")
     spec, mixing = mixing_spec(name), model._separation.model.mixing
     assert type(mixing) is spec.module and f"by {spec.label}" in words
@@ -114,10 +111,11 @@ def test_parameters_come_back_from_a_file(tmp_path):
     assert again.mixing == QuadraticSpec(strength=0.3) and list(again.prior) == priors
 
 
-@pytest.mark.parametrize(("registry", "parameter"), [(MAPS, "mixing"), (PRIORS, "prior")])
-def test_a_saved_fit_asks_for_what_is_not_registered(registry: Registry, parameter, tmp_path, monkeypatch):
-    name = {"mixing": "quadratic", "prior": "white_noise"}[parameter]
-    StrADiff(N, **SMALL | {"prior": "rbf", "uncertainty": BRIEF, parameter: name}).fit(Y[:T]).save(tmp_path / "fit")
-    monkeypatch.delitem(registry, name)
-    with pytest.raises(StorageError, match=rf"{parameter}='{name}'.*register_{parameter}"):
-        StrADiff.load(tmp_path / "fit")
+def test_a_saved_fit_asks_for_what_is_not_registered(tmp_path, monkeypatch):
+    names = {"mixing": "quadratic", "prior": "white_noise"}
+    StrADiff(N, **SMALL | {"uncertainty": BRIEF} | names).fit(Y[:T]).save(tmp_path / "fit")
+    for (parameter, name), registry in zip(names.items(), (MAPS, PRIORS), strict=True):
+        with monkeypatch.context() as without, pytest.raises(StorageError, match=f"{parameter}='{name}'") as caught:
+            without.delitem(registry, name)
+            StrADiff.load(tmp_path / "fit")
+        assert f"register_{parameter}" in str(caught.value)

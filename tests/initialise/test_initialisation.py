@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from quick_compile import quick_compile
 from short import changed, configuration
+from two_sources import standardised, two_sources
 
-from stradiff import SOBI, matched_correlation, simulate
+from stradiff import SOBI, matched_correlation
 from stradiff.config import Dense
-from stradiff.data.sources import gp_sources
 from stradiff.initialise import initialisation, initialise
 from stradiff.initialise.initialisation import rotated_at_random
 from stradiff.initialise.prior_selection import prior_choice
@@ -35,13 +35,12 @@ def _quick():
 
 @pytest.fixture(scope="module")
 def made():
-    return simulate("linear", sources=gp_sources(200, (20.0, 4.0), seed=100), n_channels=4, seed=100)
+    return two_sources("linear")
 
 
 @pytest.fixture(scope="module")
 def observed(made):
-    Y = made.recording.values
-    return ((Y - Y.mean(axis=0)) / Y.std(axis=0)).astype(np.float32)
+    return standardised(made.recording.values)
 
 
 def test_there_is_one_candidate_where_there_is_no_choice(observed, made):
@@ -56,9 +55,9 @@ def test_there_is_one_candidate_where_there_is_no_choice(observed, made):
 
 
 def test_every_candidate_of_a_nonlinear_mixing_has_priors_of_its_own():
-    made = simulate("leaky_relu", sources=gp_sources(200, (20.0, 4.0), seed=100), n_channels=4, seed=100)
+    values = two_sources("leaky_relu").recording.values.astype(np.float32)
     config = changed(CONFIG, mixing=MLP(linear_path=True))
-    candidates = initialise(made.recording.values.astype(np.float32), None, config).candidates
+    candidates = initialise(values, None, config).candidates
     assert len(candidates) > 1
     scales = [np.asarray(one.priors.length_scales) for one in candidates]
     assert any((scales[0] != other).any() for other in scales[1:])

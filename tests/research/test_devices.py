@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import devices
 import jax
@@ -12,8 +11,6 @@ import jax.numpy as jnp
 import pytest
 from scaling import device_tables
 from scaling import devices as measuring
-
-ROOT = Path(__file__).parents[2]
 
 
 def epoch_row(case, seconds=0.01):
@@ -74,13 +71,3 @@ def test_a_row_without_a_result_says_so():
     text = device_tables.epochs([{"case": cpu, "stopped": 300.0}, epoch_row(gpu)])
     assert "| the processor | more than 5 min |  |  |  |" in text and "| Card | 3 | 10 |  | 1.00 |" in text
     assert len({line.count("|") for line in text.splitlines()}) == 1
-
-
-def test_the_page_and_the_printed_tables_are_those_of_the_results():
-    path = ROOT / "research" / "results" / "devices.json"
-    results = json.loads(path.read_text())
-    page = (ROOT / "research" / "devices.md").read_text(encoding="utf-8")
-    assert devices.DEVICES.filled(page, results) == page
-    for name in device_tables.PARTS:
-        assert f"<!-- devices: {name} -->" in page
-    assert path.with_suffix(".md").read_text(encoding="utf-8") == device_tables.page(results) + "\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from quick_compile import quick_compile
 from scaling import epochs, expect, fits, memory, network, one_process, prior, prior_tables, tables, workers
 from timing import machine
 
-ROOT = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(not memory.FORGET.exists(), reason="only Linux reports it")
 
 
@@ -194,17 +192,6 @@ def test_pictures_and_tables_are_put_into_the_page(made_up, tmp_path):
     assert scale.SCALE.filled(page, made_up) == page
     for name in scale.SCALE.pictures:
         assert f"images/scale-{name}.png" in page and (tmp_path / "images" / f"scale-{name}.png").stat().st_size
-
-
-def test_the_page_and_the_printed_tables_are_those_of_the_results():
-    path = ROOT / "research" / "results" / "scale.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
-    page = (ROOT / "research" / "speed.md").read_text(encoding="utf-8")
-    assert scale.SCALE.filled(page, results) == page
-    for name in tables.PARTS:
-        assert f"<!-- scale: {name} -->" in page
-    if results:
-        assert path.with_suffix(".md").read_text(encoding="utf-8") == tables.page(results) + "\n"
 
 
 # --- running -------------------------------------------------------------------------------------------------

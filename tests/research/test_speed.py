@@ -334,17 +334,6 @@ def test_pictures_and_tables_are_put_into_the_page(made_up, tmp_path):
         assert f"images/speed-{name}.png" in page and (tmp_path / "images" / f"speed-{name}.png").stat().st_size
 
 
-def test_the_page_and_the_printed_tables_are_those_of_the_results():
-    path = ROOT / "research" / "results" / "speed.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
-    page = (ROOT / "research" / "speed.md").read_text(encoding="utf-8")
-    assert speed.SPEED.filled(page, results) == page
-    for name in ("machine", "epochs", "fits", "roofline", "parts"):
-        assert f"<!-- speed: {name} -->" in page
-    if results:
-        assert path.with_suffix(".md").read_text(encoding="utf-8") == tables.page(results) + "\n"
-
-
 # --- running -------------------------------------------------------------------------------------------------
 
 
