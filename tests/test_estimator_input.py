@@ -467,7 +467,7 @@ def test_a_transposed_recording_is_remarked(Y):
 TOO_MUCH = {
     "a wide network": {"diffusion__network": Dense(width=10**9)},
     "a wide map": {"mixing": MLP(width=10**8)},
-    "a long path": {"diffusion__n_steps": 10**10},
+    "a long path": {"diffusion__n_steps": 10**6, "n_restarts": 10**4},
 }
 
 

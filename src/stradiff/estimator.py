@@ -30,19 +30,21 @@ from stradiff.config import (
 )
 from stradiff.data import check_observations, check_rank, interpolated, observed_mask
 from stradiff.data.checks import warn_if_transposed
-from stradiff.data.missing import check_missing
+from stradiff.data.missing import MISSING_MODES
 from stradiff.data.times import normalised_times
-from stradiff.errors import InputError, OptionError
+from stradiff.errors import InputError, OptionError, shortened
 from stradiff.model.devices import computing_on
 from stradiff.model.mixing import MixingSpec
 from stradiff.model.priors import PriorSpec
-from stradiff.parameters import check_seed, count
+from stradiff.parameters import PATH, Constraint, check_seed, choice, count, is_count, plain
 from stradiff.pipeline import Result, separate
 from stradiff.posterior import Separation
 from stradiff.prepare import Recordings, Request
 
 # An array as long as the recording; a place on one machine, and what computes there: another may have less.
 NOT_SAVED = ("init", "checkpoint", "device")
+
+SHARE = Constraint("a number between 0 and 1, such as 0.95", lambda value: isinstance(value, float) and 0 < value < 1)
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -283,8 +285,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For a number or a random state that cannot be, or more draws than memory holds.
         """
         check_is_fitted(self)
-        count(1).check("n_draws", n_draws)
-        return self._separation.draws(int(n_draws), check_seed(random_state)).astype(self.sources_.dtype)
+        count(1).check("n_draws", n_draws := plain(n_draws))
+        return self._separation.draws(n_draws, check_seed(random_state)).astype(self.sources_.dtype)
 
     def credible_interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends ``(T, n)`` of the band that holds a source at each time with probability ``level``.
@@ -295,8 +297,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For a level outside (0, 1).
         """
         check_is_fitted(self)
-        if not 0 < level < 1:
-            raise OptionError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+        SHARE.check("level", level := plain(level))
         half = self.sources_std_ * self.sources_.dtype.type(norm.ppf(0.5 + level / 2.0))
         return self.sources_ - half, self.sources_ + half
 
@@ -309,11 +310,11 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For an epoch that was not recorded.
         """
         check_is_fitted(self)
-        epoch = self.recorded_epochs_[-1] if epoch is None else epoch
-        if epoch not in self.recorded_epochs_:
+        epoch = self.recorded_epochs_[-1] if epoch is None else plain(epoch)
+        if not is_count(epoch) or epoch not in self.recorded_epochs_:
             recorded = ", ".join(map(str, self.recorded_epochs_))
             raise OptionError(
-                f"epoch={epoch} must be one of the recorded ones, {recorded}; set Training(record_epochs=...) for "
+                f"epoch={shortened(epoch)} must be one of the recorded ones, {recorded}; set Training(record_epochs=...) for "
                 "others."
             )
         return self._separation.path(self._result.training.paths[epoch])
@@ -327,6 +328,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For a fit with numbers that are not finite, or a place that cannot be written.
         """
         check_is_fitted(self)
+        PATH.check("path", path)
         fit_file.save(self._result, self._saved_parameters(), Path(path))
 
     @classmethod
@@ -338,12 +340,14 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         StorageError
             For a file that is no saved fit, is damaged, or needs a map or prior that is not registered.
         """
+        PATH.check("path", path)
         return fit_file.load(Path(path), cls._restored)
 
     @classmethod
     def _restored(cls, result: Result, saved: dict[str, Any]) -> StrADiff:
         """A fitted estimator of what was saved."""
         model = cls(**read_parameters(saved["parameters"]))
+        Request.of(model.get_params(deep=False))  # refuses parameters that cannot be
         model._store(result, saved["times"], float(saved["span"]))
         model.n_features_in_ = result.info["n_channels"]
         if saved["feature_names"] is not None:
@@ -410,7 +414,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         names = [str(name) for name in Y.columns] if hasattr(Y, "columns") else None
         if names and not reset:  # before the values: a column that a frame could not find holds NaN
             validate_data(self, Y, reset=False, skip_check_array=True)
-        check_missing(self.missing)
+        choice(*MISSING_MODES).check("missing", self.missing)
         values = check_observations(
             Y, channel_names=names, min_samples=2 if reset else 1, allow_constant=not reset, missing=self.missing
         )
@@ -418,7 +422,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if reset:
             warn_if_transposed(values)
             filled = interpolated(values, observed_mask(values))
-            check_rank(filled, self.n_components, channel_names=names, allow_auto=True)
+            check_rank(filled, plain(self.n_components), channel_names=names, allow_auto=True)
         return values
 
     def _store(self, result: Result, times: np.ndarray | None, span: float) -> None:
@@ -440,9 +444,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _saved_parameters(self) -> dict[str, Any]:
         """What ``load`` needs beside the result; a random state that is no number has done its work and is left out."""
         parameters = {
-            name: table_of(value) for name, value in self.get_params(deep=False).items() if name not in NOT_SAVED
+            name: table_of(plain(value)) for name, value in self.get_params(deep=False).items() if name not in NOT_SAVED
         }
-        if not isinstance(parameters["random_state"], int | np.integer):
+        if not is_count(parameters["random_state"]):
             parameters["random_state"] = None
         if isinstance(parameters.get("training"), dict):
             parameters["training"].pop("callbacks", None)
