@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,10 @@ KIND = "stradiff fit 2"
 ON_THE_WAY = ("['history']", "['paths']")  # what training passed through may have left the range of numbers
 OPTIONAL = {"posterior", "mask", "times", "given_times"}
 TEXT, TABLE = instance(str, "a text"), instance(Mapping, "a table")
-NUMBER = Constraint("a finite number", lambda value: isinstance(value, int | float) and math.isfinite(value))
+NUMBER = Constraint(
+    "a finite number",
+    lambda value: isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max,
+)
 ABSENT = Constraint("null", lambda value: value is None)
 
 Restored = TypeVar("Restored")
@@ -86,6 +89,11 @@ class EstimatorRecord(Parameters):
     feature_names: tuple[str, ...] | None = parameter(REQUIRED, several(TEXT) | ABSENT, "of the channels")
 
 
+def _rows(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A reader of every row of a sequence; what is no sequence is left as it is."""
+    return lambda rows: tuple(map(read, rows)) if isinstance(rows, tuple) else rows
+
+
 def _provenance(table: Any) -> Any:
     """The table as it is, where it is one."""
     ProvenanceRecord(**table)
@@ -95,9 +103,11 @@ def _provenance(table: Any) -> Any:
 class Header(Parameters):
     """All of a saved fit but its arrays; a field of another type is refused, as a truth value for a number."""
 
-    configuration: Configuration = parameter(REQUIRED, instance(Configuration, "a table"), "complete", read_configuration)
+    configuration: Configuration = parameter(
+        REQUIRED, instance(Configuration, "a table"), "complete", read_configuration
+    )
     priors: tuple[PriorSpec, ...] = parameter(
-        REQUIRED, several(instance(PriorSpec, "a prior")), "as selected", lambda tables: tuple(map(prior_spec, tables))
+        REQUIRED, several(instance(PriorSpec, "a prior")), "as selected", _rows(prior_spec)
     )
     reach: tuple[int, int] | None = parameter(REQUIRED, several(count(1), 2) | ABSENT, "of a convolutional network")
     moments: bool = parameter(REQUIRED, FLAG, "whether the recording was one of several")
@@ -115,7 +125,7 @@ class Header(Parameters):
         REQUIRED,
         several(instance(FindingRecord, "a table")),
         "about the result",
-        lambda tables: tuple(FindingRecord(**table) for table in tables),
+        _rows(lambda row: FindingRecord(**row)),
     )
     info: Mapping[str, Any] = parameter(REQUIRED, TABLE, "what else decided the result", _provenance)
     extra: EstimatorRecord = parameter(

@@ -23,7 +23,10 @@ Record = TypeVar("Record", bound="Parameters")
 
 LARGEST_COUNT = 10**9  # what is counted is held in 32 bits somewhere; memory and patience end before
 RANGE = (1e-30, 1e30)  # of numbers above 0: in single precision their products with data neither vanish nor overflow
-LONGEST_NAME, LONGEST_PATH = 200, 4000  # bytes; systems take 255 and 4096, and names are made longer for temporary files
+LONGEST_NAME, LONGEST_PATH = (
+    200,
+    4000,
+)  # bytes; systems take 255 and 4096, and names are made longer for temporary files
 REQUIRED = dataclasses.MISSING
 """Default of a parameter without one."""
 
@@ -109,7 +112,11 @@ def _is_path(value: Any) -> bool:
         parts = [os.fsencode(part) for part in Path(value).parts]
     except UnicodeEncodeError:
         return False
-    return max(map(len, parts), default=0) <= LONGEST_NAME and len(b"/".join(parts)) <= LONGEST_PATH and b"\0" not in b"".join(parts)
+    return (
+        max(map(len, parts), default=0) <= LONGEST_NAME
+        and len(b"/".join(parts)) <= LONGEST_PATH
+        and b"\0" not in b"".join(parts)
+    )
 
 
 POSITIVE = Constraint(

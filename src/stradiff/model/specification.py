@@ -56,7 +56,9 @@ class Registry(dict[str, Kind]):
     def register(self, specification: Kind) -> None:
         """Add one under its own name, in place of an earlier one; :class:`OptionError` where that cannot be."""
         if not isinstance(specification, self.base):
-            raise OptionError(f"{shortened(specification)} is no {self.base.__name__}; register an instance of a subclass.")
+            raise OptionError(
+                f"{shortened(specification)} is no {self.base.__name__}; register an instance of a subclass."
+            )
         name = specification.name
         if not isinstance(name, str) or not name.isidentifier() or name == "auto":
             raise OptionError(
@@ -75,7 +77,9 @@ class Registry(dict[str, Kind]):
             return self.specified(None if isinstance(name, Mapping) else name).with_table(values)
         if isinstance(given, self.base):
             if type(given) not in map(type, self.values()):
-                raise OptionError(f"{shortened(given)} is not registered; give it to stradiff.register_{self.parameter} first.")
+                raise OptionError(
+                    f"{shortened(given)} is not registered; give it to stradiff.register_{self.parameter} first."
+                )
             return given
         if not isinstance(given, str) or given not in self:
             raise OptionError(

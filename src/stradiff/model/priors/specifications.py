@@ -143,9 +143,7 @@ class GaussianMixture(PriorSpec):
     sigma_f : initial scale.
     """
 
-    n_components: int = parameter(
-        4, count(1, 100), "three modes and a floor under them, or one mode with heavy tails"
-    )
+    n_components: int = parameter(4, count(1, 100), "three modes and a floor under them, or one mode with heavy tails")
     order: int = parameter(0, count(0, LONGEST_MEMORY), "without memory, as ICA assumes")
     sigma_f: float = parameter(1.0, POSITIVE, "sources are of order one when channels have variance one")
 
