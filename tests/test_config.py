@@ -281,7 +281,7 @@ def test_tables_of_parameters_read_back_through_json_and_toml():
         "training": Training(record_epochs=(0, 3)),
         "checkpoint": Checkpoint("fit.checkpoint"),
     }
-    with pytest.raises(OptionError, match="checkpoint={'seconds': 3} must be the path of a file"):
+    with pytest.raises(OptionError, match=r"checkpoint=\{'seconds': 3\} must be the path of a file"):
         read_parameters({"checkpoint": {"seconds": 3}})
 
 

@@ -346,7 +346,6 @@ def test_every_field_of_a_header_of_another_type_is_refused(saved, monkeypatch):
     for way in places(table):
         if is_loose(way) or way == ("kind",):
             continue
-        *outer, last = way
         before = table
         for key in way:
             before = before[key]

@@ -29,14 +29,14 @@ from stradiff.config import (
     with_field,
 )
 from stradiff.data import check_observations, check_rank, interpolated, observed_mask
-from stradiff.data.checks import warn_if_transposed
+from stradiff.data.checks import refuse_transposed
 from stradiff.data.missing import MISSING_MODES
 from stradiff.data.times import normalised_times
 from stradiff.errors import InputError, OptionError, shortened
 from stradiff.model.devices import computing_on
 from stradiff.model.mixing import MixingSpec
 from stradiff.model.priors import PriorSpec
-from stradiff.parameters import PATH, Constraint, check_seed, choice, count, is_count, plain
+from stradiff.parameters import FLAG, PATH, Constraint, check_seed, choice, count, is_count, plain
 from stradiff.pipeline import Result, separate
 from stradiff.posterior import Separation
 from stradiff.prepare import Recordings, Request
@@ -120,7 +120,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     device : {"auto", "cpu", "gpu"} or name of a JAX platform
         What computes; ``"auto"``: a GPU where JAX finds one.
     random_state : int, RandomState or None
-        The same number gives the same bits on the same machine.
+        The same number gives the same bits on the same machine with as many cores, however the array lies in memory.
     verbose : bool or "auto"
         A progress bar; ``"auto"`` shows it on a terminal.
 
@@ -213,7 +213,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             super().set_params(**{outer: with_field(outer, getattr(self, outer), field, value)})
         return self
 
-    def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
+    def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None, wide: bool = False) -> StrADiff:
         """Estimate sources and mixing of a recording.
 
         Parameters
@@ -223,6 +223,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         y : ignored
         times : array (T,), optional
             Increasing times of the rows, in any unit, for samples that are not evenly spaced. Without, a regular grid.
+        wide : bool
+            Whether there may be fewer samples than channels. Otherwise such an array is refused, as rows that are
+            channels look like that; a DataFrame with named columns is taken as it is.
 
         Raises
         ------
@@ -234,16 +237,19 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Where training left the range of numbers before anything was learned.
         """
         with computing_on(self.device), unchanged_on_failure(self):
-            values = self._check_recording(Y)
+            FLAG.check("wide", plain(wide))
+            values = self._check_recording(Y, wide=wide)
             irregular, given_times, span = normalised_times(times, len(values))
             (result,) = separate(Recordings((values,), irregular), Request.of(self.get_params(deep=False)))
             self._store(result, given_times, span)
         emit_warnings(result.findings)
         return self
 
-    def fit_transform(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> np.ndarray:
+    def fit_transform(
+        self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None, wide: bool = False
+    ) -> np.ndarray:
         """``fit``, then the posterior means ``sources_ (T, n)``; ``transform`` of the same rows uses the map alone."""
-        return self.fit(Y, times=times).sources_
+        return self.fit(Y, times=times, wide=wide).sources_
 
     @on_its_device
     def transform(self, Y: ArrayLike) -> np.ndarray:
@@ -314,8 +320,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if not is_count(epoch) or epoch not in self.recorded_epochs_:
             recorded = ", ".join(map(str, self.recorded_epochs_))
             raise OptionError(
-                f"epoch={shortened(epoch)} must be one of the recorded ones, {recorded}; set Training(record_epochs=...) for "
-                "others."
+                f"epoch={shortened(epoch)} must be one of the recorded ones, {recorded}; set "
+                "Training(record_epochs=...) for others."
             )
         return self._separation.path(self._result.training.paths[epoch])
 
@@ -409,8 +415,11 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _n_features_out(self) -> int:
         return self.sources_.shape[1]
 
-    def _check_recording(self, Y: ArrayLike, *, reset: bool = True) -> np.ndarray:
-        """Checked values; then the number and names of the features are kept (``reset``) or compared."""
+    def _check_recording(self, Y: ArrayLike, *, reset: bool = True, wide: bool = False) -> np.ndarray:
+        """Checked values; then the number and names of the features are kept (``reset``) or compared.
+
+        A ``wide`` recording, or one whose channels have names, may have fewer samples than channels.
+        """
         names = [str(name) for name in Y.columns] if hasattr(Y, "columns") else None
         if names and not reset:  # before the values: a column that a frame could not find holds NaN
             validate_data(self, Y, reset=False, skip_check_array=True)
@@ -420,7 +429,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            warn_if_transposed(values)
+            if not (wide or hasattr(self, "feature_names_in_")):
+                refuse_transposed(values)
             filled = interpolated(values, observed_mask(values))
             check_rank(filled, plain(self.n_components), channel_names=names, allow_auto=True)
         return values

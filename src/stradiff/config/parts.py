@@ -24,7 +24,7 @@ from stradiff.parameters import (
 AUTO = "auto"
 MOST_RECORDED = 1000  # epochs: the paths of each are as large as the sources, for every step
 MOST_DRAWS = 1_000_000  # the standard deviation to a thousandth
-LONGEST_DIFFUSION = 10**6  # steps
+LONGEST_DIFFUSION = 10_000  # steps, each of them a call of the network; ten times those of images
 SHORTEST_SEGMENT = 256  # samples; a shorter one holds too little of a source, and its margins cost more than it does
 
 

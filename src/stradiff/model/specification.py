@@ -62,7 +62,8 @@ class Registry(dict[str, Kind]):
         name = specification.name
         if not isinstance(name, str) or not name.isidentifier() or name == "auto":
             raise OptionError(
-                f"The name of a {self.parameter} is made of letters, digits and underscores; {shortened(name)} cannot be one."
+                f"The name of a {self.parameter} is made of letters, digits and underscores; {shortened(name)} cannot be "
+                "one."
             )
         self[name] = specification
 
@@ -73,7 +74,8 @@ class Registry(dict[str, Kind]):
         that are wrong; for an object of a class that is not registered, which no other session could name.
         """
         if isinstance(given, Mapping):
-            name, values = given.get("name", ""), {key: value for key, value in given.items() if key != "name"}
+            name = given.get("name", "")
+            values = {key: value for key, value in given.items() if key != "name"}
             return self.specified(None if isinstance(name, Mapping) else name).with_table(values)
         if isinstance(given, self.base):
             if type(given) not in map(type, self.values()):
