@@ -62,8 +62,8 @@ class Registry(dict[str, Kind]):
         name = specification.name
         if not isinstance(name, str) or not name.isidentifier() or name == "auto":
             raise OptionError(
-                f"The name of a {self.parameter} is made of letters, digits and underscores; {shortened(name)} cannot be "
-                "one."
+                f"The name of a {self.parameter} is made of letters, digits and underscores; {shortened(name)} cannot "
+                "be one."
             )
         self[name] = specification
 
@@ -76,7 +76,7 @@ class Registry(dict[str, Kind]):
         if isinstance(given, Mapping):
             name = given.get("name", "")
             values = {key: value for key, value in given.items() if key != "name"}
-            return self.specified(None if isinstance(name, Mapping) else name).with_table(values)
+            return self.specified("" if isinstance(name, Mapping) else name).with_table(values)
         if isinstance(given, self.base):
             if type(given) not in map(type, self.values()):
                 raise OptionError(
