@@ -74,7 +74,7 @@ def _as_users_call():
             Diffusion,
             "start_sigma",
             [0.0, (0.1, 0.0), (0.1, NAN), (), ["a", "b"]],
-            "a finite number above 0, or one for each source",
+            r"a finite number above 0, from 1e-30 to 1e\+30, or one for each source",
         ),
         (Training, "max_epochs", [-1, 2.5, True, INF, "10"], "a whole number of at least 0"),
         (Training, "tol", [-1e-9, [[1.0]]], "a finite number, 0 or above"),
@@ -281,7 +281,7 @@ def test_tables_of_parameters_read_back_through_json_and_toml():
         "training": Training(record_epochs=(0, 3)),
         "checkpoint": Checkpoint("fit.checkpoint"),
     }
-    with pytest.raises(OptionError, match="path='' must be the path of a file"):
+    with pytest.raises(OptionError, match=r"checkpoint=\{'seconds': 3\} must be the path of a file"):
         read_parameters({"checkpoint": {"seconds": 3}})
 
 

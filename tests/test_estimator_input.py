@@ -28,6 +28,7 @@ from stradiff import (
     GaussianProcess,
     MonteCarlo,
     Objective,
+    PostNonlinear,
     Recording,
     StrADiff,
     StrADiffError,
@@ -35,7 +36,7 @@ from stradiff import (
     pipeline,
     simulate,
 )
-from stradiff.errors import InputError, InsufficientMemoryError, NumericsError, OptionError, SeparationWarning
+from stradiff.errors import InputError, InsufficientMemoryError, NumericsError, OptionError
 
 T = 60
 SMALL = StrADiff(  # quick to compile
@@ -305,7 +306,7 @@ BAD_RECORDINGS = {
     "a path": (lambda Y: "good.csv", "path 'good.csv'.*read it with stradiff.read_recording"),
     "another path": (lambda Y: Path("good.csv"), "path 'good.csv'.*read it with stradiff.read_recording"),
     "a Recording": (Recording, "a Recording.*pass its .values, and times=.times"),
-    "two rows": (lambda Y: Y[:2], "2 samples are too few"),
+    "two rows": (lambda Y: Y[:2], "2 samples of 3 channels"),
     "NaN": (with_cell(np.nan), "channel 2.*NaN.*row 3"),
     "infinite": (with_cell(np.inf), "channel 2.*inf.*row 3"),
     "constant channel": (lambda Y: np.where(np.arange(3) == 1, 2.0, Y), "channel 2.*constant"),
@@ -314,7 +315,7 @@ BAD_RECORDINGS = {
     "no rows": (lambda Y: Y[:0], "n_samples = 0"),
     "one channel": (lambda Y: Y[:, :1], "n_features = 1"),
     "no channel": (lambda Y: Y[:, :0], "no channel"),
-    "two samples": (lambda Y: Y[:2], "independent signals"),
+    "two samples": (lambda Y: Y[:2, :2], "2 samples are too few|independent signals"),
     "a vector": (lambda Y: Y[:, 0], "2-D"),
     "three axes": (lambda Y: Y[None], "2-D"),
     "strings": (lambda Y: Y.astype(str), "not numbers"),
@@ -459,15 +460,28 @@ def test_messages_about_parameters(Y, parameters, message):
     assert_one_sentence(caught.value)
 
 
-def test_a_transposed_recording_is_remarked(Y):
-    with pytest.warns(SeparationWarning, match=r"3 samples of 5 channels.* transpose them if"):
-        small(training__max_epochs=0).fit(Y[:5].T)
+def test_a_transposed_recording_is_refused_with_the_call_that_is_meant(Y):
+    for call in (small().fit, small().fit_transform):
+        with pytest.raises(InputError, match=r"3 samples of 60 channels.*transpose them, fit\(Y\.T\)") as caught:
+            call(Y.T)
+        assert_one_sentence(caught.value)
+
+
+def test_few_samples_of_many_channels_are_taken_where_that_is_said(Y):
+    wide = np.random.default_rng(1).standard_normal((5, 6))
+    asked = small(training__max_epochs=0).fit(wide, wide=True)
+    named = small(training__max_epochs=0).fit(pd.DataFrame(wide, columns=list("abcdef")))
+    np.testing.assert_array_equal(asked.sources_, named.sources_)
+    with pytest.raises(InputError, match="5 samples of 6 channels"):
+        small().fit(pd.DataFrame(wide))
+    with pytest.raises(OptionError, match="wide='yes' must be True or False"):
+        small().fit(wide, wide="yes")
 
 
 TOO_MUCH = {
     "a wide network": {"diffusion__network": Dense(width=10**9)},
     "a wide map": {"mixing": MLP(width=10**8)},
-    "a long path": {"diffusion__n_steps": 10**10},
+    "many knots": {"mixing": PostNonlinear(knots=10**8)},
 }
 
 

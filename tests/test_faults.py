@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from faults import faulty
 
 from stradiff import StrADiff, pipeline
-from stradiff.cli import main
+from stradiff.cli import app, main
 from stradiff.errors import StorageError
 from stradiff.files import atomic_path
 from stradiff.serialization import read as read_checkpoint
@@ -57,6 +58,8 @@ def _quick(monkeypatch):
 
     monkeypatch.setattr("stradiff.report.write_report", write)
     monkeypatch.setattr("stradiff.estimator.separate", separate)
+    monkeypatch.setattr(app, "app", typer.main.get_command(app.app))  # built once
+    monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here
     monkeypatch.setattr("time.perf_counter", lambda: 0.0)  # the seconds of a fit are among its results
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from own_models import QuadraticSpec, WhiteNoiseSpec
 from quick_compile import quick_compile
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -17,6 +18,8 @@ from safetensors.numpy import load_file, save_file
 from stradiff import Checkpoint, Dense, Diffusion, Laplace, StrADiff, Training, fit_file, serialization, simulate
 from stradiff.errors import StorageError
 from stradiff.initialise.prior_selection import STRUCTURED
+from stradiff.model.mixing import MAPS
+from stradiff.model.priors import PRIORS
 from stradiff.train import checkpoint
 
 T, N = 80, 2
@@ -115,6 +118,21 @@ def test_what_is_not_registered_is_refused_in_one_sentence(saved, parameter, reg
     rewritten(saved, rename)
     with pytest.raises(StorageError, match=rf"{parameter}='fractal' does not exist.*{register}") as caught:
         StrADiff.load(saved)
+    assert_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "registry", "own"), [("prior", PRIORS, WhiteNoiseSpec), ("mixing", MAPS, QuadraticSpec)]
+)
+def test_what_was_registered_in_another_session_alone_is_named(values, tmp_path, monkeypatch, parameter, registry, own):
+    with monkeypatch.context() as session:
+        session.setitem(registry, own.name, own())
+        model = StrADiff(N, **SMALL | {parameter: own()}, uncertainty="monte-carlo").fit(values)
+        model.save(tmp_path / "fit.stradiff")
+        again = StrADiff.load(tmp_path / "fit.stradiff")
+        np.testing.assert_array_equal(again.transform(values), model.transform(values))
+    with pytest.raises(StorageError, match=rf"{parameter}='{own.name}' does not exist.*register_{parameter}") as caught:
+        StrADiff.load(tmp_path / "fit.stradiff")
     assert_one_sentence(caught.value)
 
 

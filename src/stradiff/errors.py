@@ -44,5 +44,8 @@ class InsufficientMemoryError(StrADiffError, MemoryError):
 
 def shortened(value: object) -> str:
     """The representation of a value in a message, on one line and at most 40 characters long."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of whatever kind: a whole number of thousands of digits, an object with a fault of its own
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 40 else text[:37] + "..."

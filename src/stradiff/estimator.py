@@ -29,20 +29,22 @@ from stradiff.config import (
     with_field,
 )
 from stradiff.data import check_observations, check_rank, interpolated, observed_mask
-from stradiff.data.checks import warn_if_transposed
-from stradiff.data.missing import check_missing
+from stradiff.data.checks import refuse_transposed
+from stradiff.data.missing import MISSING_MODES
 from stradiff.data.times import normalised_times
-from stradiff.errors import InputError, OptionError
+from stradiff.errors import InputError, OptionError, shortened
 from stradiff.model.devices import computing_on
 from stradiff.model.mixing import MixingSpec
 from stradiff.model.priors import PriorSpec
-from stradiff.parameters import check_seed, count
+from stradiff.parameters import FLAG, PATH, Constraint, check_seed, choice, count, is_count, plain
 from stradiff.pipeline import Result, separate
 from stradiff.posterior import Separation
 from stradiff.prepare import Recordings, Request
 
 # An array as long as the recording; a place on one machine, and what computes there: another may have less.
 NOT_SAVED = ("init", "checkpoint", "device")
+
+SHARE = Constraint("a number between 0 and 1, such as 0.95", lambda value: isinstance(value, float) and 0 < value < 1)
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -118,7 +120,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     device : {"auto", "cpu", "gpu"} or name of a JAX platform
         What computes; ``"auto"``: a GPU where JAX finds one.
     random_state : int, RandomState or None
-        The same number gives the same bits on the same machine.
+        The same number gives the same bits on the same machine with as many cores, however the array lies in memory.
     verbose : bool or "auto"
         A progress bar; ``"auto"`` shows it on a terminal.
 
@@ -211,7 +213,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             super().set_params(**{outer: with_field(outer, getattr(self, outer), field, value)})
         return self
 
-    def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> StrADiff:
+    def fit(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None, wide: bool = False) -> StrADiff:
         """Estimate sources and mixing of a recording.
 
         Parameters
@@ -221,6 +223,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         y : ignored
         times : array (T,), optional
             Increasing times of the rows, in any unit, for samples that are not evenly spaced. Without, a regular grid.
+        wide : bool
+            Whether there may be fewer samples than channels. Otherwise such an array is refused, as rows that are
+            channels look like that; a DataFrame with named columns is taken as it is.
 
         Raises
         ------
@@ -232,16 +237,19 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Where training left the range of numbers before anything was learned.
         """
         with computing_on(self.device), unchanged_on_failure(self):
-            values = self._check_recording(Y)
+            FLAG.check("wide", plain(wide))
+            values = self._check_recording(Y, wide=wide)
             irregular, given_times, span = normalised_times(times, len(values))
             (result,) = separate(Recordings((values,), irregular), Request.of(self.get_params(deep=False)))
             self._store(result, given_times, span)
         emit_warnings(result.findings)
         return self
 
-    def fit_transform(self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None) -> np.ndarray:
+    def fit_transform(
+        self, Y: ArrayLike, y: None = None, *, times: ArrayLike | None = None, wide: bool = False
+    ) -> np.ndarray:
         """``fit``, then the posterior means ``sources_ (T, n)``; ``transform`` of the same rows uses the map alone."""
-        return self.fit(Y, times=times).sources_
+        return self.fit(Y, times=times, wide=wide).sources_
 
     @on_its_device
     def transform(self, Y: ArrayLike) -> np.ndarray:
@@ -283,8 +291,8 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For a number or a random state that cannot be, or more draws than memory holds.
         """
         check_is_fitted(self)
-        count(1).check("n_draws", n_draws)
-        return self._separation.draws(int(n_draws), check_seed(random_state)).astype(self.sources_.dtype)
+        count(1).check("n_draws", n_draws := plain(n_draws))
+        return self._separation.draws(n_draws, check_seed(random_state)).astype(self.sources_.dtype)
 
     def credible_interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends ``(T, n)`` of the band that holds a source at each time with probability ``level``.
@@ -295,8 +303,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For a level outside (0, 1).
         """
         check_is_fitted(self)
-        if not 0 < level < 1:
-            raise OptionError(f"level={level!r} must be a number between 0 and 1, such as 0.95.")
+        SHARE.check("level", level := plain(level))
         half = self.sources_std_ * self.sources_.dtype.type(norm.ppf(0.5 + level / 2.0))
         return self.sources_ - half, self.sources_ + half
 
@@ -309,12 +316,12 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For an epoch that was not recorded.
         """
         check_is_fitted(self)
-        epoch = self.recorded_epochs_[-1] if epoch is None else epoch
-        if epoch not in self.recorded_epochs_:
+        epoch = self.recorded_epochs_[-1] if epoch is None else plain(epoch)
+        if not is_count(epoch) or epoch not in self.recorded_epochs_:
             recorded = ", ".join(map(str, self.recorded_epochs_))
             raise OptionError(
-                f"epoch={epoch} must be one of the recorded ones, {recorded}; set Training(record_epochs=...) for "
-                "others."
+                f"epoch={shortened(epoch)} must be one of the recorded ones, {recorded}; set "
+                "Training(record_epochs=...) for others."
             )
         return self._separation.path(self._result.training.paths[epoch])
 
@@ -327,6 +334,7 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             For a fit with numbers that are not finite, or a place that cannot be written.
         """
         check_is_fitted(self)
+        PATH.check("path", path)
         fit_file.save(self._result, self._saved_parameters(), Path(path))
 
     @classmethod
@@ -338,12 +346,14 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         StorageError
             For a file that is no saved fit, is damaged, or needs a map or prior that is not registered.
         """
+        PATH.check("path", path)
         return fit_file.load(Path(path), cls._restored)
 
     @classmethod
     def _restored(cls, result: Result, saved: dict[str, Any]) -> StrADiff:
         """A fitted estimator of what was saved."""
         model = cls(**read_parameters(saved["parameters"]))
+        Request.of(model.get_params(deep=False))  # refuses parameters that cannot be
         model._store(result, saved["times"], float(saved["span"]))
         model.n_features_in_ = result.info["n_channels"]
         if saved["feature_names"] is not None:
@@ -405,20 +415,24 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _n_features_out(self) -> int:
         return self.sources_.shape[1]
 
-    def _check_recording(self, Y: ArrayLike, *, reset: bool = True) -> np.ndarray:
-        """Checked values; then the number and names of the features are kept (``reset``) or compared."""
+    def _check_recording(self, Y: ArrayLike, *, reset: bool = True, wide: bool = False) -> np.ndarray:
+        """Checked values; then the number and names of the features are kept (``reset``) or compared.
+
+        A ``wide`` recording, or one whose channels have names, may have fewer samples than channels.
+        """
         names = [str(name) for name in Y.columns] if hasattr(Y, "columns") else None
         if names and not reset:  # before the values: a column that a frame could not find holds NaN
             validate_data(self, Y, reset=False, skip_check_array=True)
-        check_missing(self.missing)
+        choice(*MISSING_MODES).check("missing", self.missing)
         values = check_observations(
             Y, channel_names=names, min_samples=2 if reset else 1, allow_constant=not reset, missing=self.missing
         )
         validate_data(self, Y, reset=reset, skip_check_array=True)
         if reset:
-            warn_if_transposed(values)
+            if not (wide or hasattr(self, "feature_names_in_")):
+                refuse_transposed(values)
             filled = interpolated(values, observed_mask(values))
-            check_rank(filled, self.n_components, channel_names=names, allow_auto=True)
+            check_rank(filled, plain(self.n_components), channel_names=names, allow_auto=True)
         return values
 
     def _store(self, result: Result, times: np.ndarray | None, span: float) -> None:
@@ -440,9 +454,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _saved_parameters(self) -> dict[str, Any]:
         """What ``load`` needs beside the result; a random state that is no number has done its work and is left out."""
         parameters = {
-            name: table_of(value) for name, value in self.get_params(deep=False).items() if name not in NOT_SAVED
+            name: table_of(plain(value)) for name, value in self.get_params(deep=False).items() if name not in NOT_SAVED
         }
-        if not isinstance(parameters["random_state"], int | np.integer):
+        if not is_count(parameters["random_state"]):
             parameters["random_state"] = None
         if isinstance(parameters.get("training"), dict):
             parameters["training"].pop("callbacks", None)

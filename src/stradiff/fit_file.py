@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from stradiff.model import Model, numerics
 from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
 from stradiff.model.model import Moments
 from stradiff.model.priors import PriorSpec, prior_spec
+from stradiff.parameters import FLAG, REQUIRED, Constraint, Parameters, choice, count, instance, parameter, several
 from stradiff.pipeline import Result
 from stradiff.posterior import Readout, Separation
 from stradiff.posterior.cross_talk import CrossTalk
@@ -32,8 +34,102 @@ from stradiff.train.callbacks import History
 
 KIND = "stradiff fit 2"
 OPTIONAL = {"posterior", "mask", "times", "given_times"}
+TEXT, TABLE = instance(str, "a text"), instance(Mapping, "a table")
+NUMBER = Constraint(
+    "a finite number",
+    lambda value: isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max,
+)
+ABSENT = Constraint("null", lambda value: value is None)
 
 Restored = TypeVar("Restored")
+
+
+class TrainingRecord(Parameters):
+    """How training ended, in the header of a file."""
+
+    n_epochs: int = parameter(REQUIRED, count(0), "rows of the history")
+    converged: bool = parameter(REQUIRED, FLAG, "of the result")
+    interrupted: bool = parameter(REQUIRED, FLAG, "of the result")
+    n_devices: int = parameter(REQUIRED, count(1), "of the result")
+
+
+class FindingRecord(Parameters):
+    """What speaks against the answer, in the header of a file."""
+
+    kind: str = parameter(REQUIRED, TEXT, "of the finding")
+    severity: str = parameter(REQUIRED, choice("warning", "note"), "of the finding")
+    sources: tuple[int, ...] = parameter(REQUIRED, several(count(0)), "of the finding")
+    sentence: str = parameter(REQUIRED, TEXT, "of the finding")
+
+
+class ProvenanceRecord(Parameters):
+    """What else decided a result, in the header of a file (``fit_info_``)."""
+
+    preset: str = parameter(REQUIRED, TEXT, "of the fit")
+    seed: int = parameter(REQUIRED, count(0, 2**32), "of the fit")
+    n_samples: int = parameter(REQUIRED, count(1), "of the recording")
+    n_channels: int = parameter(REQUIRED, count(1), "of the recording")
+    memory_needed: int = parameter(REQUIRED, count(0, 2**63), "as estimated")
+    device: str = parameter(REQUIRED, TEXT, "of the fit")
+    device_kind: str = parameter(REQUIRED, TEXT, "of the fit")
+    versions: Mapping[str, str] = parameter(REQUIRED, TABLE, "of the libraries")
+    n_devices: int = parameter(REQUIRED, count(1), "of the fit")
+    seconds: float = parameter(REQUIRED, NUMBER, "of the fit")
+    stability: tuple[float, ...] | None = parameter(None, several(NUMBER), "of several starts")
+    restarts: tuple[Mapping[str, Any], ...] | None = parameter(None, several(TABLE), "of several starts")
+    group: Mapping[str, Any] | None = parameter(None, TABLE, "of a recording in a group")
+
+
+class EstimatorRecord(Parameters):
+    """What an estimator holds beside its result, in the header of a file."""
+
+    parameters: Mapping[str, Any] = parameter(REQUIRED, TABLE, "as tables")
+    span: float = parameter(REQUIRED, NUMBER, "of the recording")
+    feature_names: tuple[str, ...] | None = parameter(REQUIRED, several(TEXT) | ABSENT, "of the channels")
+
+
+def _rows(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A reader of every row of a sequence; what is no sequence is left as it is."""
+    return lambda rows: tuple(map(read, rows)) if isinstance(rows, tuple) else rows
+
+
+def _provenance(table: Any) -> Any:
+    """The table as it is, where it is one."""
+    ProvenanceRecord(**table)
+    return table
+
+
+class Header(Parameters):
+    """All of a saved fit but its arrays; a field of another type is refused, as a truth value for a number."""
+
+    configuration: Configuration = parameter(
+        REQUIRED, instance(Configuration, "a table"), "complete", read_configuration
+    )
+    priors: tuple[PriorSpec, ...] = parameter(
+        REQUIRED, several(instance(PriorSpec, "a prior")), "as selected", _rows(prior_spec)
+    )
+    reach: tuple[int, int] | None = parameter(REQUIRED, several(count(1), 2) | ABSENT, "of a convolutional network")
+    moments: bool = parameter(REQUIRED, FLAG, "whether the recording was one of several")
+    as_trained: bool = parameter(REQUIRED, FLAG, "of the separation")
+    seed: int = parameter(REQUIRED, count(0, 2**32), "of the separation")
+    shape: tuple[int, ...] = parameter(REQUIRED, several(count(1), 4), "samples, sources, channels, normalised ones")
+    dtype: str = parameter(REQUIRED, choice("float32", "float64"), "of the sources")
+    n_functions: int = parameter(REQUIRED, count(0), "of the uncertainty of a nonlinear mixing")
+    paths: tuple[int, ...] = parameter(REQUIRED, several(count(0)), "epochs of which there are paths")
+    optional: tuple[str, ...] = parameter(REQUIRED, several(choice(*sorted(OPTIONAL))), "arrays that may be absent")
+    training: TrainingRecord = parameter(
+        REQUIRED, instance(TrainingRecord, "a table"), "how it ended", lambda table: TrainingRecord(**table)
+    )
+    findings: tuple[FindingRecord, ...] = parameter(
+        REQUIRED,
+        several(instance(FindingRecord, "a table")),
+        "about the result",
+        _rows(lambda row: FindingRecord(**row)),
+    )
+    info: Mapping[str, Any] = parameter(REQUIRED, TABLE, "what else decided the result", _provenance)
+    extra: EstimatorRecord = parameter(
+        REQUIRED, instance(EstimatorRecord, "a table"), "of the estimator", lambda table: EstimatorRecord(**table)
+    )
 
 
 def save(result: Result, extra: dict[str, Any], path: Path) -> None:
@@ -84,11 +180,12 @@ def load(path: Path, restore: Callable[[Result, dict[str, Any]], Restored]) -> R
     StorageError
         For a file that is no fit, is damaged, or needs a map or a prior that is not registered.
     """
-    header, arrays = serialization.read(path, KIND, "a fit saved with StrADiff.save")
+    table, arrays = serialization.read(path, KIND, "a fit saved with StrADiff.save")
     if wrong := serialization.not_finite(arrays):
         raise StorageError(f"{path} holds what is no fit: {wrong} is not an array of finite numbers.")
     try:
-        return restore(*_restored(header, arrays))
+        table.pop("kind")
+        return restore(*_restored(Header(**table), arrays))
     except OptionError as error:
         raise StorageError(f"{path} cannot be read in this session: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,18 +219,17 @@ def _tree(result: Result, given_times: np.ndarray | None) -> dict[str, Any]:
     return {name: value for name, value in tree.items() if value is not None}
 
 
-def _like(header: dict[str, Any], config: Configuration) -> dict[str, Any]:
+def _like(header: Header) -> dict[str, Any]:
     """The shapes of that tree."""
-    n_samples, n_sources, n_channels, n_normalised = map(int, header["shape"])
-    n_epochs = int(header["training"]["n_epochs"])
-    double, own = np.dtype(np.float64), np.dtype(header["dtype"])
+    config, (n_samples, n_sources, n_channels, n_normalised) = header.configuration, header.shape
+    n_epochs, double, own = header.training.n_epochs, np.dtype(np.float64), np.dtype(header.dtype)
 
     def array(*shape: int, dtype: np.dtype = double) -> np.ndarray:
         return np.broadcast_to(np.zeros((), dtype), shape)
 
     path = array(config.diffusion.n_steps + 1, n_samples, n_sources, dtype=np.dtype(np.float32))
     like: dict[str, Any] = {
-        "model": _model_like(header, config, n_samples, n_normalised),
+        "model": _model_like(header, n_samples, n_normalised),
         "normaliser": {
             "mean": array(n_channels),
             "matrix": array(n_channels, n_normalised),
@@ -144,23 +240,23 @@ def _like(header: dict[str, Any], config: Configuration) -> dict[str, Any]:
         "sources": array(n_samples, n_sources, dtype=own),
         "sources_std": array(n_samples, n_sources, dtype=own),
         "history": {name: array(n_epochs, *rows.shape[1:]) for name, rows in History(n_sources).as_dict().items()},
-        "paths": {str(int(epoch)): path for epoch in header["paths"]},
-        "posterior": _posterior_like(config, n_samples, n_sources, int(header["n_functions"])),
+        "paths": {str(epoch): path for epoch in header.paths},
+        "posterior": _posterior_like(config, n_samples, n_sources, header.n_functions),
         "mask": array(n_samples, n_channels, dtype=np.dtype(bool)),
         "times": array(n_samples),
         "given_times": array(n_samples),
     }
-    absent = OPTIONAL.difference(header["optional"])
+    absent = OPTIONAL.difference(header.optional)
     return {name: value for name, value in like.items() if name not in absent}
 
 
-def _model_like(header: dict[str, Any], config: Configuration, n_samples: int, n_normalised: int) -> Model:
-    reach = None if header["reach"] is None else ReceptiveField(*map(int, header["reach"]))
-    selected = config.replace(prior=tuple(map(prior_spec, header["priors"])))
+def _model_like(header: Header, n_samples: int, n_normalised: int) -> Model:
+    config, reach = header.configuration, None if header.reach is None else ReceptiveField(*header.reach)
+    selected = config.replace(prior=header.priors)
 
     def model(key: jax.Array) -> Model:
         built = random_model(n_samples, n_normalised, selected, key, reach)
-        if not header["moments"]:
+        if not header.moments:
             return built
         row = jnp.zeros(config.n_sources, jnp.float32)  # the recording was one of several
         return dataclasses.replace(built, moments=Moments(row, row))
@@ -187,13 +283,15 @@ def _n_functions(posterior: Posterior | None) -> int:
     return 0 if posterior is None else len(getattr(posterior.cross_talk, "exponents", ()))
 
 
-def _restored(header: dict[str, Any], arrays: serialization.Arrays) -> tuple[Result, dict[str, Any]]:
-    config = read_configuration(header["configuration"])
-    if isinstance(config.uncertainty, Laplace) != ("posterior" in header["optional"]):
+def _restored(header: Header, arrays: serialization.Arrays) -> tuple[Result, dict[str, Any]]:
+    config = header.configuration
+    if isinstance(config.uncertainty, Laplace) != ("posterior" in header.optional):
         raise StorageError("the posterior is missing or unknown")
+    if arrays["['sources']"].shape != header.shape[:2]:  # before anything is built of that size
+        raise StorageError("the sources have another shape")
     with numerics():
-        tree = serialization.filled(_like(header, config), arrays)
-    readout, names = Readout(**tree["readout"]), header["extra"]["feature_names"]
+        tree = serialization.filled(_like(header), arrays)
+    readout, names = Readout(**tree["readout"]), header.extra.feature_names
     if sorted(readout.order.tolist()) != list(range(config.n_sources)):
         raise StorageError("the order of the sources is no permutation")
     if not readout.gain.all():
@@ -206,14 +304,14 @@ def _restored(header: dict[str, Any], arrays: serialization.Arrays) -> tuple[Res
         tree["model"],
         readout,
         tree["regression"],
-        int(header["seed"]),
+        header.seed,
         tree.get("mask"),
         tree.get("times"),
         tree.get("posterior"),
-        bool(header["as_trained"]),
+        header.as_trained,
     )
     paths = {int(epoch): path for epoch, path in tree["paths"].items()}
-    training = TrainingResult(tree["model"], tree["history"], paths, **header["training"])
-    findings = tuple(Finding(**one | {"sources": tuple(one["sources"])}) for one in header["findings"])
-    result = Result(separation, training, tree["sources"], tree["sources_std"], findings, header["info"])
-    return result, header["extra"] | {"times": tree.get("given_times")}
+    training = TrainingResult(tree["model"], tree["history"], paths, **dict(header.training.items()))
+    findings = tuple(Finding(**dict(one.items())) for one in header.findings)
+    result = Result(separation, training, tree["sources"], tree["sources_std"], findings, dict(header.info))
+    return result, dict(header.extra.items()) | {"times": tree.get("given_times")}

@@ -8,15 +8,27 @@ defaults with their reasons. scikit-learn sees them as nested parameters (``trai
 from __future__ import annotations
 
 import dataclasses
-import sys
+import os
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Number
+from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from stradiff.errors import OptionError, shortened
 
 Record = TypeVar("Record", bound="Parameters")
+
+LARGEST_COUNT = 10**9  # what is counted is held in 32 bits somewhere; memory and patience end before
+RANGE = (1e-30, 1e30)  # of numbers above 0: in single precision their products with data neither vanish nor overflow
+LONGEST_NAME, LONGEST_PATH = (
+    200,
+    4000,
+)  # bytes; systems take 255 and 4096, and names are made longer for temporary files
+REQUIRED = dataclasses.MISSING
+"""Default of a parameter without one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +41,11 @@ class Constraint:
     """Makes equal values the same value, such as 0 and 0.0."""
 
     def __or__(self, other: Constraint) -> Constraint:
-        return Constraint(f"{self.text}, or {other.text}", lambda value: self.holds(value) or other.holds(value))
+        return Constraint(
+            f"{self.text}, or {other.text}",
+            lambda value: self.holds(value) or other.holds(value),
+            lambda value: (self if self.holds(value) else other).convert(value),
+        )
 
     def check(self, name: str, value: Any) -> None:
         """:class:`OptionError` for a value that is not allowed."""
@@ -42,8 +58,9 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+def _is_number(value: Any, least: float) -> bool:
+    """Whether a value is a number from ``least`` to the end of the range."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= RANGE[1]
 
 
 def choice(*names: str) -> Constraint:
@@ -51,9 +68,13 @@ def choice(*names: str) -> Constraint:
     return Constraint(f"one of {', '.join(map(repr, names))}", lambda value: isinstance(value, str) and value in names)
 
 
-def count(least: int) -> Constraint:
-    """A whole number from ``least`` on."""
-    return Constraint(f"a whole number of at least {least}", lambda value: is_count(value) and value >= least)
+def count(least: int, most: int = LARGEST_COUNT) -> Constraint:
+    """A whole number from ``least`` to ``most``."""
+    return Constraint(
+        f"a whole number of at least {least} and at most {most:,}",
+        lambda value: is_count(value) and least <= value <= most,
+        int,
+    )
 
 
 def per_source(each: Constraint) -> Constraint:
@@ -68,14 +89,48 @@ def per_source(each: Constraint) -> Constraint:
     return Constraint(f"{each.text}, or one for each source", holds, convert)
 
 
+def several(each: Constraint, n: int | None = None) -> Constraint:
+    """A sequence of values, all of one kind; of ``n`` of them where that is given."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, tuple) and n in (None, len(value)) and all(map(each.holds, value))
+
+    number = "a sequence" if n is None else f"a sequence of {n}"
+    return Constraint(f"{number}, each of them {each.text}", holds, lambda value: tuple(map(each.convert, value)))
+
+
 def instance(kind: type | tuple[type, ...], text: str) -> Constraint:
     """An object of a class, or of one of several."""
     return Constraint(text, lambda value: isinstance(value, kind))
 
 
-POSITIVE = Constraint("a finite number above 0", lambda value: _is_finite(value) and value > 0, float)
-NON_NEGATIVE = Constraint("a finite number, 0 or above", lambda value: _is_finite(value) and value >= 0, float)
+def _is_path(value: Any) -> bool:
+    """Whether a value is a path that a system can have; whether it can be written there is seen when it is."""
+    if not isinstance(value, str | Path) or not str(value):
+        return False
+    try:
+        parts = [os.fsencode(part) for part in Path(value).parts]
+    except UnicodeEncodeError:
+        return False
+    return (
+        max(map(len, parts), default=0) <= LONGEST_NAME
+        and len(b"/".join(parts)) <= LONGEST_PATH
+        and b"\0" not in b"".join(parts)
+    )
+
+
+POSITIVE = Constraint(
+    f"a finite number above 0, from {RANGE[0]:g} to {RANGE[1]:g}", lambda value: _is_number(value, RANGE[0]), float
+)
+NON_NEGATIVE = Constraint(
+    f"a finite number, 0 or above, up to {RANGE[1]:g}", lambda value: _is_number(value, 0.0), float
+)
 FLAG = Constraint("True or False", lambda value: isinstance(value, bool))
+PATH = Constraint(f"the path of a file, with names of at most {LONGEST_NAME} bytes", _is_path, str)
+SEED = Constraint(
+    "a whole number from 0 to 2**32 - 1, a RandomState or None",
+    lambda value: value is None or isinstance(value, np.random.RandomState) or (is_count(value) and 0 <= value < 2**32),
+)
 
 
 def parameter(default: Any, allowed: Constraint, reason: str, read: Callable[[Any], Any] = lambda value: value) -> Any:
@@ -130,10 +185,15 @@ class Parameters:
 
     def replace(self: Record, **changes: Any) -> Record:
         """The same with some fields changed; :class:`OptionError` for a field that there is not."""
+        return self.with_table(changes)
+
+    def with_table(self: Record, changes: Mapping[Any, Any]) -> Record:
+        """The same with the fields of a table changed; :class:`OptionError` for a key that is no field."""
         known = self._defaults()
         for name in changes:
-            if name not in known:
-                raise OptionError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}.")
+            if not isinstance(name, str) or name not in known:
+                kind = type(self).__name__
+                raise OptionError(f"{kind} has no parameter {shortened(name)}; it has {', '.join(known)}.")
         return dataclasses.replace(self, **{name: plain(value) for name, value in changes.items()})  # type: ignore[type-var]
 
     def with_nested(self: Record, changes: Mapping[str, Any]) -> Record:
@@ -174,18 +234,32 @@ def changed_field(name: str, record: Any, field: str, value: Any) -> Parameters:
     return record.with_nested({field: value})
 
 
-def plain(value: Any) -> Any:
-    """NumPy's numbers and arrays, and lists, as Python's numbers and tuples."""
-    if hasattr(value, "tolist") and not isinstance(value, Parameters):
-        value = value.tolist()
-    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+def plain(value: Any, depth: int = 3) -> Any:
+    """Lists, and other libraries' numbers and arrays, as Python's numbers and tuples, where those are equal.
+
+    What is nested more deeply than parameters are, as a list that holds itself, is left as it is.
+    """
+    if hasattr(type(value), "__array__"):
+        value = np.asarray(value).tolist()
+    if isinstance(value, list | tuple):
+        return tuple(plain(item, depth - 1) for item in value) if depth else value
+    is_other = isinstance(value, Number) and not isinstance(value, int | float | complex)
+    return _equal_number(value) if is_other else value
+
+
+def _equal_number(value: Any) -> Any:
+    """Python's number that equals a decimal, a fraction or an extended float; the value itself where none does."""
+    try:
+        number = float(value)
+        if number != value:
+            return value
+    except (TypeError, ValueError, ArithmeticError):
+        return value
+    return int(number) if number.is_integer() and not isinstance(value, np.floating) else number
 
 
 def check_seed(random_state: Any) -> int:
-    """A number drawn from whatever scikit-learn takes for a random state; :class:`OptionError` otherwise."""
-    try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError as error:
-        raise OptionError(
-            f"random_state={random_state!r} must be a whole number from 0 to 2**32 - 1, a RandomState or None."
-        ) from error
+    """A number drawn from a random state; :class:`OptionError` for what is none."""
+    state = plain(random_state)
+    SEED.check("random_state", state)
+    return int(check_random_state(state).randint(2**31 - 1))

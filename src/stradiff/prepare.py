@@ -16,7 +16,7 @@ from stradiff.config import (
     Checkpoint,
     Configuration,
     Laplace,
-    read_checkpoint,
+    RunOptions,
     read_configuration,
     read_mixing,
     resolve,
@@ -24,13 +24,13 @@ from stradiff.config import (
 from stradiff.data import Normaliser, count_sources, fit_normaliser, interpolated, observed_mask
 from stradiff.data.checks import as_float_array
 from stradiff.data.noise_floor import noise_floor
-from stradiff.errors import InputError, OptionError
+from stradiff.errors import InputError, OptionError, shortened
 from stradiff.files import check_room
 from stradiff.initialise.priors import build_priors
 from stradiff.model import numerics
 from stradiff.model.concatenation import Concatenation
 from stradiff.model.mixing import MLP, Linear, MixingSpec
-from stradiff.parameters import FLAG, check_seed, choice
+from stradiff.parameters import check_seed, is_count
 from stradiff.posterior.memory import memory_estimate, require_memory
 from stradiff.train import Callback
 from stradiff.train.checkpoint import disk_estimate
@@ -141,26 +141,24 @@ class Request:
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Request:
         """Of the parameters of an estimator; :class:`OptionError` for one that cannot be."""
-        init, random_state = parameters["init"], parameters["random_state"]
+        options, init = RunOptions(**{name: parameters[name] for name in RunOptions.reasons()}), parameters["init"]
         is_named = init is None or isinstance(init, str)
         fields = ("prior", "normalise", "n_restarts", "diffusion", "objective", "training", "uncertainty")
         given = {name: parameters[name] for name in fields} | {"init": init if is_named else "given"}
-        checkpoint = read_checkpoint(parameters["checkpoint"])
-        if checkpoint and (isinstance(random_state, bool) or not isinstance(random_state, int | np.integer)):
+        if options.checkpoint and not is_count(options.random_state):
             raise OptionError(
-                f"random_state={random_state!r} must be a number where there is a checkpoint: with another seed next "
-                "time, training could not go on."
+                f"random_state={shortened(options.random_state)} must be a number where there is a checkpoint: with "
+                "another seed next time, training could not go on."
             )
-        (choice(AUTO) | FLAG).check("verbose", parameters["verbose"])
         return cls(
-            parameters["preset"],
+            options.preset,
             read_configuration(given),
             read_mixing(parameters["mixing"]),
-            parameters["n_components"],
+            options.n_components,
             None if is_named else init,
-            check_seed(random_state),
-            checkpoint,
-            parameters["verbose"],
+            check_seed(options.random_state),
+            options.checkpoint,
+            options.verbose,
         )
 
     @property
@@ -179,7 +177,7 @@ class Request:
         if isinstance(n_components, str):
             n_components = count_sources(recordings.values)
         training = self.given.training.replace(callbacks=())  # no part of what decides the result
-        n_sources = n_channels if n_components is None else int(n_components)
+        n_sources = n_channels if n_components is None else n_components
         config = resolve(self.preset, self.given.replace(n_sources=n_sources, mixing=mixing, training=training))
         config.check(min(recordings.layout.lengths))
         return config.for_recordings(recordings.layout.lengths)
@@ -188,7 +186,10 @@ class Request:
         """The given initial sources: ``(T, n)``, finite, none constant; :class:`InputError` otherwise."""
         if self.init is None:
             return None
-        sources = as_float_array(self.init, subject="sources in init").astype(np.float64)
+        try:
+            sources = as_float_array(self.init, subject="sources in init").astype(np.float64)
+        except InputError as error:
+            raise type(error)(f"In init: {error}") from error
         if sources.shape != (n_samples, n_sources):
             raise InputError(
                 f"init has shape {sources.shape}; the sources to start from must be {(n_samples, n_sources)}."

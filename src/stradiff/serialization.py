@@ -76,7 +76,10 @@ def read(path: Path, kind: str, expected: str) -> tuple[dict[str, Any], Arrays]:
         raise StorageError(f"{path} does not exist or is not a file; give {expected}.")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get("stradiff", "null"))
+            text = (file.metadata() or {}).get("stradiff", "null")
+            header = json.loads(text)
+            if json.dumps(header, allow_nan=False) != text:  # as it was written: no key twice, no number that is none
+                raise ValueError(text)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iteration over it)
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not {expected}, or it is damaged.") from error

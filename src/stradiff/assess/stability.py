@@ -47,5 +47,6 @@ def stability_of(fit: TrainingResult, readout: Readout) -> dict[str, Any]:
         return {}
     chosen, *others = fit.restarts
     stability = stability_index(chosen.sources, [other.sources for other in others])[readout.order]
-    restarts = [{"seed": restart.seed, "objective": restart.objective} for restart in fit.restarts]
+    objectives = [one.objective if np.isfinite(one.objective) else None for one in fit.restarts]  # JSON has no infinity
+    restarts = [{"seed": one.seed, "objective": value} for one, value in zip(fit.restarts, objectives, strict=True)]
     return {"stability": stability.tolist(), "restarts": restarts}

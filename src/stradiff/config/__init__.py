@@ -18,7 +18,7 @@ from stradiff.config.parts import (
     read_checkpoint,
     read_uncertainty,
 )
-from stradiff.config.presets import DEFAULT, PAPER, PRESETS, defaults, describe, resolve
+from stradiff.config.presets import DEFAULT, PAPER, PRESETS, RunOptions, defaults, describe, resolve
 from stradiff.config.tables import flat_parameters, read_configuration, read_parameters, table_of, with_field
 from stradiff.model.diffusion.networks import Convolutional, Dense
 
@@ -40,6 +40,7 @@ __all__ = [
     "Laplace",
     "MonteCarlo",
     "Objective",
+    "RunOptions",
     "Training",
     "defaults",
     "describe",

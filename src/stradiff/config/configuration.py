@@ -50,7 +50,7 @@ def _record(kind: type[Parameters]) -> Callable[[Any], Any]:
 
     def read(value: Any) -> Any:
         if value is None or isinstance(value, Mapping):
-            return kind().replace(**(value or {}))
+            return kind().with_table(value or {})
         instance(kind, f"{kind.__name__}(...)").check(kind.__name__.lower(), value)
         return value
 
@@ -74,7 +74,7 @@ class Configuration(Parameters):
     )
     normalise: str = parameter(None, choice(*NORMALISATIONS), "mixing columns far from orthogonal slow training")
     init: str = parameter(None, INIT, "random starts rarely find a nonlinear solution")
-    n_restarts: int = parameter(None, count(1), "the paper fits once, and every further start takes as long")
+    n_restarts: int = parameter(None, count(1, 10_000), "the paper fits once, and every further start takes as long")
     diffusion: Diffusion = parameter(
         Diffusion(), instance(Diffusion, "Diffusion(...)"), "the preset's", _record(Diffusion)
     )

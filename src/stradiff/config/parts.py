@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-from stradiff.errors import OptionError, shortened
 from stradiff.model.diffusion.networks import NETWORKS, NetworkSpec
 from stradiff.model.diffusion.schedule import Schedule
 from stradiff.parameters import (
     FLAG,
     NON_NEGATIVE,
+    PATH,
     POSITIVE,
     Constraint,
     Parameters,
     choice,
     count,
-    is_count,
+    instance,
     parameter,
     per_source,
 )
 
 AUTO = "auto"
+MOST_RECORDED = 1000  # epochs: the paths of each are as large as the sources, for every step
+MOST_DRAWS = 1_000_000  # the standard deviation to a thousandth
+LONGEST_DIFFUSION = 10_000  # steps, each of them a call of the network; ten times those of images
 SHORTEST_SEGMENT = 256  # samples; a shorter one holds too little of a source, and its margins cost more than it does
 
 
@@ -84,7 +86,7 @@ class Diffusion(Parameters):
         Starts without noise: no Monte Carlo bands.
     """
 
-    n_steps: int = parameter(None, count(1), "the paper's (section 3.1)")
+    n_steps: int = parameter(None, count(1, LONGEST_DIFFUSION), "the paper's (section 3.1)")
     schedule: str = parameter(None, choice("linear", "cosine"), "that of Ho et al. (2020)")
     network: str | NetworkSpec = parameter(
         None,
@@ -160,9 +162,11 @@ class Training(Parameters):
     record_epochs: str | tuple[int, ...] = parameter(
         None,
         Constraint(
-            "'auto' or a sequence of epochs, whole numbers from 0 on",
+            f"'auto' or a sequence of epochs, at most {MOST_RECORDED:,} whole numbers from 0 on",
             lambda value: (
-                value == AUTO or (isinstance(value, tuple) and all(is_count(epoch) and epoch >= 0 for epoch in value))
+                value == AUTO
+                if isinstance(value, str)
+                else isinstance(value, tuple) and len(value) <= MOST_RECORDED and all(map(count(0).holds, value))
             ),
         ),
         "three columns, as in the paper's figures 4 to 6",
@@ -188,7 +192,7 @@ class Laplace(Parameters):
         "uncertainty of the mixing in a record of this length"
     )
 
-    n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
+    n_draws: int = parameter(100, count(2, MOST_DRAWS), "the standard deviation to 7 %")
 
 
 class MonteCarlo(Parameters):
@@ -198,7 +202,7 @@ class MonteCarlo(Parameters):
         "mean plus and minus 1.96 standard deviations of draws from the learned start, which are usually far too small"
     )
 
-    n_draws: int = parameter(100, count(2), "the standard deviation to 7 %")
+    n_draws: int = parameter(100, count(2, MOST_DRAWS), "the standard deviation to 7 %")
 
 
 class Checkpoint(Parameters):
@@ -209,9 +213,7 @@ class Checkpoint(Parameters):
     not lost.
     """
 
-    path: str = parameter(
-        "", Constraint("the path of a file", lambda value: isinstance(value, str) and value != ""), "it has no default"
-    )
+    path: str = parameter("", PATH, "it has no default")
     seconds: float = parameter(60.0, NON_NEGATIVE, "a minute lost is little, and a file takes less than a second")
 
 
@@ -223,7 +225,7 @@ def read_uncertainty(value: Any) -> Any:
     if isinstance(value, Mapping):
         fields = dict(value)
         choice(*UNCERTAINTIES).check("uncertainty", name := fields.pop("name", None))
-        return UNCERTAINTIES[name].replace(**fields)
+        return UNCERTAINTIES[name].with_table(fields)
     return UNCERTAINTIES.get(value, value) if isinstance(value, str) else value
 
 
@@ -231,8 +233,7 @@ def read_checkpoint(value: Any) -> Checkpoint | None:
     """The checkpoint at a path, or of a table."""
     if value is None or isinstance(value, Checkpoint):
         return value
-    if isinstance(value, Mapping):
-        return Checkpoint(value.get("path", "")).replace(**value)
-    if not isinstance(value, str | Path) or not Path(value).name:
-        raise OptionError(f"checkpoint={shortened(value)} must be the path of a file, Checkpoint(...) or None.")
+    if isinstance(value, Mapping) and "path" in value:
+        return Checkpoint(value["path"]).with_table(value)
+    (PATH | instance(Checkpoint, "Checkpoint(...) or None")).check("checkpoint", value)
     return Checkpoint(str(value))

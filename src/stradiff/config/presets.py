@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from stradiff.config.configuration import NESTED, Configuration
 from stradiff.config.parts import (
     AUTO,
@@ -14,11 +16,14 @@ from stradiff.config.parts import (
     MonteCarlo,
     Objective,
     Training,
+    read_checkpoint,
 )
+from stradiff.data.missing import MISSING_MODES
+from stradiff.model.devices import DEVICE
 from stradiff.model.diffusion.networks import NETWORKS
 from stradiff.model.mixing import MAPS
 from stradiff.model.priors import PRIORS, GaussianProcess
-from stradiff.parameters import Parameters, choice
+from stradiff.parameters import FLAG, SEED, Parameters, choice, count, instance, parameter
 
 PAPER = Configuration(
     prior=GaussianProcess(),
@@ -111,6 +116,20 @@ def resolve(preset: Any, given: Configuration) -> Configuration:
         each = priors if isinstance(priors, tuple) else (priors,) * complete.n_sources
         priors = tuple(prior.filled(PRIOR_FIELDS[preset]) for prior in each)
     return complete.replace(prior=priors, mixing=complete.mixing.filled(MAP_FIELDS[preset]))
+
+
+class RunOptions(Parameters):
+    """Parameters of an estimator beside its configuration: which preset, how many sources, and how a fit runs."""
+
+    n_components: int | str | None = parameter(None, choice(AUTO) | count(1), "as many as channels")
+    preset: str = parameter("default", choice(*PRESETS), "what separates best")
+    missing: str = parameter("refuse", choice(*MISSING_MODES), "NaN is a mistake more often than a mark")
+    checkpoint: Checkpoint | None = parameter(
+        None, instance(Checkpoint, "Checkpoint(...) or None"), "a usual fit is over soon", read_checkpoint
+    )
+    device: str = parameter(AUTO, DEVICE, "the fastest there is")
+    random_state: int | np.random.RandomState | None = parameter(None, SEED, "as scikit-learn has it")
+    verbose: bool | str = parameter(AUTO, choice(AUTO) | FLAG, "a log has no use for a progress bar")
 
 
 class Default(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from numbers import Real
 from os import PathLike, fspath
@@ -13,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from stradiff.data.missing import check_enough_values, check_missing, observed_mask
-from stradiff.errors import InputError, NotANumberError, OptionError, SeparationWarning, shortened
+from stradiff.errors import InputError, NotANumberError, OptionError, shortened
 
 # Largest magnitude of a value, and inverse of the smallest range of a channel: squares, and their sums over any
 # recording that fits in memory, neither overflow nor underflow.
@@ -39,8 +38,8 @@ def check_observations(
 ) -> np.ndarray:
     """Observations as a float array; :class:`InputError` where they are unusable.
 
-    float32 and float64 are returned without a copy; float16 becomes float32; integers and other floats become
-    float64. Booleans are rejected: they are usually labels and not signals.
+    float32 and float64, rows one after the other, are returned without a copy; float16 becomes float32; integers and
+    other floats become float64. Booleans are rejected: they are usually labels and not signals.
 
     Parameters
     ----------
@@ -102,15 +101,13 @@ def check_observations(
     return array
 
 
-def warn_if_transposed(values: np.ndarray) -> None:
-    """Warn, on behalf of the caller of ``fit``, about a recording ``(T, m)`` of fewer samples than channels."""
+def refuse_transposed(values: np.ndarray) -> None:
+    """:class:`InputError` for a recording ``(T, m)`` of fewer samples than channels."""
     n_samples, n_channels = values.shape
     if n_samples < n_channels:
-        warnings.warn(
+        raise InputError(
             f"The observations are {n_samples} samples of {n_channels} channels, and rows must be samples; transpose "
-            "them if rows are channels.",
-            SeparationWarning,
-            stacklevel=4,
+            "them, fit(Y.T), or if there are no more samples, give wide=True or a DataFrame whose columns have names."
         )
 
 
@@ -146,9 +143,9 @@ def as_float_array(
         raise InputError(f"The {subject} are not a table: their rows differ in length or kind.") from error
     match array.dtype.kind:
         case "f" if array.dtype.itemsize <= 4:
-            return array.astype(np.float32, copy=False)
+            return _one_layout(array.astype(np.float32, copy=False))
         case "f" | "i" | "u":
-            return array.astype(np.float64, copy=False)
+            return _one_layout(array.astype(np.float64, copy=False))
         case "c":
             raise InputError("Complex data not supported; separate the real part or the magnitude instead.")
         case "b":
@@ -156,6 +153,11 @@ def as_float_array(
         case "O":
             return _floats_of_objects(array, row_label, missing == "mask")
     raise InputError(f"The {subject} are of type {array.dtype}, not numbers; keep the numeric columns only.")
+
+
+def _one_layout(array: np.ndarray) -> np.ndarray:
+    """The same in rows one after the other: in which order sums are taken, and so their last bits, follow memory."""
+    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
 def check_channel_names(names: Sequence[str] | None, n_channels: int) -> tuple[str, ...]:

@@ -8,10 +8,15 @@ from typing import Any
 
 import jax
 
-from stradiff.errors import OptionError
+from stradiff.errors import OptionError, shortened
+from stradiff.parameters import Constraint, plain
 
 AUTO = "auto"
 GPUS = ("gpu", "cuda", "rocm")  # JAX's names of GPU platforms
+DEVICE = Constraint(
+    "'auto', 'cpu', 'gpu' or another name of a JAX platform",
+    lambda value: isinstance(value, str) and value.isidentifier(),
+)
 
 
 @contextmanager
@@ -20,6 +25,7 @@ def computing_on(device: Any) -> Iterator[None]:
 
     ``"auto"`` is JAX's choice: a GPU if its libraries find one. :class:`OptionError` for an unavailable device.
     """
+    DEVICE.check("device", device := plain(device))
     with nullcontext() if device == AUTO else jax.default_device(_first_device(device)):
         yield
 
@@ -41,13 +47,11 @@ def free_device_memory() -> int | None:
 
 
 def _first_device(platform: Any) -> jax.Device:
-    if not isinstance(platform, str) or not platform:
-        raise OptionError(f"device={platform!r} must be 'auto', 'cpu', 'gpu' or another name of a JAX platform.")
     try:
         return jax.local_devices(backend=platform)[0]
     except RuntimeError as error:
         hint = 'install support of NVIDIA GPUs with pip install "stradiff[cuda]", or ' if platform in GPUS else ""
         raise OptionError(
-            f"device={platform!r} is not available: JAX finds {jax.default_backend()} here; {hint}"
+            f"device={shortened(platform)} is not available: JAX finds {jax.default_backend()} here; {hint}"
             "use device='auto' for the best available one."
         ) from error

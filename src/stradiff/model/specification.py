@@ -56,11 +56,14 @@ class Registry(dict[str, Kind]):
     def register(self, specification: Kind) -> None:
         """Add one under its own name, in place of an earlier one; :class:`OptionError` where that cannot be."""
         if not isinstance(specification, self.base):
-            raise OptionError(f"{specification!r} is no {self.base.__name__}; register an instance of a subclass.")
+            raise OptionError(
+                f"{shortened(specification)} is no {self.base.__name__}; register an instance of a subclass."
+            )
         name = specification.name
         if not isinstance(name, str) or not name.isidentifier() or name == "auto":
             raise OptionError(
-                f"The name of a {self.parameter} is made of letters, digits and underscores; {name!r} cannot be one."
+                f"The name of a {self.parameter} is made of letters, digits and underscores; {shortened(name)} cannot "
+                "be one."
             )
         self[name] = specification
 
@@ -71,11 +74,14 @@ class Registry(dict[str, Kind]):
         that are wrong; for an object of a class that is not registered, which no other session could name.
         """
         if isinstance(given, Mapping):
-            values = {name: value for name, value in given.items() if name != "name"}
-            return self.specified(given.get("name", "")).replace(**values)
+            name = given.get("name", "")
+            values = {key: value for key, value in given.items() if key != "name"}
+            return self.specified("" if isinstance(name, Mapping) else name).with_table(values)
         if isinstance(given, self.base):
             if type(given) not in map(type, self.values()):
-                raise OptionError(f"{given!r} is not registered; give it to stradiff.register_{self.parameter} first.")
+                raise OptionError(
+                    f"{shortened(given)} is not registered; give it to stradiff.register_{self.parameter} first."
+                )
             return given
         if not isinstance(given, str) or given not in self:
             raise OptionError(

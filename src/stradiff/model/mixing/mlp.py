@@ -63,7 +63,7 @@ class NetworkMixingSpec(MixingSpec):
     """
 
     width: int = parameter(32, count(1), "ten units per channel of a small array")
-    depth: int = parameter(2, count(1), "the study's mixings have two layers")
+    depth: int = parameter(2, count(1, 100), "the study's mixings have two layers")
     output_scale: float = parameter(None, NON_NEGATIVE, "near zero, a network learns what the linear fit leaves")
 
     def n_parameters(self, n_channels: int) -> int:

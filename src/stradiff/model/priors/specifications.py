@@ -17,6 +17,7 @@ from stradiff.model.priors.stationary import StationaryPrior
 from stradiff.parameters import FLAG, POSITIVE, Constraint, choice, count, parameter
 
 INITIAL_LENGTH_SCALE = 0.05  # of the record, until the likeliest is known
+LONGEST_MEMORY = 10_000  # samples before a sample, of an autoregression
 MOST_PARTS = 3  # of a sum: every start of one is tried with every start of the others
 HEAVY_TAILED = {"laplace": SmoothLaplace, "student": Student}
 LEVELS = ("sigma_f", "jitter", "learn_sigma_f", "learn_jitter")
@@ -103,7 +104,7 @@ class Autoregression(PriorSpec):
     jitter, learn_sigma_f, learn_jitter : of Gaussian innovations alone, as of a ``GaussianProcess``.
     """
 
-    order: int = parameter(4, count(1), "two resonances, the least that a modulated oscillation needs")
+    order: int = parameter(4, count(1, LONGEST_MEMORY), "two resonances, the least that a modulated oscillation needs")
     innovations: str = parameter("gaussian", choice(*INNOVATION_LABELS), "identified by the spectrum alone")
     sigma_f: float = parameter(1.0, POSITIVE, "sources are of order one when channels have variance one")
     jitter: float = parameter(1e-3, POSITIVE, "that of a Gaussian process")
@@ -142,8 +143,8 @@ class GaussianMixture(PriorSpec):
     sigma_f : initial scale.
     """
 
-    n_components: int = parameter(4, count(1), "three modes and a floor under them, or one mode with heavy tails")
-    order: int = parameter(0, count(0), "without memory, as ICA assumes")
+    n_components: int = parameter(4, count(1, 100), "three modes and a floor under them, or one mode with heavy tails")
+    order: int = parameter(0, count(0, LONGEST_MEMORY), "without memory, as ICA assumes")
     sigma_f: float = parameter(1.0, POSITIVE, "sources are of order one when channels have variance one")
 
     @property

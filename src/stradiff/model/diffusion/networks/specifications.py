@@ -52,7 +52,7 @@ class Dense(NetworkSpec):
     sees_whole = True
 
     width: int = parameter(64, count(1), "well below T, so that it must find structure; an epoch is half that of 128")
-    depth: int = parameter(2, count(1), "the smallest that can depend on the noise level nonlinearly")
+    depth: int = parameter(2, count(1, 100), "the smallest that can depend on the noise level nonlinearly")
 
     def build(
         self, n_samples: int, reach: ReceptiveField | None, output_scale: float, key: PRNGKeyArray
@@ -81,7 +81,9 @@ class Convolutional(NetworkSpec):
     label = "a convolutional network"
     sees_whole = False
 
-    channels: int = parameter(16, count(1), "a quarter of a dense layer: a convolution has its channels at every frame")
+    channels: int = parameter(
+        16, count(1, 1024), "a quarter of a dense layer: a convolution has its channels at every frame"
+    )
 
     def build(
         self, n_samples: int, reach: ReceptiveField | None, output_scale: float, key: PRNGKeyArray
