@@ -76,6 +76,7 @@ def options(tiers: Mapping[str, Tier], words: str | None) -> argparse.ArgumentPa
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
     parser.add_argument("--again", action="store_true", help="measure what is asked for even where it is there already")
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side (default: 2)")
+    parser.add_argument("--here", action="store_true", help="one after another in this process, for quick methods")
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds after which a measurement is ended")
     parser.add_argument("--results", type=Path, help="file to resume and extend (default: in results/)")
     parser.add_argument("--real", type=Path, help=f"file of the real sources (or the variable {REAL_VARIABLE})")
@@ -102,6 +103,8 @@ def tasks(arguments: argparse.Namespace, tiers: Mapping[str, Tier] = TIERS) -> l
 
 def measure(missing: list[Task], rows: list[runner.Row], path: Path, arguments: argparse.Namespace) -> None:
     """Run what is missing; what was compiled for one row is kept for the next, so that times are those of computing."""
+    if arguments.here:
+        return runner.run_here(missing, rows, path, real=find_real(arguments.real))
     cache = tempfile.mkdtemp(prefix="accuracy-")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
