@@ -83,7 +83,7 @@ def run(tasks: Iterable[Task], rows: list[Row], path: Path, *, jobs: int, limit:
 def run_here(tasks: Sequence[Task], rows: list[Row], path: Path, *, real: Path, kept_every: int = 100) -> None:
     """As ``run``, but in this process, with neither a limit nor a measure of memory: for methods of milliseconds."""
     for done, task in enumerate(tasks, start=1):
-        rows.append(_measured(task, real) | {"peak_mb": 0.0})
+        rows.append(_measured(task, real) | {"peak_mb": None})
         if done % kept_every == 0 or done == len(tasks):
             write(rows, path)
             print(f"{done}/{len(tasks)}", flush=True)

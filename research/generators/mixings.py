@@ -38,15 +38,24 @@ def _uniform(rng: Rng, size: int, n_inputs: int, n_outputs: int) -> np.ndarray:
 
 
 def network(
-    rng: Rng, n: int, m: int, n_layers: int, activation: str = "leaky_relu", slope: float = 0.2, bias: float = 0.0
+    rng: Rng,
+    widths: list[int],
+    activation: str = "leaky_relu",
+    slope: float = 0.2,
+    bias: float = 0.0,
+    repeated: bool = False,
 ) -> SimulatedMixing:
-    """``n_layers`` matrices with a nonlinearity between each two; one layer is a matrix, as the papers count.
+    """Matrices from one width to the next with a nonlinearity between each two; one layer is a matrix.
 
-    ``bias`` is the end of the interval from 0 on which the biases of HM-NLICA are uniform. As in the papers, the
-    nonlinearities meet what the matrices give, not brought to variance 1.
+    ``bias`` is the end of the interval from 0 on which the biases of HM-NLICA are uniform; ``repeated`` gives all
+    layers of one shape the same matrix. As in the papers, the nonlinearities meet what the matrices give, not brought
+    to variance 1.
     """
-    matrices = [uniform_matrix(rng, a, b) for a, b in pairwise([n] + [m] * n_layers)]
-    curves = [Nonlinearity(activation, slope, centre=-bias * rng.uniform(0, 1, m)) for _ in range(n_layers - 1)]
+    matrices: list[np.ndarray] = []
+    for n_inputs, n_outputs in pairwise(widths):
+        alike = [matrix for matrix in matrices if repeated and matrix.shape == (n_outputs, n_inputs)]
+        matrices.append(alike[0] if alike else uniform_matrix(rng, n_inputs, n_outputs))
+    curves = [Nonlinearity(activation, slope, centre=-bias * rng.uniform(0, 1, m)) for m in widths[1:-1]]
     return SimulatedMixing(tuple(matrices), tuple(curves))
 
 

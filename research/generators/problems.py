@@ -28,13 +28,15 @@ class Paper:
     slope: float = 0.2
     bias: float = 0.0
     """Biases of the layers are uniform from 0 to this."""
+    repeated: bool = False
+    """All square layers have the same matrix."""
     noise: float = 0.0
     """Share of the noise-free variance of each channel."""
 
 
 PAPERS = {
     "tcl": Paper("TCL"),
-    "ivae": Paper("iVAE", slope=0.1),
+    "ivae": Paper("iVAE", activation="tanh", repeated=True),
     "pcl": Paper("PCL"),
     "iia": Paper("IIA"),
     "hm_nlica": Paper("HM-NLICA", slope=0.1, bias=1.0),
@@ -42,7 +44,9 @@ PAPERS = {
     "leap": Paper("LEAP", n_sources=8),
     "tp_nica": Paper("tp-NICA", n_sources=3, activation="tanh"),
 }
-"""TCL, PCL and IIA use a leaky ReLU of slope 0.2, iVAE and HM-NLICA of 0.1, the last two ``tanh(x) + 0.1 x``."""
+"""TCL, PCL, IIA and LEAP use a leaky ReLU of slope 0.2, HM-NLICA of 0.1; the authors' codes of iVAE, SNICA and tp-NICA
+``tanh(x) + 0.1 x``. That of iVAE also repeats one matrix in all layers.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Published(Problem):
         if self.sources == "leap":
             return orthogonal_network(rng, self.n_sources, 0 if self.mixing == "linear" else n_layers)
         paper = PAPERS[self.sources]
-        return network(rng, self.n_sources, self.n_channels, n_layers, paper.activation, paper.slope, paper.bias)
+        widths = [self.n_sources] + [self.n_channels] * n_layers
+        return network(rng, widths, paper.activation, paper.slope, paper.bias, paper.repeated)
 
 
 def recorded(S: np.ndarray, mixing: SimulatedMixing, noise: float, rng: np.random.Generator) -> Example:

@@ -159,17 +159,25 @@ def test_a_matrix_has_outputs_of_norm_one_and_a_good_condition(n, m):
 
 
 def test_a_network_of_one_layer_is_a_matrix():
-    mixing = mixings.network(rng(), 3, 4, 1)
+    mixing = mixings.network(rng(), [3, 4])
     S = rng(1).standard_normal((50, 3))
     np.testing.assert_allclose(mixing(S), S @ mixing.matrix.T)
 
 
 def test_biases_move_the_kink():
     S = rng(1).standard_normal((50, 3))
-    mixing = mixings.network(rng(), 3, 3, 2, bias=1.0)
+    mixing = mixings.network(rng(), [3, 3, 3], bias=1.0)
     x = S @ mixing.matrix.T - mixing.nonlinearities[0].centre
     assert (-mixing.nonlinearities[0].centre > 0).all()
     np.testing.assert_allclose(mixing(S), np.where(x > 0, x, 0.2 * x) @ mixing.matrices[1].T)
+
+
+def test_layers_of_one_shape_may_share_a_matrix():
+    first, second, third = mixings.network(rng(), [3, 4, 4, 4], repeated=True).matrices
+    np.testing.assert_array_equal(second, third)
+    assert first.shape == (4, 3)
+    one, other = mixings.network(rng(), [4, 4, 4]).matrices
+    assert not np.allclose(one, other)
 
 
 def test_the_mixing_of_leap_bends_before_each_orthogonal_matrix():
