@@ -22,7 +22,7 @@ def segments(n_samples: int, n_segments: int) -> np.ndarray:
 def tcl(rng: Rng, n_samples: int, n_sources: int, n_segments: int = 20) -> np.ndarray:
     """Laplace noise whose standard deviation changes from segment to segment.
 
-    Hyvarinen & Morioka (2016), "Unsupervised feature extraction by time-contrastive learning and nonlinear ICA",
+    Hyvärinen & Morioka (2016), "Unsupervised feature extraction by time-contrastive learning and nonlinear ICA",
     NeurIPS, section 6: Laplace density of variance 1 times a modulation, uniform on (0, 1) in the authors' code,
     independent for each source and segment. They have 20 sources and 8 to 512 segments of 512 samples; recordings of a
     thousand samples have shorter ones here.
@@ -36,7 +36,7 @@ def ivae(
 ) -> np.ndarray:
     """Gaussian (or Laplace) noise whose standard deviation, and mean, change from segment to segment.
 
-    Khemakhem, Kingma, Monti & Hyvarinen (2020), "Variational autoencoders and nonlinear ICA", AISTATS, section 5.1
+    Khemakhem, Kingma, Monti & Hyvärinen (2020), "Variational autoencoders and nonlinear ICA", AISTATS, section 5.1
     (simulations): 5 sources, 40 segments (20 to 40 in the tables) of 100 to 2,000 samples; the modulation is uniform
     on (0.5, 3) and multiplies the draw in the authors' code. Means, where there are any, are uniform on
     ``(-mean, mean)``, with 5 in that code. Their MCC is .74 to .83 with 4 layers and 2,000 samples a segment.
@@ -60,7 +60,7 @@ def autoregressive(innovations: np.ndarray, coefficients: np.ndarray) -> np.ndar
 def pcl(rng: Rng, n_samples: int, n_sources: int, coefficient: float = 0.7) -> np.ndarray:
     """First-order autoregressive sources with one coefficient and Laplace innovations.
 
-    Hyvarinen & Morioka (2017), "Nonlinear ICA of temporally dependent stationary sources", AISTATS, section 5.1:
+    Hyvärinen & Morioka (2017), "Nonlinear ICA of temporally dependent stationary sources", AISTATS, section 5.1:
     ``log p(s_t | s_{t-1}) = -|s_t - 0.7 s_{t-1}| + const`` with the same 0.7 for all 20 sources. The spectra of all
     sources are equal, so that second-order methods have nothing to separate them by.
     """
@@ -79,7 +79,7 @@ def iia(
 ) -> np.ndarray:
     """First-order autoregressive sources whose Gaussian innovations have a changing precision and mean.
 
-    Morioka, Halva & Hyvarinen (2021), "Independent innovation analysis for nonlinear vector autoregressive process",
+    Morioka, Hälvä & Hyvärinen (2021), "Independent innovation analysis for nonlinear vector autoregressive process",
     AISTATS (arXiv 2020), section 5: ``x_t = f(x_{t-1}, e_t)``, with the innovations ``e`` Gaussian given time; in the
     authors' code ``e = -b / 2 + z / sqrt(2 exp(a))`` with ``a`` and ``b`` random Fourier series over the recording,
     each brought to the range (-2, 2). They look for the innovations, behind a random ``f`` of 20 channels, with 64
@@ -119,7 +119,7 @@ def cycle(n_states: int, stay: float) -> np.ndarray:
 def hm_nlica(rng: Rng, n_samples: int, n_sources: int, stay: float = 0.99, radius: float = 2.0) -> np.ndarray:
     """White Gaussian noise with the mean and variance of a hidden state.
 
-    Halva & Hyvarinen (2020), "Hidden Markov nonlinear ICA: unsupervised learning from nonstationary time series", UAI,
+    Hälvä & Hyvärinen (2020), "Hidden Markov nonlinear ICA: unsupervised learning from nonstationary time series", UAI,
     section 5.1: 5 sources and ``2 n + 1`` states, each kept with probability 0.99 and else followed by the next one
     of a cycle, in 100,000 samples. From the authors' code: the means lie on a sphere of radius 2, and of a thousand
     candidates the variances are those whose natural parameters have the best condition.
@@ -153,7 +153,7 @@ def well_conditioned(rng: Rng, means: np.ndarray) -> np.ndarray:
 def snica(rng: Rng, n_samples: int, n_sources: int, stay: float = 0.99) -> np.ndarray:
     """Each source switches between an oscillation and a return to a level, both autoregressive of second order.
 
-    Halva, Le Corff, Lehericy, So, Zhu, Gassiat & Hyvarinen (2021), "Disentangling identifiable features from noisy
+    Hälvä, Le Corff, Lehéricy, So, Zhu, Gassiat & Hyvärinen (2021), "Disentangling identifiable features from noisy
     data with structured nonlinear ICA", NeurIPS, section 5: 3 sources in 12 channels with 15 % noise, 100,000 samples.
     From the authors' code: ``s_t = (1 + a - b) s_{t-1} - a s_{t-2} + b l + e``. The oscillation has ``a`` on
     (0.6, 0.8), ``b`` = 0.1, a level on (-1, 1) and innovations of variance on (0.01, 0.04); the return has ``a`` = 0.1,
@@ -202,11 +202,11 @@ def leap(rng: Rng, n_samples: int, n_sources: int, scales: tuple[float, ...] = (
 
 
 def tp_nica(
-    rng: Rng, n_samples: int, n_sources: int, n_recordings: int = 5, freedom: tuple[float, float] | None = (2.0, 4.0)
+    rng: Rng, n_samples: int, n_sources: int, n_recordings: int = 1, freedom: tuple[float, float] | None = (2.0, 4.0)
 ) -> np.ndarray:
     """Several recordings of smooth Gaussian or Student-t processes, one after the other.
 
-    Halva, So, Turner & Hyvarinen (2024), "Identifiable feature learning for spatial data with nonlinear ICA", AISTATS:
+    Hälvä, So, Turner & Hyvärinen (2024), "Identifiable feature learning for spatial data with nonlinear ICA", AISTATS:
     each source a Student-t process with a squared-exponential kernel, degrees of freedom on (2, 4), that is a Gaussian
     process over the square root of a gamma variable of mean 1, drawn anew for every source and recording. From the
     authors' code: length-scales on (25, 100) samples and deviations on (0.1, 1). ``freedom`` of None leaves Gaussian
