@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accuracy import RESULTS, options, update
@@ -42,7 +43,7 @@ def tier(name: str, title: str, *problems: Problem, methods: tuple[str, ...] = W
     return Tier(name, title, problems, {}, methods, SEEDS)
 
 
-def noisy(base: Problem, share: float, **changes: int | str) -> Problem:
+def noisy(base: Problem, share: float, **changes: Any) -> Problem:
     """A problem of the benchmark with noise of a given share of the variance."""
     changed = replace(base, **changes)
     words = tables.describe(replace(changed, noise=0.0)).replace("no noise", decibels(share))
@@ -50,13 +51,13 @@ def noisy(base: Problem, share: float, **changes: int | str) -> Problem:
     return replace(changed, name=name, noise=math.sqrt(share), description=words)
 
 
-def real(mixing: str, words: str, **changes: int) -> tuple[Problem, ...]:
+def real(mixing: str, words: str) -> tuple[Problem, ...]:
     """The real sources behind one kind of mixing, without noise and with the lesser share."""
-    base = Problem(f"real sources, {words}", mixing, "real", n_sources=4, n_channels=4, **changes)
+    base = Problem(f"real sources, {words}", mixing, "real", n_sources=4, n_channels=4)
     return tuple(noisy(base, share) for share in (0.0, SHARES[0]))
 
 
-def several(law: str, layers: int, n_recordings: int, length: int, **settings: object) -> Problem:
+def several(law: str, layers: int, n_recordings: int, length: int, **settings: Any) -> Problem:
     """Recordings of one mixing."""
     kind, process = "matrix" if layers == 1 else f"{layers} layers", "Student-t" if "freedom" not in settings else "GP"
     return problem(
