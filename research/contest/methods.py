@@ -30,6 +30,7 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+SEPARATED = ("sources_", "reconstruction_")
 Method = Callable[[Problem, Example, int], Outcome]
 
 DEFAULT, ORACLE = "StrADiff", "best linear (oracle)"
@@ -56,16 +57,25 @@ def stradiff(**options: Any) -> Method:
     """StrADiff with ``options``, as in ``set_params``, over its defaults, and the map that suits the kind of mixing."""
 
     def separate(problem: Problem, example: Example, seed: int) -> Outcome:
-        from stradiff import StrADiff
+        from stradiff import StrADiff, fit_group
 
         model = StrADiff(problem.n_sources, mixing=problem.map, random_state=seed, verbose=False).set_params(**options)
         with warnings.catch_warnings():
             for category in (ConvergenceWarning, SeparationWarning):
                 warnings.simplefilter("ignore", category)  # the row says how many there were
-            sources = model.fit_transform(example.observed)
-        unmixing = np.linalg.pinv(model.mixing_) if problem.map == "linear" else None
-        facts = {"epochs": model.n_epochs_, "converged": model.converged_, "warnings": len(model.warnings_)}
-        return Outcome(sources, model.reconstruction_, unmixing, facts)
+            recordings = np.split(example.observed, problem.n_recordings)
+            fits = [model.fit(example.observed)] if len(recordings) == 1 else fit_group(recordings, model)
+        sources, reconstruction = (np.vstack([getattr(fit, name) for fit in fits]) for name in SEPARATED)
+        first = fits[0]
+        unmixing = np.linalg.pinv(first.mixing_) if problem.map == "linear" else None
+        notes = sorted({found["kind"] for fit in fits for found in fit.diagnostics_})
+        facts = {
+            "epochs": first.n_epochs_,
+            "converged": first.converged_,
+            "warnings": len(first.warnings_),
+            "notes": notes,
+        }
+        return Outcome(sources, reconstruction, unmixing, facts)
 
     return separate
 

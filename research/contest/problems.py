@@ -7,7 +7,7 @@ whatever the noise, and the same problem to every method.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ MAPS = {
     "tanh": "mlp",
     "post_nonlinear": "post_nonlinear",
     "sensor": "post_nonlinear",
+    "saturation": "post_nonlinear",
 }
 
 
@@ -41,7 +42,9 @@ class Problem:
 
     name: str
     mixing: str = "linear"
-    """linear, leaky_relu, tanh (networks), post_nonlinear (tanh(x) + 0.1 x per channel) or sensor (its milder kind)."""
+    """linear; leaky_relu or tanh (networks); or per channel: post_nonlinear (tanh(x) + 0.1 x), sensor
+    (tanh(0.5 x) + 0.1 x), saturation (tanh(0.5 x)).
+    """
     sources: str = "artificial"
     n_sources: int = 3
     n_channels: int = 3
@@ -54,11 +57,19 @@ class Problem:
     """Matrices of a network."""
     slope: float = 0.2
     """Of a leaky ReLU below zero."""
+    description: str = ""
+    """In words, where the tables are not to put it together."""
+    n_recordings: int = 1
+    """Equally long recordings of one mixing, one after the other."""
 
     @property
     def map(self) -> str:
         """The option ``mixing`` that a user of StrADiff would choose here."""
         return MAPS[self.mixing]
+
+    def draw(self, seed: int, real: Path | None = None) -> Example:
+        """The recording at ``seed``; problems of other papers have rules of their own."""
+        return draw(self, seed, real)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,19 +137,20 @@ def find_real(given: Path | None = None) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class SensorMixing:
-    """``tanh(0.5 x) + 0.1 x`` of each channel ``x`` of a linear mixing, at variance 1: a mildly saturating sensor."""
+    """``tanh(0.5 x) + leak x`` of each channel ``x`` of a linear mixing, at variance 1: a mildly saturating sensor."""
 
     matrix: np.ndarray
     scale: np.ndarray
+    leak: float = 0.1
 
     def __call__(self, S: np.ndarray) -> np.ndarray:
         """Channels ``(T, m)`` of sources ``(T, n)``."""
         x = S @ self.matrix.T / self.scale
-        return np.tanh(0.5 * x) + 0.1 * x
+        return np.tanh(0.5 * x) + self.leak * x
 
     def calibrated(self, S: np.ndarray) -> SensorMixing:
         """The same sensor, its range set to the spread it meets."""
-        return SensorMixing(self.matrix, (S @ self.matrix.T).std(axis=0))
+        return replace(self, scale=(S @ self.matrix.T).std(axis=0))
 
 
 def draw_mixing(problem: Problem, rng: np.random.Generator) -> SimulatedMixing | SensorMixing:
@@ -151,6 +163,7 @@ def draw_mixing(problem: Problem, rng: np.random.Generator) -> SimulatedMixing |
             return random_network(n, m, problem.n_layers, problem.mixing, problem.slope, problem.condition, rng)
         case "post_nonlinear":
             return random_post_nonlinear(n, m, condition_number=problem.condition, seed=rng)
-        case "sensor":
-            return SensorMixing(random_linear(n, m, problem.condition, rng).matrix, np.ones(m))
+        case "sensor" | "saturation":
+            leak = 0.1 if problem.mixing == "sensor" else 0.0
+            return SensorMixing(random_linear(n, m, problem.condition, rng).matrix, np.ones(m), leak)
     raise ValueError(f"{problem.name}: there is no mixing called {problem.mixing!r}.")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from contest.methods import METHODS, Outcome
-from contest.problems import Example, Problem, draw
+from contest.problems import Example, Problem
 from stradiff.assess import amari_distance, explained_variance, matched_correlation, si_sdr
 
 LARGEST_SDR = 100.0  # dB; the oracle's error without noise is rounding alone, and JSON has no infinity
@@ -19,7 +19,7 @@ LARGEST_SDR = 100.0  # dB; the oracle's error without noise is rounding alone, a
 
 def measure(problem: Problem, method: str, seed: int, real: Path | None = None) -> dict[str, Any]:
     """Run ``method`` and score it. Memory is the peak above what the process held before, so give it a fresh one."""
-    example = draw(problem, seed, real)
+    example = problem.draw(seed, real)
     memory, cpu, began = peak_memory(), time.process_time(), time.perf_counter()
     outcome = METHODS[method](problem, example, seed)
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,9 @@ SOURCES = {
 }
 
 
-def page(rows: Sequence[Row]) -> str:
+def page(rows: Sequence[Row], tiers: Mapping[str, Tier] = TIERS) -> str:
     """All tiers of which there is a row."""
-    parts = [f"## {tier.title}\n\n{text}" for tier in TIERS.values() if (text := tier_table(tier, rows)) != NOT_RUN]
+    parts = [f"## {tier.title}\n\n{text}" for tier in tiers.values() if (text := tier_table(tier, rows)) != NOT_RUN]
     return "\n\n".join(parts) if parts else NOT_RUN
 
 
@@ -61,12 +61,15 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 def describe(problem: Problem) -> str:
     """What is mixed how, in a line."""
+    if problem.description:
+        return problem.description
     kind = {
         "linear": f"linear mixing, condition {problem.condition:g}",
         "leaky_relu": f"leaky-ReLU network, {problem.n_layers} layers, slope {problem.slope:g}",
         "tanh": f"tanh(x) + 0.1 x network, {problem.n_layers} layers",
         "post_nonlinear": "linear mixing, then tanh(x) + 0.1 x per channel",
         "sensor": "linear mixing, then tanh(0.5 x) + 0.1 x per channel",
+        "saturation": "linear mixing, then tanh(0.5 x) per channel",
     }[problem.mixing]
     size = f"n = {problem.n_sources}, m = {problem.n_channels}, T = {problem.n_samples:,}"
     noise = f"{problem.noise:.0%} noise" if problem.noise else "no noise"
