@@ -31,7 +31,10 @@ from stradiff import (
 )
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.jobs.recordings import RecordingTask
-from stradiff.jobs.runner import KILLED, THREADS, run_tasks
+from stradiff.data.writers import atomic_path
+from stradiff.jobs import processes
+from stradiff.jobs.processes import KILLED, NOT_STARTED, STARTS, THREADS
+from stradiff.jobs.runner import run_tasks
 
 SMALL = StrADiff(  # quick to compile
     3,

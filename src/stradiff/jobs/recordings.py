@@ -17,7 +17,9 @@ from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
 from stradiff.errors import InputError, OptionError
 from stradiff.estimator import StrADiff
-from stradiff.jobs.runner import Outcome, run_tasks
+from stradiff.jobs.cluster import Scheduler, warn_where_open
+from stradiff.jobs.runner import run_tasks
+from stradiff.jobs.tasks import Outcome
 from stradiff.train.checkpoint import digest_of
 
 SUFFIX = ".stradiff"
@@ -60,7 +62,7 @@ def fit_many(
     out: str | Path,
     *,
     n_jobs: int = 1,
-    scheduler: str | None = None,
+    scheduler: Scheduler | None = None,
     verbose: bool | str = "auto",
 ) -> list[Outcome]:
     """Separate many recordings with the same settings; each fit is saved as soon as it is finished.
@@ -120,6 +122,8 @@ def fit_many(
     for name in named:
         if not isinstance(name, str) or not name or Path(name).name != name:
             raise InputError(f"The name {name!r} of a recording cannot be that of a file; give another.")
+    if scheduler is not None:
+        warn_where_open(scheduler)
     quiet = clone(estimator).set_params(verbose=False, checkpoint=None)  # one file would not do for all of them
     tasks = {
         name: RecordingTask(quiet, Path(recording) if isinstance(recording, str) else recording)
