@@ -32,6 +32,7 @@ from stradiff.model.compiled import OFF, VARIABLE, cache_folder
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
 PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from stradiff.jobs.processes import serve; serve(int(sys.argv[1]))"
 STDERR = 2
+SPAWNED = "__mp_main__"  # the script, in a process that multiprocessing has spawned; no worker can import it
 STARTS = 3  # in a row that may fail before there is one worker less
 GRACE = 3.0  # seconds in which a worker that is no longer wanted removes its unfinished files
 ADVICE = "perhaps for want of memory; use fewer workers or a larger machine."
@@ -156,6 +157,8 @@ class _Packed:
     def of(cls, task: Task) -> _Packed:
         """The task, or the reason why it cannot be sent."""
         try:
+            if SPAWNED in sys.modules:
+                cloudpickle.register_pickle_by_value(sys.modules[SPAWNED])
             return cls(cloudpickle.dumps(task), None)
         except Exception as error:  # of any kind, as what a user's object raises
             return cls(b"", as_sentence(error))

@@ -94,24 +94,31 @@ def cache_folder() -> Path | None:
     other users can write to is refused with a warning: programs are run as they are found.
     """
     setting = os.environ.get(VARIABLE)
-    folder = Path(setting) if setting else user_cache_path("stradiff") / "compiled"
-    if setting == OFF or not (setting or folder.is_absolute()):  # a user without a home
+    if setting == OFF:
         return None
-    folder = folder.resolve()
     try:
+        folder = Path(setting).resolve() if setting else _default_folder()
         _make_private(folder)
         intruders = _intruders(folder)
         if intruders is None:
             _remove_unfinished(folder)
             return folder
-    except (OSError, NotImplementedError) as error:  # the second of a file system without locks
+    except (OSError, NotImplementedError, RuntimeError) as error:  # of disks; of those without locks; of no home
         if setting:
-            _warn(f"{folder} of {VARIABLE} cannot be written ({error})", "name another")
+            _warn(f"{setting} of {VARIABLE} cannot be written ({error})", "name another")
         return None
     _warn(
         f"{intruders}, who could leave programs in {folder} for you to run", f"delete it, or name another in {VARIABLE}"
     )
     return None
+
+
+def _default_folder() -> Path:
+    """In the user's cache folder; RuntimeError where the user has no home."""
+    folder = user_cache_path("stradiff") / "compiled"
+    if not folder.is_absolute():  # an unresolved "~" of older versions of platformdirs
+        raise RuntimeError("no home")
+    return folder.resolve()
 
 
 def _warn(reason: str, remedy: str) -> None:
