@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -351,9 +352,13 @@ def cluster():
 
 
 def test_on_a_cluster_failures_and_killed_workers_stop_no_other(tmp_path, cluster):
-    """Given as its address, or as a connection, which stays open."""
+    """Given as its address, also where a loop runs, as in Jupyter; or as a connection, which stays open."""
     tasks = {"a": Counted("killed"), "b": Counted("lives"), "c": Note("bad"), "d": Counted("lives")}
-    outcomes = through(tasks, tmp_path, scheduler=cluster.scheduler_address)
+
+    async def in_a_running_loop():
+        return through(tasks, tmp_path, scheduler=cluster.scheduler_address)
+
+    outcomes = asyncio.run(in_a_running_loop())
     assert [one.error for one in outcomes] == [None, None, "InputError: This one cannot be.", None]
     assert (tmp_path / "a.runs").read_text() == "xx"
     with cluster.get_client() as client:

@@ -37,7 +37,8 @@ def required_dask() -> Any:
 
 def warn_where_open(scheduler: Scheduler) -> None:
     """Warn of a scheduler on another machine that is reached without TLS."""
-    address = scheduler if isinstance(scheduler, str) else str(scheduler.scheduler.address)
+    connection: Any = scheduler
+    address = scheduler if isinstance(scheduler, str) else str(connection.scheduler.address)
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
     if parts.scheme not in ENCRYPTED and not _on_this_machine(parts.hostname or ""):
         warnings.warn(

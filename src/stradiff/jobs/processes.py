@@ -93,10 +93,14 @@ class _Worker:
         self.started = False
         self.pipe, theirs = Pipe()
         command = [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), *sys.path]
-        # Nothing is asked at the terminal, and the standard output is that of the process that waits.
-        how = {"stdin": subprocess.DEVNULL, "stdout": STDERR, "pass_fds": [theirs.fileno()], "env": _environment()}
         with theirs, _interrupts_blocked():
-            self._process = subprocess.Popen(command, **how)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=STDERR,  # the standard output is that of the process that waits
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+            )
 
     def begin(self, name: str, task: Task, path: Path) -> None:
         """Send it a task."""

@@ -80,12 +80,14 @@ def fit_many(
     out : path
         Folder for ``NAME.stradiff``, which ``StrADiff.load`` reads, and ``done.json``. All workers must reach it.
     n_jobs : int
-        Worker processes on this machine, of one thread each. With 1 there is no worker: fits follow one another in
+        Worker processes on this machine, of one thread each, which end with the call; a script needs no
+        ``if __name__ == "__main__"`` for them. With 1 there is no worker: fits follow one another in
         this process, as with ``StrADiff.fit``, on all cores. Where these are many, sums are split up in another order,
         and the last bits are not those of workers.
-    scheduler : str, optional
-        Address of a dask scheduler whose cluster is used instead, such as ``"tcp://10.0.0.1:8786"``; needs
-        ``stradiff[cluster]``. Start its workers with one thread each, as those of ``n_jobs`` are:
+    scheduler : str or distributed.Client, optional
+        Address of a dask scheduler whose cluster is used instead, such as ``"tls://10.0.0.1:8786"``, with certificates
+        from the configuration of dask; or a connection to one, which stays open. Needs ``stradiff[cluster]``. Start its
+        workers with one thread each, as those of ``n_jobs`` are:
         ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.
     verbose : bool or "auto"
         A progress bar over recordings.
@@ -98,7 +100,13 @@ def fit_many(
     Raises
     ------
     InputError, OptionError, StorageError
-        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written.
+        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written, a
+        scheduler that does not answer.
+
+    Warns
+    -----
+    UserWarning
+        Where the scheduler is on another machine and reached without TLS.
 
     Examples
     --------
