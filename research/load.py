@@ -174,11 +174,11 @@ class Cluster:
     def start_scheduler(self) -> subprocess.Popen[bytes]:
         """At the same address as before."""
         port = self.address.rpartition(":")[2]
-        return self.start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+        return self.start("scheduler", "--host", "127.0.0.1", "--port", port, "--dashboard-address", ":0")
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         """Of one thread, with a nanny."""
-        return self.start("worker", self.address, "--nthreads", "1", "--no-dashboard")
+        return self.start("worker", self.address, "--nthreads", "1", "--dashboard-address", ":0")
 
     def supervise(self) -> None:
         """Start workers again that ended, as those of a lost scheduler do."""

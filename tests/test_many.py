@@ -229,6 +229,25 @@ def test_a_killed_worker_costs_its_own_task_and_results_come_early(tmp_path):
     assert (tmp_path / "a.txt").stat().st_mtime_ns > (tmp_path / "d.txt").stat().st_mtime_ns  # last, and alone
 
 
+@dataclass(frozen=True)
+class Mute(Counted):
+    """A task whose worker is killed between its result and the message about it."""
+
+    def run(self, path: Path) -> None:
+        super().run(path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_result_is_not_computed_again_where_only_its_message_is_lost(tmp_path):
+    """A result that was there before does not pass for it."""
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "b.txt").write_text("old")
+    tasks = {"a": Mute("new"), "b": Counted("killed")}
+    assert [one.error for one in through(tasks, tmp_path, n_jobs=2)] == [None, None]
+    assert [(tmp_path / f"{name}.runs").read_text() for name in tasks] == ["x", "xx"]
+    assert [(tmp_path / f"{name}.txt").read_text() for name in tasks] == ["new", "killed"]
+
+
 def test_workers_that_are_killed_while_they_start_are_started_again(tmp_path, monkeypatch):
     starts = tmp_path / "starts"
     dies = f"import os, pathlib; starts = pathlib.Path({str(starts)!r}).open('a'); starts.write('x'); starts.close(); "
@@ -345,7 +364,7 @@ def cluster():
     """A dask cluster of two processes, which says nothing of the workers it loses."""
     distributed = pytest.importorskip("distributed")
     logging.disable(logging.CRITICAL)
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster:
         yield cluster
     logging.disable(logging.NOTSET)
@@ -369,12 +388,13 @@ def test_on_a_cluster_failures_and_killed_workers_stop_no_other(tmp_path, cluste
 class Wound:
     """A future of dask as it is when its answer is there, or lost with the scheduler."""
 
-    def __init__(self, answer):
-        self.answer, self.released = answer, False
+    def __init__(self, answer, failure):
+        self.answer, self.failure, self.released = answer, failure, False
 
     def exception(self):
         if isinstance(self.answer, BaseException):
             raise self.answer
+        return self.failure and self.failure("d", None, 3)
 
     def result(self):
         return self.answer
@@ -383,7 +403,7 @@ class Wound:
         self.released = True
 
 
-def test_what_a_scheduler_has_lost_is_given_to_it_again_and_what_it_answered_is_released(tmp_path, monkeypatch):
+def test_what_a_scheduler_has_lost_or_given_up_is_sent_again_and_answers_are_released(tmp_path, monkeypatch, caplog):
     """Or dask would compute it again where the worker that holds it is killed."""
     distributed = pytest.importorskip("distributed")
     sent, submitted, patience = [], [], []
@@ -396,21 +416,25 @@ def test_what_a_scheduler_has_lost_is_given_to_it_again_and_what_it_answered_is_
             return self
 
         def __exit__(self, *_):
-            pass
+            logging.getLogger("distributed.client").error("a traceback of the connection that is lost")
 
         def submit(self, function, name, task, path, pure):
-            lost = name == "b" and name not in sent
+            first = name not in sent
             sent.append(name)
-            submitted.append(Wound(distributed.CancelledError() if lost else function(name, task, path)))
+            answer = function(name, task, path) if name in "ac" or not first else None
+            if first and name in "bc":
+                answer = distributed.CancelledError()
+            submitted.append(Wound(answer, distributed.KilledWorker if first and name == "d" else None))
             return submitted[-1]
 
     monkeypatch.setattr(distributed, "Client", Client)
     monkeypatch.setattr(distributed, "as_completed", list)
-    outcomes = through({name: Note(name) for name in "abc"}, tmp_path, scheduler="tcp://127.0.0.1:1")
-    assert [one.error for one in outcomes] == 3 * [None]
-    assert sent == ["a", "b", "c", "b"]
+    outcomes = through({name: Note(name) for name in "abcd"}, tmp_path, scheduler="tcp://127.0.0.1:1")
+    assert [one.error for one in outcomes] == 4 * [None]
+    assert sent == ["a", "b", "c", "d", "b", "d"]  # the result of c was there
     assert patience[0] < patience[1]
-    assert [one.released for one in submitted] == [True, False, True, True]
+    assert not caplog.records
+    assert [one.released for one in submitted] == [True, False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -461,7 +485,7 @@ def test_a_scheduler_with_tls_takes_certificates_of_dasks_configuration(tmp_path
     security = distributed.security.Security(tls_ca_file=certificate["cert"], require_encryption=True, **names)
     configured = {"distributed.comm.tls.ca-file": certificate["cert"]}
     configured |= {f"distributed.comm.tls.client.{kind}": path for kind, path in certificate.items()}
-    how = {"n_workers": 1, "processes": False, "protocol": "tls", "dashboard_address": None}
+    how = {"n_workers": 1, "processes": False, "protocol": "tls", "dashboard_address": ":0"}
     with distributed.LocalCluster(**how, security=security) as cluster:
         address = cluster.scheduler_address
         with pytest.raises(OptionError, match=r"'tls://.* needs certificates; name ca-file, cert and key"):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from urllib.parse import urlsplit
 
 import psutil
 
 from stradiff.errors import OptionError
-from stradiff.jobs.tasks import Call, Result, as_sentence, run_task
+from stradiff.jobs.tasks import KILLED, Call, NewResults, Result, as_sentence, run_task
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -50,13 +51,27 @@ def warn_where_open(scheduler: Scheduler) -> None:
 
 def on_cluster(calls: dict[str, Call], scheduler: Scheduler) -> Iterator[Result]:
     """Of all calls, as they are finished; a scheduler that was restarted is given again what it had."""
-    calls, patience = dict(calls), ANSWER
+    calls, new, patience = dict(calls), NewResults(calls), ANSWER
     while calls:
-        with _connected(scheduler, patience) as client:
+        with _without_log(), _connected(scheduler, patience) as client:
             for result in _submitted(calls, client):
                 del calls[result[0]]
                 yield result
         patience = RETURN
+        for name in [name for name in calls if name in new]:  # the scheduler took the message with it
+            del calls[name]
+            yield name, None, 0.0
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Without dask's tracebacks about a connection that is lost: what follows from it is in the outcomes."""
+    log = logging.getLogger("distributed.client")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _connected(scheduler: Scheduler, patience: float) -> AbstractContextManager[Client]:
@@ -86,11 +101,16 @@ def _submitted(calls: dict[str, Call], client: Client) -> Iterator[Result]:
         name = names.pop(future)
         try:
             failure = future.exception()
-            result: Result = future.result() if failure is None else (name, as_sentence(failure), 0.0)
+            result: Result = future.result() if failure is None else (name, _sentence(failure), 0.0)
         except (distributed.CancelledError, OSError):
             continue
         future.release()  # or the scheduler would compute it again where the worker that holds the answer is killed
         yield result
+
+
+def _sentence(failure: BaseException) -> str:
+    """Dask's failures, of which one is that workers were killed, perhaps before they began."""
+    return KILLED if isinstance(failure, required_dask().KilledWorker) else as_sentence(failure)
 
 
 def _on_this_machine(host: str) -> bool:

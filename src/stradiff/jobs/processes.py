@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -25,7 +25,7 @@ from queue import SimpleQueue
 import cloudpickle
 
 from stradiff.errors import OptionError
-from stradiff.jobs.tasks import Call, Result, Task, as_sentence, run_task
+from stradiff.jobs.tasks import ADVICE, KILLED, Call, Result, Task, as_sentence, run_task
 from stradiff.model.compiled import OFF, VARIABLE, cache_folder
 
 # One thread for each worker, XLA's pool (NPROC) among them: the other cores have workers of their own.
@@ -35,24 +35,10 @@ STDERR = 2
 SPAWNED = "__mp_main__"  # the script, in a process that multiprocessing has spawned; no worker can import it
 STARTS = 3  # in a row that may fail before there is one worker less
 GRACE = 3.0  # seconds in which a worker that is no longer wanted removes its unfinished files
-ADVICE = "perhaps for want of memory; use fewer workers or a larger machine."
-KILLED = f"The worker process was killed twice, {ADVICE}"
 NOT_STARTED = f"No worker process lived long enough to begin, {ADVICE}"
 
 
-def in_processes(calls: dict[str, Call], n_workers: int) -> Iterator[Result]:
-    """Of all calls, as they are finished; those whose worker was killed run again at the end, each alone."""
-    again = {}
-    with closing(_computed(calls, n_workers)) as results:
-        for result in results:
-            if result[1] == KILLED:
-                again[result[0]] = calls[result[0]]
-            else:
-                yield result
-    yield from _computed(again, 1)
-
-
-def _computed(calls: dict[str, Call], n_workers: int) -> Generator[Result, None, None]:
+def in_processes(calls: dict[str, Call], n_workers: int) -> Generator[Result, None, None]:
     """Of all calls, with the error ``KILLED`` where the worker was, and ``NOT_STARTED`` where none could be had."""
     waiting, workers, failed_starts = deque(calls.values()), list[_Worker](), 0
     try:

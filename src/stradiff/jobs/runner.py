@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stradiff.data.writers import atomic_path, check_writable_folder
 from stradiff.errors import OptionError, StorageError
 from stradiff.jobs.cluster import Scheduler, on_cluster, required_dask
 from stradiff.jobs.processes import in_processes
-from stradiff.jobs.tasks import Outcome, Result, Task, run_task
+from stradiff.jobs.tasks import Outcome, Result, Task, run_task, with_second_tries
 
 MANIFEST = "done.json"
 
@@ -109,7 +110,10 @@ def _results(
     calls = {name: (name, task, paths[name].resolve()) for name, task in tasks.items()}
     if calls and (scheduler is not None or n_jobs > 1):
         manifest.withdraw(*tasks)
-        yield from on_cluster(calls, scheduler) if scheduler is not None else in_processes(calls, n_jobs)
+        compute = partial(in_processes, n_workers=n_jobs)
+        if scheduler is not None:
+            compute = partial(on_cluster, scheduler=scheduler)
+        yield from with_second_tries(calls, compute)
         return
     for name in tasks:
         manifest.withdraw(name)
