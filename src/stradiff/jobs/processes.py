@@ -33,7 +33,7 @@ THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MK
 PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from stradiff.jobs.processes import serve; serve(int(sys.argv[1]))"
 STDERR = 2
 SPAWNED = "__mp_main__"  # the script, in a process that multiprocessing has spawned; no worker can import it
-STARTS = 3  # in a row that may fail before there is one worker less
+STARTS = 5  # in a row that may fail before there is one worker less
 GRACE = 3.0  # seconds in which a worker that is no longer wanted removes its unfinished files
 NOT_STARTED = f"No worker process lived long enough to begin, {ADVICE}"
 

@@ -23,7 +23,7 @@ from stradiff.data.writers import atomic_path, check_writable_folder
 from stradiff.errors import OptionError, StorageError
 from stradiff.jobs.cluster import Scheduler, on_cluster, required_dask
 from stradiff.jobs.processes import in_processes
-from stradiff.jobs.tasks import Outcome, Result, Task, run_task, with_second_tries
+from stradiff.jobs.tasks import Compute, Outcome, Result, Task, run_task, with_second_tries
 
 MANIFEST = "done.json"
 
@@ -110,7 +110,7 @@ def _results(
     calls = {name: (name, task, paths[name].resolve()) for name, task in tasks.items()}
     if calls and (scheduler is not None or n_jobs > 1):
         manifest.withdraw(*tasks)
-        compute = partial(in_processes, n_workers=n_jobs)
+        compute: Compute = partial(in_processes, n_workers=n_jobs)
         if scheduler is not None:
             compute = partial(on_cluster, scheduler=scheduler)
         yield from with_second_tries(calls, compute)
