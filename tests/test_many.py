@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -30,8 +35,11 @@ from stradiff import (
     simulate,
 )
 from stradiff.errors import InputError, OptionError, StorageError
+from stradiff.jobs import processes
+from stradiff.jobs.cluster import warn_where_open
+from stradiff.jobs.processes import KILLED, NOT_STARTED, STARTS, THREADS
 from stradiff.jobs.recordings import RecordingTask
-from stradiff.jobs.runner import KILLED, THREADS, run_tasks
+from stradiff.jobs.runner import run_tasks
 
 SMALL = StrADiff(  # quick to compile
     3,
@@ -200,46 +208,155 @@ def test_killed_workers_lose_nothing_and_a_task_that_kills_each_fails_in_a_sente
     assert [one.name for one in again if one.fresh] == ["c", "d"]
 
 
+@dataclass(frozen=True)
+class Counted(Note):
+    """A task that takes its time and counts how often it ran; where its text says so, its worker is killed once."""
+
+    def run(self, path: Path) -> None:
+        with path.with_suffix(".runs").open("a") as runs:
+            runs.write("x")
+        time.sleep(0.5)
+        if self.text == "killed" and path.with_suffix(".runs").stat().st_size == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        path.write_text(self.text)
+
+
+def test_a_killed_worker_costs_its_own_task_and_results_come_early(tmp_path):
+    tasks = {"a": Counted("killed"), **{name: Counted("lives") for name in "bcd"}}
+    outcomes = through(tasks, tmp_path, n_jobs=2)
+    assert [one.error for one in outcomes] == 4 * [None]
+    assert [(tmp_path / f"{name}.runs").read_text() for name in tasks] == ["xx", "x", "x", "x"]
+    assert (tmp_path / "a.txt").stat().st_mtime_ns > (tmp_path / "d.txt").stat().st_mtime_ns  # last, and alone
+
+
+@dataclass(frozen=True)
+class Mute(Counted):
+    """A task whose worker is killed between its result and the message about it."""
+
+    def run(self, path: Path) -> None:
+        super().run(path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_result_is_not_computed_again_where_only_its_message_is_lost(tmp_path):
+    """A result that was there before does not pass for it."""
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "b.txt").write_text("old")
+    tasks = {"a": Mute("new"), "b": Counted("killed")}
+    assert [one.error for one in through(tasks, tmp_path, n_jobs=2)] == [None, None]
+    assert [(tmp_path / f"{name}.runs").read_text() for name in tasks] == ["x", "xx"]
+    assert [(tmp_path / f"{name}.txt").read_text() for name in tasks] == ["new", "killed"]
+
+
+def test_workers_that_are_killed_while_they_start_are_started_again(tmp_path, monkeypatch):
+    starts = tmp_path / "starts"
+    dies = f"import os, pathlib; starts = pathlib.Path({str(starts)!r}).open('a'); starts.write('x'); starts.close(); "
+    dies += f"os.stat(starts.name).st_size > {STARTS - 1} or os.kill(os.getpid(), 9); "
+    monkeypatch.setattr(processes, "PROGRAM", dies + processes.PROGRAM)
+    outcomes = through({"a": Note("one"), "b": Note("two")}, tmp_path, n_jobs=2)
+    assert [one.error for one in outcomes] == [None, None]
+    assert len(starts.read_text()) > STARTS - 1
+
+
+def test_where_no_worker_lives_every_task_says_so(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(processes, "PROGRAM", "import os; os.kill(os.getpid(), 9)")
+    outcomes = through({"a": Note("one"), "b": Note("two")}, tmp_path, n_jobs=2)
+    assert [one.error for one in outcomes] == 2 * [NOT_STARTED]
+    assert capfd.readouterr().err == ""
+
+
+def test_what_cannot_be_sent_fails_alone(tmp_path):
+    @dataclass(frozen=True)
+    class Locked(Note):
+        lock: object = field(default_factory=threading.Lock)
+
+    outcomes = through({"a": Locked("one"), "b": Note("two"), "c": Unreadable("three")}, tmp_path, n_jobs=2)
+    assert outcomes[0].error == (
+        "OptionError: A worker process cannot be sent this (TypeError: cannot pickle '_thread.lock' object); "
+        "use n_jobs=1."
+    )
+    assert [one.error for one in outcomes[1:]] == [None, "InputError: There is nothing in it."]
+
+
+def nothing():
+    raise InputError("There is nothing in it.")
+
+
+class Unreadable(Note):
+    """A task that no worker can read."""
+
+    def __reduce__(self):
+        return nothing, ()
+
+
 PROGRAM = """
-import sys, time
+import asyncio, multiprocessing, sys, time
 from pathlib import Path
+from stradiff.files import atomic_path
 from stradiff.jobs.runner import run_tasks
 
 class Sleep:
     def __init__(self, seconds): self.digest, self.seconds = str(seconds), seconds
-    def run(self, path): path.with_suffix(".begun").touch(); time.sleep(self.seconds); path.touch()
+    def run(self, path):
+        with atomic_path(path) as unfinished:
+            unfinished.touch(); path.with_suffix(".begun").touch(); time.sleep(self.seconds)
 
-tasks, folder = {"short": Sleep(0.0), "long": Sleep(60.0)}, Path(sys.argv[1])
-run_tasks(tasks, {name: folder / f"{name}.txt" for name in tasks}, folder, n_jobs=2, verbose=False)
+def run(*seconds):
+    tasks, folder = {str(each): Sleep(each) for each in seconds}, Path(sys.argv[1])
+    return run_tasks(tasks, {name: folder / f"{name}.txt" for name in tasks}, folder, n_jobs=2, verbose=False)
 """
 
 
-def test_ctrl_c_ends_the_workers_and_leaves_what_is_finished(tmp_path):
-    """As in a terminal, where it reaches the workers too."""
-    command = ["-c", f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{PROGRAM}"]
-    process = subprocess.Popen(
-        [sys.executable, *command, str(tmp_path)], start_new_session=True, stderr=subprocess.PIPE
-    )
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_their_parent_and_leave_what_is_finished(tmp_path, how):
+    """Ctrl-C as in a terminal, where it reaches the workers too."""
+    interrupts = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{interrupts}\n{PROGRAM}\nrun(0.0, 60.0)", str(tmp_path)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
     until = time.monotonic() + 100
-    while not ((tmp_path / "done.json").exists() and (tmp_path / "long.begun").exists()):
+    while not ((tmp_path / "done.json").exists() and (tmp_path / "60.0.begun").exists()):
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers and not [port for one in (psutil.Process(process.pid), *workers) for port in one.net_connections()]
+    (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
     said = process.communicate(timeout=30)[1].decode()
-    assert said.count("Traceback") == 1 and said.rstrip().endswith("KeyboardInterrupt")
-    assert list(json.loads((tmp_path / "done.json").read_text())) == ["short"]
-    assert not (tmp_path / "long.txt").exists()
-    while alive := [one for one in psutil.process_iter() if in_group(one, process.pid)]:
-        assert time.monotonic() < until, alive
-        time.sleep(0.05)
+    assert process.returncode == -how
+    assert said.count("Traceback") == (how == signal.SIGINT)
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    assert list(json.loads((tmp_path / "done.json").read_text())) == ["0.0"]
+    assert {path.name for path in tmp_path.iterdir()} == {"done.json", "0.0.txt", "0.0.begun", "60.0.begun"}
 
 
-def in_group(process, group):
-    """Whether a process runs and belongs to a group."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group
-    except (psutil.NoSuchProcess, ProcessLookupError):
-        return False
+def test_a_script_without_a_guard_in_a_running_loop_with_any_start_method(tmp_path):
+    """As in Jupyter; what a script defines travels to the workers, and no worker runs the script."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"{PROGRAM}\n"
+        "async def main(): return [one.error for one in run(0.0, 0.1)]\n"
+        "multiprocessing.set_start_method('fork')\n"
+        "print(__name__, asyncio.run(main()))\n"
+    )
+    (tmp_path / "out").mkdir()
+    ran = subprocess.run([sys.executable, script, tmp_path / "out"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "__main__ [None, None]\n", "")
+
+
+def test_processes_that_were_forked_or_spawned_may_have_workers(tmp_path):
+    """Those of a pool, too; and forked from a process whose JAX has threads."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"{PROGRAM}\nimport warnings\n"
+        "def errors(seconds): return [one.error for one in run(seconds)]\n"
+        "if __name__ == '__main__':\n"
+        "    import jax; jax.numpy.ones(3).sum()\n"
+        "    warnings.simplefilter('ignore')  # JAX's, that a fork may not go well\n"
+        "    for seconds, method in [(0.0, 'fork'), (0.1, 'spawn')]:\n"
+        "        with multiprocessing.get_context(method).Pool(1) as pool: print(pool.map(errors, [seconds]))\n"
+    )
+    (tmp_path / "out").mkdir()
+    ran = subprocess.run([sys.executable, script, tmp_path / "out"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, 2 * "[[None]]\n", "")
 
 
 @pytest.fixture
@@ -247,17 +364,134 @@ def cluster():
     """A dask cluster of two processes, which says nothing of the workers it loses."""
     distributed = pytest.importorskip("distributed")
     logging.disable(logging.CRITICAL)
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster:
-        yield cluster.scheduler_address
+        yield cluster
     logging.disable(logging.NOTSET)
 
 
 def test_on_a_cluster_failures_and_killed_workers_stop_no_other(tmp_path, cluster):
-    tasks = {"a": Note("one"), "b": Deadly("two"), "c": Note("bad"), "d": Note("four")}
-    outcomes = through(tasks, tmp_path, scheduler=cluster)
+    """Given as its address, also where a loop runs, as in Jupyter; or as a connection, which stays open."""
+    tasks = {"a": Counted("killed"), "b": Counted("lives"), "c": Note("bad"), "d": Counted("lives")}
+
+    async def in_a_running_loop():
+        return through(tasks, tmp_path, scheduler=cluster.scheduler_address)
+
+    outcomes = asyncio.run(in_a_running_loop())
     assert [one.error for one in outcomes] == [None, None, "InputError: This one cannot be.", None]
-    assert (tmp_path / "b.tried").exists()
+    assert (tmp_path / "a.runs").read_text() == "xx"
+    with cluster.get_client() as client:
+        assert through({"e": Note("five")}, tmp_path, scheduler=client)[0].error is None
+        assert client.status == "running"
+
+
+class Wound:
+    """A future of dask as it is when its answer is there, or lost with the scheduler."""
+
+    def __init__(self, answer, failure):
+        self.answer, self.failure, self.released = answer, failure, False
+
+    def exception(self):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.failure and self.failure("d", None, 3)
+
+    def result(self):
+        return self.answer
+
+    def release(self):
+        self.released = True
+
+
+def test_what_a_scheduler_has_lost_or_given_up_is_sent_again_and_answers_are_released(tmp_path, monkeypatch, caplog):
+    """Or dask would compute it again where the worker that holds it is killed."""
+    distributed = pytest.importorskip("distributed")
+    sent, submitted, patience = [], [], []
+
+    class Client:
+        def __init__(self, address, timeout):
+            patience.append(timeout)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            logging.getLogger("distributed.client").error("a traceback of the connection that is lost")
+
+        def submit(self, function, name, task, path, pure):
+            first = name not in sent
+            sent.append(name)
+            answer = function(name, task, path) if name in "ac" or not first else None
+            if first and name in "bc":
+                answer = distributed.CancelledError()
+            submitted.append(Wound(answer, distributed.KilledWorker if first and name == "d" else None))
+            return submitted[-1]
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    monkeypatch.setattr(distributed, "as_completed", list)
+    outcomes = through({name: Note(name) for name in "abcd"}, tmp_path, scheduler="tcp://127.0.0.1:1")
+    assert [one.error for one in outcomes] == 4 * [None]
+    assert sent == ["a", "b", "c", "d", "b", "d"]  # the result of c was there
+    assert patience[0] < patience[1]
+    assert not caplog.records
+    assert [one.released for one in submitted] == [True, False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("address", "alarm"),
+    [
+        ("tcp://192.0.2.1:8786", True),
+        ("192.0.2.1:8786", True),
+        ("tls://192.0.2.1:8786", False),
+        ("tcp://127.0.0.1:8786", False),
+        ("tcp://localhost:8786", False),
+        ("tcp://[::1]:8786", False),
+        ("inproc://192.0.2.1/1/1", False),
+    ],
+)
+def test_a_scheduler_elsewhere_without_tls_is_a_warning(address, alarm):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_where_open(address)
+        warn_where_open(SimpleNamespace(scheduler=SimpleNamespace(address=address)))
+    assert [f"The scheduler {address} is reached without TLS" in str(one.message) for one in caught] == 2 * alarm * [
+        True
+    ]
+
+
+def test_fits_on_a_scheduler_elsewhere_warn_before_they_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr("stradiff.jobs.recordings.run_tasks", lambda *_, **__: [])
+    with pytest.warns(UserWarning, match="without TLS"):
+        fit_many([np.eye(3)], SMALL, tmp_path, scheduler="tcp://192.0.2.1:8786")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    names = {"cert": str(folder / "certificate.pem"), "key": str(folder / "key.pem")}
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test"]
+    subprocess.run([*command, "-out", names["cert"], "-keyout", names["key"]], check=True, capture_output=True)
+    return names
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_scheduler_with_tls_takes_certificates_of_dasks_configuration(tmp_path, certificate):
+    """Without any, a sentence says where to name them."""
+    dask = pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed")
+    roles = ("scheduler", "worker", "client")
+    names = {f"tls_{role}_{kind}": path for role in roles for kind, path in certificate.items()}
+    security = distributed.security.Security(tls_ca_file=certificate["cert"], require_encryption=True, **names)
+    configured = {"distributed.comm.tls.ca-file": certificate["cert"]}
+    configured |= {f"distributed.comm.tls.client.{kind}": path for kind, path in certificate.items()}
+    how = {"n_workers": 1, "processes": False, "protocol": "tls", "dashboard_address": ":0"}
+    with distributed.LocalCluster(**how, security=security) as cluster:
+        address = cluster.scheduler_address
+        with pytest.raises(OptionError, match=r"'tls://.* needs certificates; name ca-file, cert and key"):
+            through({"a": Note("one")}, tmp_path, scheduler=address)
+        with dask.config.set(configured):
+            assert through({"a": Note("one")}, tmp_path, scheduler=address)[0].error is None
 
 
 def test_fits_do_not_depend_on_the_workers(tmp_path):

@@ -17,7 +17,9 @@ from scaling.one_process import Row
 from stradiff import StrADiff, fit_many, simulate
 from stradiff.config import Training
 from stradiff.data import Recording
-from stradiff.jobs.runner import MANIFEST, THREADS, Outcome
+from stradiff.jobs.processes import THREADS
+from stradiff.jobs.runner import MANIFEST
+from stradiff.jobs.tasks import Outcome
 
 LIMIT = 3600.0
 ONE, TWO, KILLED = "one worker", "two workers", "two, one of them killed"

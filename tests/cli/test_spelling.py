@@ -15,6 +15,7 @@ SENTENCES = {
         "--prior foo does not exist; choose one of ar, rbf."
     ),
     "install it, or use n_jobs=1 without a scheduler.": "install it, or use --jobs 1 without --scheduler.",
+    "in the configuration of dask, or give a distributed.Client that has them.": "in the configuration of dask.",
     "scheduler='tcp://a:1' does not answer": "--scheduler 'tcp://a:1' does not answer",
     "kind='foo' does not exist": "KIND foo does not exist",
     "n_samples=5 must be at least 150.": "--samples 5 must be at least 150.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stradiff.model import compiled
+from stradiff.model import compiled, numerics
 
 SETTINGS = (
     "jax_compilation_cache_dir",
@@ -38,10 +39,12 @@ def unconfigured(monkeypatch, tmp_path):
     before = {name: getattr(jax.config, name) for name in SETTINGS}
     jax.config.update("jax_compilation_cache_dir", None)
     monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "new"))
+    compiled.cache_folder.cache_clear()
     yield tmp_path / "new"
     for name, value in before.items():
         jax.config.update(name, value)
     compiled.compilation_cache.reset_cache()
+    compiled.cache_folder.cache_clear()
 
 
 def configured_folder():
@@ -71,9 +74,85 @@ def test_a_folder_configured_in_jax_is_kept(unconfigured, tmp_path):
 
 
 def test_no_cache_without_a_writable_folder(unconfigured, monkeypatch, tmp_path):
+    """A folder that was asked for is worth a warning, the default is not."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "file" / "below"))
+    with pytest.warns(UserWarning, match=r"below of STRADIFF_CACHE cannot be written .*; name another"):
+        assert configured_folder() is None
+    compiled.cache_folder.cache_clear()
+    monkeypatch.delenv(compiled.VARIABLE)
+    monkeypatch.setattr(compiled, "user_cache_path", lambda name: tmp_path / "file" / name)
     assert configured_folder() is None
+
+
+def test_no_cache_without_a_home(unconfigured, monkeypatch, tmp_path):
+    """Where nobody knows one, "~" stays as it is written."""
+    for name in (compiled.VARIABLE, "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    monkeypatch.chdir(tmp_path)
+    assert configured_folder() is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def open_umask():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_the_folder_is_its_owners_alone(unconfigured, open_umask):
+    configured_folder()
+    assert stat.S_IMODE(unconfigured.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o720])
+def test_a_folder_others_can_write_to_is_refused(unconfigured, mode):
+    unconfigured.mkdir()
+    unconfigured.chmod(mode)
+    with pytest.warns(UserWarning, match=rf"{unconfigured} can be written by other users, .*; delete it, or name"):
+        assert configured_folder() is None
+    assert not list(unconfigured.iterdir())
+
+
+def test_a_folder_of_another_user_is_refused(unconfigured, monkeypatch):
+    unconfigured.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: unconfigured.stat().st_uid + 1)
+    with pytest.warns(UserWarning, match=f"{unconfigured} belongs to another user"):
+        assert configured_folder() is None
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o1777, False)])
+def test_a_folder_that_others_can_replace_is_refused(unconfigured, monkeypatch, tmp_path, mode, refused):
+    """Not where only owners remove, as in a folder for temporary files; and a link is no way around."""
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all").chmod(mode)
+    (tmp_path / "link").symlink_to(tmp_path / "all" / "own")
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "link"))
+    if refused:
+        with pytest.warns(UserWarning, match=f"{tmp_path / 'all'} can be written by all users"):
+            assert configured_folder() is None
+    else:
+        assert configured_folder() == str(tmp_path / "all" / "own")
+
+
+def test_a_fit_goes_on_without_a_cache(unconfigured):
+    unconfigured.mkdir()
+    unconfigured.chmod(0o777)
+    compiled.enable_compilation_cache.cache_clear()
+    values = np.random.default_rng(0).standard_normal((60, 2))
+    with pytest.warns(UserWarning, match="Programs are compiled anew in every process"), numerics():
+        assert float(jnp.sum(values)) == pytest.approx(values.sum())
+    compiled.enable_compilation_cache.cache_clear()
+
+
+def test_an_entry_that_a_killed_process_left_unfinished_is_removed(unconfigured):
+    unconfigured.mkdir(mode=0o700)
+    for name in ("whole-cache", "whole-atime", "torso-cache"):
+        (unconfigured / name).write_bytes(bytes(8))
+    configured_folder()
+    assert {path.name for path in unconfigured.iterdir()} == {"whole-cache", "whole-atime", ".lockfile"}
 
 
 @pytest.mark.parametrize("message", ["Loading XLA:CPU AOT result. Target machine feature +x is not supported", None])
@@ -88,17 +167,18 @@ def test_messages_of_compiled_code_are_captured(capfd):
     assert compiled._stderr_of(lambda: 1 / 0) is None
 
 
-def test_a_second_process_loads_the_programs_of_the_first(tmp_path):
+def test_a_second_process_loads_the_programs_of_the_first_and_of_one_that_filled_it_at_once(tmp_path):
+    """Also in a folder with spaces and accents; of two processes at once neither says a word."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_COMPILATION")}
-    environment[compiled.VARIABLE] = str(tmp_path)
-    hits = []
-    for _ in range(2):
-        process = subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True
-        )
-        hits.append(int(process.stdout))
-    assert hits[0] == 0
-    assert hits[1] >= 1
+    environment[compiled.VARIABLE] = str(tmp_path / "Wörk öf été")
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    said = []
+    for n_processes in (2, 1):
+        command = [sys.executable, "-c", PROGRAM]
+        processes = [subprocess.Popen(command, env=environment, **output) for _ in range(n_processes)]
+        said += [process.communicate() for process in processes]
+    assert [errors for _, errors in said] == ["", "", ""]
+    assert int(said[-1][0]) >= 1
 
 
 @compiled.quick_jit

@@ -23,9 +23,12 @@ from stradiff.cli.spelling import spelled_as_options
 from stradiff.config import Checkpoint
 from stradiff.data.readers import READERS, read_recording
 from stradiff.errors import InputError, SeparationWarning
+from stradiff.jobs.cluster import warn_where_open
 from stradiff.jobs.group import fit_group
 from stradiff.jobs.recordings import content_of
-from stradiff.jobs.runner import Outcome, run_tasks
+from stradiff.jobs.runner import run_tasks
+from stradiff.jobs.tasks import Outcome
+from stradiff.model.compiled import cache_folder
 from stradiff.train.checkpoint import digest_of
 
 
@@ -80,6 +83,10 @@ def separate_folder(
     files = files_of(recordings)
     tasks = {name: FileTask(file.resolve(), reading, parameters) for name, file in files.items()}
     paths = {name: out / name / LAST for name in tasks}
+    with console.notes():  # before the work, and once
+        cache_folder()
+        if scheduler is not None:
+            warn_where_open(scheduler)
     verbose: bool | str = "auto" if console.for_people else False
     logs = nullcontext() if scheduler is None else _without_logs()
     with output_folder(out), _no_empty_folders(paths), logs:

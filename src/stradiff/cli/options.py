@@ -198,7 +198,8 @@ Scheduler = Annotated[
         rich_help_panel=ADVANCED,
         metavar="ADDRESS",
         help="For a folder: a dask scheduler whose cluster works instead. Start its workers with one thread each "
-        "(OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..).",
+        "(OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..). A tls:// address takes its certificates from the "
+        "configuration of dask.",
         show_default=False,
     ),
 ]

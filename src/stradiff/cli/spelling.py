@@ -38,6 +38,7 @@ PHRASES = {
     r", or add it with stradiff\.register_(prior|mixing)": "",
     r"time_column=False": "--time-column none",
     r"Lower learning_rate \(now ([^)]+)\)": r"Fit it from Python with a learning_rate below \1",
+    r", or give a distributed\.Client that has them": "",
     r"without a scheduler": "without --scheduler",
 }
 _NAMES = "|".join(OPTIONS)

@@ -2,6 +2,6 @@
 
 from stradiff.jobs.group import fit_group
 from stradiff.jobs.recordings import fit_many
-from stradiff.jobs.runner import Outcome
+from stradiff.jobs.tasks import Outcome
 
 __all__ = ["Outcome", "fit_group", "fit_many"]

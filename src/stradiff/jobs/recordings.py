@@ -17,7 +17,9 @@ from stradiff.data.readers import read_recording
 from stradiff.data.recording import Recording
 from stradiff.errors import InputError, OptionError
 from stradiff.estimator import StrADiff
-from stradiff.jobs.runner import Outcome, run_tasks
+from stradiff.jobs.cluster import Scheduler, warn_where_open
+from stradiff.jobs.runner import run_tasks
+from stradiff.jobs.tasks import Outcome
 from stradiff.train.checkpoint import digest_of
 
 SUFFIX = ".stradiff"
@@ -60,7 +62,7 @@ def fit_many(
     out: str | Path,
     *,
     n_jobs: int = 1,
-    scheduler: str | None = None,
+    scheduler: Scheduler | None = None,
     verbose: bool | str = "auto",
 ) -> list[Outcome]:
     """Separate many recordings with the same settings; each fit is saved as soon as it is finished.
@@ -78,12 +80,14 @@ def fit_many(
     out : path
         Folder for ``NAME.stradiff``, which ``StrADiff.load`` reads, and ``done.json``. All workers must reach it.
     n_jobs : int
-        Worker processes on this machine, of one thread each. With 1 there is no worker: fits follow one another in
+        Worker processes on this machine, of one thread each, which end with the call; a script needs no
+        ``if __name__ == "__main__"`` for them. With 1 there is no worker: fits follow one another in
         this process, as with ``StrADiff.fit``, on all cores. Where these are many, sums are split up in another order,
         and the last bits are not those of workers.
-    scheduler : str, optional
-        Address of a dask scheduler whose cluster is used instead, such as ``"tcp://10.0.0.1:8786"``; needs
-        ``stradiff[cluster]``. Start its workers with one thread each, as those of ``n_jobs`` are:
+    scheduler : str or distributed.Client, optional
+        Address of a dask scheduler whose cluster is used instead, such as ``"tls://10.0.0.1:8786"``, with certificates
+        from the configuration of dask; or a connection to one, which stays open. Needs ``stradiff[cluster]``. Start its
+        workers with one thread each, as those of ``n_jobs`` are:
         ``OMP_NUM_THREADS=1 NPROC=1 dask worker --nthreads 1 ..``.
     verbose : bool or "auto"
         A progress bar over recordings.
@@ -96,7 +100,13 @@ def fit_many(
     Raises
     ------
     InputError, OptionError, StorageError
-        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written.
+        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written, a
+        scheduler that does not answer.
+
+    Warns
+    -----
+    UserWarning
+        Where the scheduler is on another machine and reached without TLS.
 
     Examples
     --------
@@ -120,6 +130,8 @@ def fit_many(
     for name in named:
         if not isinstance(name, str) or not name or Path(name).name != name:
             raise InputError(f"The name {name!r} of a recording cannot be that of a file; give another.")
+    if scheduler is not None:
+        warn_where_open(scheduler)
     quiet = clone(estimator).set_params(verbose=False, checkpoint=None)  # one file would not do for all of them
     tasks = {
         name: RecordingTask(quiet, Path(recording) if isinstance(recording, str) else recording)

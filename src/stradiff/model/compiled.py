@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import equinox as eqx
-import filelock  # noqa: F401  JAX needs it to limit the size of the cache
 import jax
 import jax.numpy as jnp
+from filelock import FileLock  # which JAX needs too, to limit the size of the cache
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 from platformdirs import user_cache_path
@@ -25,6 +27,7 @@ VARIABLE = "STRADIFF_CACHE"
 OFF = "off"
 MIN_SECONDS = 0.02  # of compilation, for a program to be cached
 MAX_BYTES = 1 << 27  # one shape takes about forty files and two megabytes; the least recently used are evicted
+LOCK, LOCK_SECONDS = ".lockfile", 10.0  # JAX's own
 REJECTION = "AOT result"  # in XLA's message about an unfit program
 # XLA's older loop emitter compiles in two thirds of the time; its programs take half as long again on two cores.
 QUICK_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
@@ -68,15 +71,14 @@ def _options() -> dict[str, bool] | None:
 
 @functools.cache
 def enable_compilation_cache() -> None:
-    """Enable JAX's cache in the user's cache folder, or that of the variable STRADIFF_CACHE; "off" disables it.
+    """Enable JAX's cache in :func:`cache_folder`.
 
-    Without effect where JAX has a cache folder already, the folder is not writable, or cached programs are rejected.
+    Without effect where JAX has a cache folder already, there is none to use, or cached programs are rejected.
     """
-    setting = os.environ.get(VARIABLE)
-    if jax.config.jax_compilation_cache_dir or setting == OFF:  # type: ignore[attr-defined]
+    if jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return
-    folder = Path(setting) if setting else user_cache_path("stradiff") / "compiled"
-    if not (_writable(folder) and _programs_reload()):
+    folder = cache_folder()
+    if folder is None or not _programs_reload():
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_SECONDS)
@@ -84,12 +86,76 @@ def enable_compilation_cache() -> None:
     compilation_cache.reset_cache()  # JAX reads the folder only once, perhaps before this
 
 
-def _writable(folder: Path) -> bool:
+@functools.cache
+def cache_folder() -> Path | None:
+    """The folder of compiled programs: in the user's cache folder, or that of the variable STRADIFF_CACHE.
+
+    None with "off", and where it cannot be written, of which a folder of the variable gives a warning. A folder that
+    other users can write to is refused with a warning: programs are run as they are found.
+    """
+    setting = os.environ.get(VARIABLE)
+    if setting == OFF:
+        return None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+        folder = Path(setting).resolve() if setting else _default_folder()
+        _make_private(folder)
+        intruders = _intruders(folder)
+        if intruders is None:
+            _remove_unfinished(folder)
+            return folder
+    except (OSError, NotImplementedError, RuntimeError) as error:  # of disks; of those without locks; of no home
+        if setting:
+            _warn(f"{setting} of {VARIABLE} cannot be written ({error})", "name another")
+        return None
+    _warn(
+        f"{intruders}, who could leave programs in {folder} for you to run", f"delete it, or name another in {VARIABLE}"
+    )
+    return None
+
+
+def _default_folder() -> Path:
+    """In the user's cache folder; RuntimeError where the user has no home."""
+    folder = user_cache_path("stradiff") / "compiled"
+    if not folder.is_absolute():  # an unresolved "~" of older versions of platformdirs
+        raise RuntimeError("no home")
+    return folder.resolve()
+
+
+def _warn(reason: str, remedy: str) -> None:
+    warnings.warn(f"Programs are compiled anew in every process: {reason}; {remedy}.", stacklevel=3)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it that nobody else may enter; one that is there stays as it is."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def _intruders(folder: Path) -> str | None:
+    """Who else can write into a folder, or put another in its place, in words."""
+    if not hasattr(os, "getuid"):  # Windows, where folders of a user are the user's own
+        return None
+    state = folder.stat()
+    if state.st_uid != os.getuid():
+        return f"{folder} belongs to another user"
+    if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"{folder} can be written by other users"
+    for parent in folder.parents:
+        mode = parent.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:  # in a sticky one only owners remove
+            return f"{parent} can be written by all users"
+    return None
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove entries of processes that were killed while they wrote them: they lack the file JAX writes next.
+
+    JAX would find them unreadable, and stop adding others, with a warning each time.
+    """
+    with FileLock(folder / LOCK, timeout=LOCK_SECONDS):  # JAX reads and writes within it
+        for entry in folder.glob("*-cache"):
+            if not entry.with_name(entry.name.removesuffix("-cache") + "-atime").exists():
+                entry.unlink()
 
 
 def _programs_reload() -> bool:
