@@ -98,4 +98,5 @@ def faulty(at: int, *, kill: bool) -> Iterator[Faults]:
         owner = mock.patch.object(files, "_owner", lambda pid: f"{machine}-{DEAD}")
         with suppress(Killed), patches[0], patches[1], owner:
             yield faults
-    gc.collect()  # as the system does with the files and the locks of a dead process
+    if kill:
+        gc.collect(0)  # as the system does with the files and the locks of a dead process
