@@ -206,7 +206,7 @@ BAD_TEXT = {
     "one cell": ("a\n1\n2,3\n4\n", {}, ReadError, ["rows have 1 cell (line 2) and 2 (line 3)"]),
     "text, then missing": ("a,b\n1,2\n1,x\n,y\n", {}, InputError, ["line 3", "'b'", "'x' is not", "(2 such cells in"]),
     "short header": ("a,b\n1,2,3\n3,3,3\n4,4,5\n5,5,7\n", {}, ReadError, ["2 names", "3 cells"]),
-    "open quote": ('a,b\n1,"2\n3,4\n5,5\n', {}, ReadError, ["damaged"]),
+    "open quote": ('a,b\n1,"2\n3,4\n5,5\n', {}, ReadError, ["line 2", "quotes"]),
     "repeated name": ("a,a\n1,2\n2,3\n3,5\n", {}, InputError, ["Channels 1 and 2 are both named 'a'"]),
     "constant": ("a,b\n1,2\n1,3\n1,5\n", {}, InputError, ["'a'", "constant"]),
     "one sample": ("a\n1\n", {}, InputError, ["n_samples = 1"]),
