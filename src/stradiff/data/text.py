@@ -24,7 +24,8 @@ from stradiff.errors import ReadError, shortened
 
 _HEAD_LINES = 50  # from which the layout is inferred
 _MAX_LINE_LENGTH = 2**20  # in characters, also of what stands before the data; bounds the memory of one line
-_CELLS_AT_ONCE = 2**13  # few, so that their rows are gone before the garbage collector looks at them
+_CELLS_AT_ONCE = 2**16
+_ROWS_AT_ONCE = 512  # gone before the garbage collector looks at them: it starts after 700 new objects
 _BYTES_PER_CELL = 32  # a float64, room to grow, and what is checked later
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))", re.ASCII)
@@ -106,9 +107,10 @@ def _blocks(path: Path, layout: Layout) -> Iterator[list[list[str]]]:
     """Rows of samples, many at once."""
     with _opened(path, layout.encoding) as file:
         reader = _reader(_lines(file), layout)
+        at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // layout.width))
         skipped = int(layout.header is not None)
         try:
-            while rows := list(islice(reader, max(1, _CELLS_AT_ONCE // layout.width))):
+            while rows := list(islice(reader, at_once)):
                 if set(map(len, rows)) != {layout.width}:
                     rows = [row for row in rows if row and not _is_blank(row, layout)]
                 if samples := rows[skipped:]:
