@@ -5,8 +5,6 @@ Each derives from a built-in exception (``ValueError``, ``RuntimeError``, ``Memo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class StrADiffError(Exception):
     """Base of all exceptions raised deliberately by this package."""
@@ -44,12 +42,7 @@ class InsufficientMemoryError(StrADiffError, MemoryError):
     """An operation that needs more memory than is available; raised before anything is allocated."""
 
 
-def shortened(value: object, length: int = 40) -> str:
-    """The representation of a value in a message, on one line and at most ``length`` characters long."""
-    text = " ".join(repr(value[: length + 1] if isinstance(value, str | bytes) else value).split())
-    return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first dozen names in a message, without their quotes."""
-    return ", ".join([*(shortened(name)[1:-1] for name in names[:12]), *(["..."] if len(names) > 12 else [])])
+def shortened(value: object) -> str:
+    """The representation of a value in a message, on one line and at most 40 characters long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else text[:37] + "..."

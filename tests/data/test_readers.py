@@ -336,6 +336,7 @@ BAD_ARRAYS = {
     "transposed": (VALUES.T, InputError, "transpose"),
     "no channel": (VALUES[:, :0], InputError, "no channel"),
     "nan": (np.where(np.arange(50)[:, None] == 9, np.nan, VALUES), InputError, "NaN, first at row 9"),
+    "beyond float64": (np.exp(np.longdouble(800)) * np.ones((9, 2)), InputError, "inf, first at row 0"),
     "pickled": (np.array([{"a": 1}, {}], dtype=object), ReadError, "pickled"),
 }
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stradiff.errors import OptionError, ReadError
+from stradiff.errors import OptionError, ReadError, shortened
 
 if TYPE_CHECKING:
     from stradiff.estimator import StrADiff
@@ -32,16 +32,19 @@ def read_configuration(path: Path | None) -> tuple[dict[str, Any], dict[str, Any
         return {}, {}
     try:
         parameters = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ReadError(f"{path} cannot be read as a configuration in TOML: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).rstrip(".").split())
+        raise ReadError(f"{path} cannot be read as a configuration in TOML: {reason}.") from error
     from stradiff.estimator import StrADiff
+    from stradiff.parameters import instance
 
     reading = parameters.pop("recording", {})
+    instance(dict, "a table").check("recording", reading)
     known = [name for name in StrADiff().get_params(deep=False) if name not in NOT_KEPT]
     for names, allowed, where in ((parameters, known, "parameter"), (reading, RECORDING, "entry of [recording]")):
         for name in names:
             if name not in allowed:
-                raise OptionError(f"{path}: {name!r} is no {where}; there are {', '.join(allowed)}.")
+                raise OptionError(f"{path}: {shortened(name)} is no {where}; there are {', '.join(allowed)}.")
     return parameters, reading
 
 

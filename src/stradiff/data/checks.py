@@ -149,7 +149,8 @@ def as_float_array(
         case "f" if array.dtype.itemsize <= 4:
             return array.astype(np.float32, copy=False)
         case "f" | "i" | "u":
-            return array.astype(np.float64, copy=False)
+            with np.errstate(over="ignore"):  # longer floats become inf, which is refused
+                return array.astype(np.float64, copy=False)
         case "c":
             raise InputError("Complex data not supported; separate the real part or the magnitude instead.")
         case "b":

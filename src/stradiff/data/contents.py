@@ -19,10 +19,11 @@ from stradiff.data.checks import (
     check_sampling_rate,
     check_times,
 )
+from stradiff.data.headers import listed
 from stradiff.data.missing import check_missing
 from stradiff.data.recording import Recording
 from stradiff.data.times import looks_like_number, regular_rate, seconds_of_text, seconds_per_unit
-from stradiff.errors import InputError, OptionError, ReadError, listed, shortened
+from stradiff.errors import InputError, OptionError, ReadError, shortened
 
 TimeColumn = str | int | Literal[False] | None
 Columns = Sequence[str | int] | str | int | None
@@ -58,8 +59,8 @@ def parsing() -> Iterator[None]:
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:
-        reason = shortened(error.args[0] if error.args else type(error).__name__, 160)
-        raise ReadError(f"the file is damaged or not of its suffix's format: {reason}.") from error
+        reason = (str(error) or type(error).__name__)[:160]
+        raise ReadError(f"the file is damaged or not of its suffix's format: {reason!r}.") from error
 
 
 def contents_of_array(values: Any, channel_names: Sequence[str] | None = None, **others: Any) -> Contents:

@@ -6,8 +6,10 @@ A name that a spreadsheet would run as a formula, or that would not come back as
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from stradiff.data.times import is_timestamp, looks_like_number
+from stradiff.errors import shortened
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
 """Notations of a missing value, in lower case."""
@@ -27,6 +29,11 @@ def name_in(cell: str) -> str:
     if cell.startswith("'") and _is_protected(cell[1:]):
         return cell[1:]
     return cell.strip()
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first dozen names in a message, without quotes."""
+    return ", ".join([*(shortened(name)[1:-1] for name in names[:12]), *(["..."] if len(names) > 12 else [])])
 
 
 def is_name(cell: str) -> bool:

@@ -17,9 +17,10 @@ from stradiff.data.arrays import Archive, read_array
 from stradiff.data.audio import read_wav
 from stradiff.data.checks import check_sampling_rate, check_text
 from stradiff.data.contents import Columns, Contents, TimeColumn, contents_of_array, to_recording
+from stradiff.data.headers import listed
 from stradiff.data.recording import Recording
 from stradiff.data.text import read_text
-from stradiff.errors import InputError, InsufficientMemoryError, ReadError, listed, shortened
+from stradiff.errors import InputError, InsufficientMemoryError, ReadError, shortened
 
 
 def read_recording(

@@ -148,7 +148,8 @@ def _samples(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
                 line = layout.skipped + reader.line_num + 1
         except csv.Error as error:
             raise ReadError(
-                f"line {line}: its quotes do not match ({error}); close every quote, and double one inside a cell."
+                f"line {line}: its quotes do not match ({shortened(str(error))}); close every quote, and double one "
+                "inside a cell."
             ) from error
 
 
