@@ -149,7 +149,7 @@ def as_float_array(
         case "f" if array.dtype.itemsize <= 4:
             return array.astype(np.float32, copy=False)
         case "f" | "i" | "u":
-            with np.errstate(over="ignore"):  # longer floats become inf, which is refused
+            with np.errstate(over="ignore", invalid="ignore"):  # longer floats become inf or NaN, which are refused
                 return array.astype(np.float64, copy=False)
         case "c":
             raise InputError("Complex data not supported; separate the real part or the magnitude instead.")

@@ -45,6 +45,9 @@ def read_recording(
     .wav      PCM scaled to [-1, 1), or floats; one or more channels
     ========  ==============================================================================================
 
+    Every cell of text is read as the nearest float64, or refused with its line. In a header, the apostrophe that
+    :func:`write_table` puts before ``=...``, ``-...`` or ``1`` is taken off.
+
     Times are in seconds since the first sample. Evenly spaced ones (:func:`regular_rate`) become a sampling rate.
 
     Parameters
@@ -69,7 +72,8 @@ def read_recording(
     Raises
     ------
     ReadError
-        The file is missing, a folder, not permitted, of an unknown suffix, empty, damaged or ragged.
+        The file is missing, a folder, not permitted, of an unknown suffix, empty, damaged or ragged, or claims to hold
+        what it does not.
     InputError
         Its content is not a valid :class:`Recording`, or has at least as many channels as samples, as of a transposed
         table.
