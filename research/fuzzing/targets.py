@@ -191,7 +191,7 @@ TARGETS = {
     "npy": Target(".npy", _arrays, damage.npy, _recording, 3),
     "npz": Target(".npz", _archives, damage.npz, _recording, 2),
     "wav": Target(".wav", _sounds, damage.wav, _recording, 3),
-    "fit": Target(".stradiff", _fits, damage.safetensors, _fit, 2),
+    "fit": Target(".stradiff", _fits, damage.safetensors, _fit, 4),
     "checkpoint": Target("", lambda: [_checkpoint()[0]], damage.safetensors, _resumed, 1),
     "configuration": Target(".toml", _configurations, damage.toml, _configured, 2),
 }

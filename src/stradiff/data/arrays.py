@@ -6,6 +6,7 @@ import io
 import math
 import struct
 from pathlib import Path
+from typing import cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
@@ -98,7 +99,8 @@ class Archive:
         if numbers is None and member.file_size > _MAX_TEXT:
             raise ReadError(f"{shortened(name)} takes {member.file_size:,} bytes; save short names and single values.")
         with parsing(), self._zip.open(member) as file:
-            return read_array(file, member.file_size, f"Reading {self._path.name}", numbers)
+            array = cast(io.BufferedIOBase, file)
+            return read_array(array, member.file_size, f"Reading {self._path.name}", numbers)
 
 
 def _check_directory(file: io.BufferedIOBase, path: Path) -> None:

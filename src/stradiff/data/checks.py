@@ -145,12 +145,12 @@ def as_float_array(
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise InputError(f"The {subject} are not a table: their rows differ in length or kind.") from error
-    match array.dtype.kind:
-        case "f" if array.dtype.itemsize <= 4:
-            return array.astype(np.float32, copy=False)
-        case "f" | "i" | "u":
-            with np.errstate(over="ignore", invalid="ignore"):  # longer floats become inf or NaN, which are refused
-                return array.astype(np.float64, copy=False)
+    kind = array.dtype.kind
+    if kind in "fiu":
+        dtype = np.float32 if kind == "f" and array.dtype.itemsize <= 4 else np.float64
+        with np.errstate(over="ignore", invalid="ignore"):  # longer floats become inf or NaN, which are refused
+            return array.astype(dtype, copy=False)
+    match kind:
         case "c":
             raise InputError("Complex data not supported; separate the real part or the magnitude instead.")
         case "b":

@@ -168,7 +168,8 @@ class _Table:
 
 
 def _table(path: Path, layout: Layout) -> _Table:
-    numbers, is_text, first, n_filled = bytearray(), bytearray(), [], 0
+    first: list[str] = []
+    numbers, is_text, n_filled = bytearray(), bytearray(), 0
     for rows in _blocks(path, layout):
         first = first or rows[0]
         width = len(first)
