@@ -264,6 +264,7 @@ BAD_TEXT = {
     "repeated time": ("time,a\n0,1\n1,2\n1,3\n", {}, InputError, ["line 4", "'time'", "time_column=False"]),
     "time runs back": ("time,a\n0,1\n2,2\n1,3\n", {}, InputError, ["line 4", "1 follows 2", "sort"]),
     "broken time": ("time,a\n0,1\nlater,2\n1,3\n", {}, InputError, ["line 3", "'later' is not a time"]),
+    "infinite time": ("time,a\ninf,1\n2,2\n3,5\n", {}, InputError, ["line 2", "'inf' is not a time"]),
     "missing time": ("time,a\n0,1\n,2\n1,3\n", {}, InputError, ["line 3", "'time'"]),
     "date with slashes": ("time,a\n1/2/2020,1\n1/3/2020,2\n", {}, InputError, ["line 2", "2020-12-31"]),
     "mixed times": ("time,a\n2020-01-01,1\n3,2\n", {}, InputError, ["line 3", "'3'"]),
