@@ -91,6 +91,13 @@ def _lines(file: Iterable[str]) -> Iterator[str]:
         yield line
 
 
+def _kept(lines: Iterator[str], last: list[str]) -> Iterator[str]:
+    """The same lines, each of them in ``last`` while it is read."""
+    for line in lines:
+        last[0] = line
+        yield line
+
+
 def _reader(lines: Iterator[str], layout: Layout) -> Any:
     """Rows of cells, from the header or the first sample on; those of blank lines are no samples."""
     for _ in range(layout.skipped):
@@ -112,15 +119,15 @@ def _blocks(path: Path, layout: Layout) -> Iterator[list[list[str]]]:
         try:
             while rows := list(islice(reader, at_once)):
                 if set(map(len, rows)) != {layout.width}:
-                    rows = [row for row in rows if row and not _is_blank(row, layout)]
+                    rows = [row for row in rows if not _is_blank(row, layout)]
                 if samples := rows[skipped:]:
                     yield samples
                 skipped = 0
-            damaged = isinstance(file.newlines, tuple) and "\r" in file.newlines
         except csv.Error:
-            damaged = True
-    if damaged:
-        deque(_samples(path, layout), maxlen=0)  # this finds the place
+            deque(_samples(path, layout), maxlen=0)  # this names the place
+            raise
+        if isinstance(file.newlines, tuple) and "\r" in file.newlines:
+            deque(_samples(path, layout), maxlen=0)
 
 
 def _samples(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
@@ -131,7 +138,7 @@ def _samples(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """
     with _opened(path, layout.encoding) as file:
         last = [""]
-        reader = _reader((last.__setitem__(0, line) or line for line in _lines(file)), layout)
+        reader = _reader(_kept(_lines(file), last), layout)
         line, skipped, ends = layout.skipped + 1, layout.header is not None, ""
         try:
             for row in reader:
