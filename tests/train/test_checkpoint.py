@@ -14,11 +14,11 @@ import pytest
 from as_users_call import as_users_call
 from short import estimator
 
-from stradiff import serialization, simulate
+from stradiff import simulate
 from stradiff.config import Dense
 from stradiff.errors import OptionError, StorageError
 from stradiff.train import restarts
-from stradiff.train.checkpoint import KIND, CheckpointFile
+from stradiff.train.checkpoint import CheckpointFile
 from stradiff.train.restarts import Rung
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -141,32 +141,6 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         file.write_bytes(content)
         with pytest.raises(StorageError, match="damaged"):
             estimator(3, **PARAMETERS, checkpoint=file).fit(Y)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"paths": None},
-        {"paths": {"first": [3, 20, 3]}},
-        {"paths": {"1": 3}},
-        {"paths": {"1": [10**12]}},
-        {"task": "x", "settings": None},
-        {"task": "x", "settings": ["x"]},
-        {"epoch": np.int64(10**12)},
-        {"epoch": np.int64(-1)},
-        {"epoch": np.ones(2)},
-    ],
-    ids=str,
-)
-def test_a_header_of_something_else_is_refused_in_one_sentence(tmp_path, change):
-    file = tmp_path / "training"
-    interrupted(file)
-    header, arrays = serialization.read(file, KIND, "a checkpoint")
-    header |= change
-    arrays["['state'].epoch"] = np.asarray(header.pop("epoch", arrays["['state'].epoch"]))
-    serialization.write(file, header.pop("kind"), header, arrays)
-    with pytest.raises(StorageError, match=r"training is damaged \(.*\); delete it to start anew\.$"):
-        estimator(3, **PARAMETERS, checkpoint=file).fit(Y)
 
 
 def test_a_saved_fit_is_no_checkpoint(tmp_path):

@@ -77,32 +77,21 @@ class CheckpointFile:
         if not self.path.exists():
             return None
         header, arrays = serialization.read(self.path, KIND, "a checkpoint")
+        if header["task"] != task:
+            raise StorageError(
+                f"The checkpoint {self.path} {_difference(header['settings'], settings)}; delete it to start anew, or "
+                "give the recording and the settings it was written with."
+            )
+        n_epochs = int(arrays.get("['state'].epoch", np.zeros(())))
+        history = {name: np.zeros((n_epochs, *rows.shape[1:])) for name, rows in like.history.items()}
+        paths = {epoch: np.zeros(shape, np.float32) for epoch, shape in header["paths"].items()}
         try:
-            if header["task"] == task:
-                return _filled(like, header["paths"], arrays)
-            difference = _difference(header["settings"], settings)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:  # StorageError among them
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise StorageError(f"{self.path} is damaged ({reason}); delete it to start anew.") from error
-        raise StorageError(
-            f"The checkpoint {self.path} {difference}; delete it to start anew, or give the recording and the settings "
-            "it was written with."
+            tree: Any = serialization.filled({"state": like.state, "history": history, "paths": paths}, arrays)
+        except StorageError as error:
+            raise StorageError(f"{self.path} is damaged ({error}); delete it to start anew.") from error
+        return CheckpointContents(
+            tree["state"], tree["history"], {int(epoch): path for epoch, path in tree["paths"].items()}
         )
-
-
-def _filled(like: CheckpointContents, shapes: Any, arrays: serialization.Arrays) -> CheckpointContents:
-    """Contents as ``like``, with so many epochs and paths as the arrays have."""
-
-    def array(*shape: int, dtype: type = np.float64) -> np.ndarray:
-        return np.broadcast_to(np.zeros((), dtype), shape)
-
-    n_epochs = int(arrays["['state'].epoch"])
-    history = {name: array(n_epochs, *rows.shape[1:]) for name, rows in like.history.items()}
-    paths = {epoch: array(*shape, dtype=np.float32) for epoch, shape in shapes.items()}
-    tree: Any = serialization.filled({"state": like.state, "history": history, "paths": paths}, arrays)
-    return CheckpointContents(
-        tree["state"], tree["history"], {int(epoch): path for epoch, path in tree["paths"].items()}
-    )
 
 
 def digest_of(*parts: Any) -> str:
@@ -122,14 +111,10 @@ def _shown(settings: Configuration) -> dict[str, str]:
     return {name: repr(value) for name, value in flat_parameters(settings).items()}
 
 
-def _difference(written: Any, settings: Configuration) -> str:
+def _difference(written: dict[str, str], settings: Configuration) -> str:
     """The settings of a checkpoint that differ from those of this fit, as a part of a sentence."""
     now = _shown(settings)
-    others = [
-        f"{name}={repr(str(value)[:200])[1:-1]} (now {now[name]})"
-        for name, value in written.items()
-        if now.get(name, value) != value
-    ]
+    others = [f"{name}={value} (now {now[name]})" for name, value in written.items() if now.get(name, value) != value]
     if others:
         return f"was written with {', '.join(others)}"
     return "belongs to another recording, another random_state or another start"
