@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -145,12 +144,11 @@ def as_float_array(
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise InputError(f"The {subject} are not a table: their rows differ in length or kind.") from error
-    kind = array.dtype.kind
-    if kind in "fiu":
-        dtype = np.float32 if kind == "f" and array.dtype.itemsize <= 4 else np.float64
-        with np.errstate(over="ignore", invalid="ignore"):  # longer floats become inf or NaN, which are refused
-            return array.astype(dtype, copy=False)
-    match kind:
+    match array.dtype.kind:
+        case "f" if array.dtype.itemsize <= 4:
+            return array.astype(np.float32, copy=False)
+        case "f" | "i" | "u":
+            return array.astype(np.float64, copy=False)
         case "c":
             raise InputError("Complex data not supported; separate the real part or the magnitude instead.")
         case "b":
@@ -180,8 +178,8 @@ def check_channel_names(names: Sequence[str] | None, n_channels: int) -> tuple[s
 
 def check_text(text: str, subject: str) -> str:
     """Text that every file can hold; :class:`InputError` otherwise."""
-    if odd := re.search("[\\0\ud800-\udfff]", text):
-        raise InputError(f"{subject} have a character that files cannot hold, {odd[0]!r}; write them without it.")
+    if odd := next((letter for letter in text if letter == "\0" or "\ud800" <= letter <= "\udfff"), ""):
+        raise InputError(f"{subject} have a character that files cannot hold, {odd!r}; write them without it.")
     return text
 
 

@@ -138,8 +138,7 @@ def _times(contents: Contents, position: int) -> np.ndarray:
         with parsing():
             times = seconds_of_text(list(contents.cells(position)))
     else:
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
-            times = (numbers - numbers[:1]) * (seconds_per_unit(name) or 1.0)
+        times = (numbers - numbers[:1]) * (seconds_per_unit(name) or 1.0)
     invalid = ~np.isfinite(times)
     if contents.is_text is not None and invalid.any():
         row = int(np.argmax(invalid))

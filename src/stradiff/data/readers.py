@@ -91,7 +91,8 @@ def read_recording(
     (2.0, ('a', 'b'))
     """
     path = Path(path)
-    with _named_errors(path):
+    # Numbers beyond float64, and differences of infinite ones, become inf or NaN, and these are refused.
+    with _named_errors(path), np.errstate(over="ignore", invalid="ignore"):
         contents = _reader_of(path)(path)
         return to_recording(contents, path.stem, sampling_rate, time_column, columns, missing)
 
