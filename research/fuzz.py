@@ -73,9 +73,12 @@ def work(kind: str, seed: int, first: int, until: float, folder: Path) -> None:
     """Read inputs from number ``first`` on; a line of JSON for every failure, and for the sums."""
     target = TARGETS[kind]
     good, read, path = target.good(), target.reader(), folder / f"input{target.suffix}"
+    found = set()
     for content in good:
         path.write_bytes(content)
-        problem(kind, read, path, Random(0))  # loads and compiles what is needed
+        found.add(problem(kind, read, path, Random(0)))  # loads and compiles what is needed
+    if "read" not in found:
+        raise SystemExit(f"No good file of the kind {kind} is read: {found}")
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + MEGABYTES * 2**20,) * 2)
     progress = os.open(folder / "number", os.O_CREAT | os.O_WRONLY)
