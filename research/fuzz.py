@@ -74,9 +74,9 @@ def work(kind: str, seed: int, first: int, until: float, folder: Path) -> None:
     target = TARGETS[kind]
     good, read, path = target.good(), target.reader(), folder / f"input{target.suffix}"
     found = set()
-    for content in good:
+    for number, content in enumerate(10 * list(good)):  # with several options each
         path.write_bytes(content)
-        found.add(problem(kind, read, path, Random(0)))  # loads and compiles what is needed
+        found.add(problem(kind, read, path, Random(number)))  # loads and compiles what is needed
     if "read" not in found:
         raise SystemExit(f"No good file of the kind {kind} is read: {found}")
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
