@@ -7,6 +7,8 @@ PYTHON =
 DEMO_OUT = stradiff-demo
 DIST = dist
 STUDY_ARGS =
+FUZZ_ARGS =
+FUZZ_SECONDS = 600
 PYTEST_ARGS =
 # Test processes side by side; one process already keeps more than one core busy while JAX compiles.
 WORKERS = 2
@@ -29,12 +31,12 @@ unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format types build study hooks clean
+.PHONY: help demo test lint format types build study fuzz hooks clean
 
 help: ## show this list
 	@echo "StrADiff: make TARGET"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' Makefile
-	@echo "Settings (make TARGET NAME=value): VENV PYTHON WORKERS PYTEST_ARGS STUDY_ARGS DEMO_OUT DIST"
+	@echo "Settings (make TARGET NAME=value): VENV PYTHON WORKERS PYTEST_ARGS STUDY_ARGS FUZZ_SECONDS FUZZ_ARGS DEMO_OUT DIST"
 
 demo: $(VENV)/.installed-demo ## separate the shipped real recording and the linear study, and write reports
 	"$(BIN)/stradiff" demo real --out "$(DEMO_OUT)/real"
@@ -61,6 +63,9 @@ build: $(VENV)/.installed-dev ## build the sdist, and the wheel from it
 
 study: $(VENV)/.installed-study ## print the tables of the study again (long)
 	$(PY) research/study.py $(STUDY_ARGS)
+
+fuzz: $(VENV)/.installed-test ## damage files of every kind and try to read them (FUZZ_SECONDS)
+	$(PY) research/fuzz.py --seconds "$(FUZZ_SECONDS)" $(FUZZ_ARGS)
 
 hooks: $(VENV)/.installed-dev ## run lint and types before every commit
 	$(PY) -m pre_commit install

@@ -50,6 +50,9 @@ LAYOUTS = {
     "row numbers": ",a,b\n0,1.5,2\n1,3,-5.25\n2,4,4\n",
     "exponents": "a,b\n15e-1,+2\n.3E1,-52.5e-1\n4.,4\n",
     "byte order mark": b"\xef\xbb\xbfa,b\n1.5,2\n3,-5.25\n4,4\n",
+    "mixed line ends": "a,b\r\n1.5,2\n3,-5.25\r\n4,4\n",
+    "many comments": "# remark\n" * 70 + "a,b\n1.5,2\n3,-5.25\n4,4\n",
+    "tabs beside numbers": "a,b\n1.5,\t2\n3\t,-5.25\n4,4\n",
     "utf-16": "a\tb\n1.5\t2\n3\t-5.25\n4\t4\n".encode("utf-16"),
 }
 
@@ -83,6 +86,32 @@ def test_tsv_keeps_commas_for_numbers(tmp_path):
 def test_whole_numbers_beyond_64_bits(tmp_path):
     recording = text(tmp_path, "a,b\n99999999999999999999,18446744073709551615\n2,-3\n3,3\n")
     np.testing.assert_array_equal(recording.values[0], [1e20, 2.0**64])
+
+
+def test_the_smallest_and_the_largest_numbers(tmp_path):
+    recording = text(tmp_path, "a,b\n5e-324,-1e140\n2.2250738585072014e-308,1e-140\n0e-999,.0e5\n-0.0,1\n1,2\n")
+    values = [[5e-324, -1e140], [2.0**-1022, 1e-140], [0, 0], [0, 1], [1, 2]]
+    np.testing.assert_array_equal(recording.values, values)
+
+
+def test_a_name_of_two_lines(tmp_path):
+    recording = text(tmp_path, '"a\nb","c\r\nd"\n1.5,2\n3,-5.25\n4,4\n')
+    assert recording.channel_names == ("a\nb", "c\r\nd")
+    np.testing.assert_array_equal(recording.values, TABLE)
+
+
+def test_an_empty_cell_in_quotes_is_a_missing_sample(tmp_path):
+    recording = text(tmp_path, 'a\n1\n""\n\n4\n', missing="mask")
+    np.testing.assert_array_equal(recording.values, [[1], [np.nan], [4]])
+
+
+@pytest.mark.parametrize("n_columns", [1, 3, 300])
+def test_blocks_of_rows_are_put_together(tmp_path, n_columns):
+    values = np.random.default_rng(0).integers(0, 9, (2500, n_columns)).astype(float)
+    content = "\n".join(",".join(map(str, row)) for row in values)
+    np.testing.assert_array_equal(text(tmp_path, content).values, values)
+    with pytest.raises(ReadError, match=r"\(line 1\) and [12] \(line 2502\)"):
+        text(tmp_path, content + "\n\n1" + (n_columns == 1) * ",1" + "\n")
 
 
 # --- times --------------------------------------------------------------------------------------------
@@ -201,12 +230,33 @@ BAD_TEXT = {
     "missing first row": ("NA,NaN\n1,2\n3,4\n", {}, InputError, ["line 1", "missing"]),
     "infinite": ("a,b\n1,2\n3,inf\n4,4\n", {}, InputError, ["line 3", "'b'", "inf"]),
     "overflow": ("a,b\n1,2\n3,1e999\n4,4\n", {}, InputError, ["line 3", "'b'"]),
+    "too small": ("a,b\n1,2\n3,1e-400\n4,4\n", {}, InputError, ["line 3", "'1e-400' is not a number that float64"]),
+    "too small, written out": ("a,b\n1,2\n3,0." + "0" * 330 + "1\n4,4\n", {}, InputError, ["line 3", "'b'", "float64"]),
+    "too large": ("a,b\n1,2\n3,-1e400\n4,4\n", {}, InputError, ["line 3", "'-1e400' is not a number that float64"]),
+    "no-break space": ("a,b\n1,2\n3,\xa04\n4,4\n", {}, InputError, ["line 3", "'b'", r"'\xa04' is not a number"]),
+    "thin space": ("a,b\n1,2\n3,4\u2009\n4,4\n", {}, InputError, ["line 3", "'b'", r"'4\u2009' is not a number"]),
+    "other space": ("a,b\n1,2\n3,\x0b4\n4,4\n", {}, InputError, ["line 3", "'b'", r"'\x0b4' is not a number"]),
+    "such a space in the first row": ("\xa01\n2\n4\n", {}, InputError, ["line 1", r"'\xa01' is not a number"]),
+    "break inside a cell": ('a,b\n1,2\n3,"4\n5"\n4,4\n', {}, InputError, ["line 3", "'b'", r"'4\n5' is not a number"]),
+    "after such a cell": ('"a\n1",b\n1,2\n\n3,x\n4,4\n', {}, InputError, ["line 5", "'b'", "'x' is not a number"]),
+    "underscore": ("a,b\n1,2\n3,1_000\n4,4\n", {}, InputError, ["line 3", "'b'", "'1_000' is not a number"]),
+    "Arabic digits": ("a,b\n1,2\n3,\u0663\n4,4\n", {}, InputError, ["line 3", "'b'", "'\u0663' is not a number"]),
+    "full-width digits": ("\uff11\n2\n3\n", {}, InputError, ["line 1", "'column 1'", "'\uff11' is not a number"]),
+    "hexadecimal": ("0x10\n2\n3\n", {}, InputError, ["line 1", "'column 1'", "'0x10' is not a number"]),
+    "Fortran's exponent": ("1d5\n2\n3\n", {}, InputError, ["line 1", "'column 1'", "'1d5' is not a number"]),
+    "two signs": ("+-1\n2\n3\n", {}, InputError, ["line 1", "'column 1'", "'+-1' is not a number"]),
+    "thousands": ("a\n1 000\n2\n3\n", {}, InputError, ["line 2", "'a'", "'1 000' is not a number"]),
+    "NUL": ("a\n1\n" + "2\n" * 60 + "3\0\n", {}, InputError, ["line 63", "'a'", r"'3\x00' is not a number"]),
+    "byte order mark inside": ("a\n1\n\ufeff2\n3\n", {}, InputError, ["line 3", "'a'", r"'\ufeff2' is not a number"]),
+    "carriage return inside": ("a\n1\n2\r3\n4\n", {}, ReadError, ["line 3", "ends in another way"]),
+    "closed quote goes on": ('a,b\n1,2\n3,"4"5\n4,4\n', {}, ReadError, ["line 3", "quotes"]),
+    "other bytes far down": (b"a\n1\n" + b"2\n" * 600_000 + b"\xff\n", {}, ReadError, ["not text in utf-8", "UTF-8"]),
     "short row": ("a,b\n1,2\n\n3\n4,4\n", {}, ReadError, ["2 cells (line 2)", "1 (line 4)"]),
     "long row": ("a,b\n1,2\n3,3,3\n4,4\n", {}, ReadError, ["2 cells (line 2)", "3 (line 3)"]),
     "one cell": ("a\n1\n2,3\n4\n", {}, ReadError, ["rows have 1 cell (line 2) and 2 (line 3)"]),
     "text, then missing": ("a,b\n1,2\n1,x\n,y\n", {}, InputError, ["line 3", "'b'", "'x' is not", "(2 such cells in"]),
     "short header": ("a,b\n1,2,3\n3,3,3\n4,4,5\n5,5,7\n", {}, ReadError, ["2 names", "3 cells"]),
-    "open quote": ('a,b\n1,"2\n3,4\n5,5\n', {}, ReadError, ["damaged"]),
+    "open quote": ('a,b\n1,"2\n3,4\n5,5\n', {}, ReadError, ["line 2", "quotes"]),
     "repeated name": ("a,a\n1,2\n2,3\n3,5\n", {}, InputError, ["Channels 1 and 2 are both named 'a'"]),
     "constant": ("a,b\n1,2\n1,3\n1,5\n", {}, InputError, ["'a'", "constant"]),
     "one sample": ("a\n1\n", {}, InputError, ["n_samples = 1"]),
@@ -214,6 +264,7 @@ BAD_TEXT = {
     "repeated time": ("time,a\n0,1\n1,2\n1,3\n", {}, InputError, ["line 4", "'time'", "time_column=False"]),
     "time runs back": ("time,a\n0,1\n2,2\n1,3\n", {}, InputError, ["line 4", "1 follows 2", "sort"]),
     "broken time": ("time,a\n0,1\nlater,2\n1,3\n", {}, InputError, ["line 3", "'later' is not a time"]),
+    "infinite time": ("time,a\ninf,1\n2,2\n3,5\n", {}, InputError, ["line 2", "'inf' is not a time"]),
     "missing time": ("time,a\n0,1\n,2\n1,3\n", {}, InputError, ["line 3", "'time'"]),
     "date with slashes": ("time,a\n1/2/2020,1\n1/3/2020,2\n", {}, InputError, ["line 2", "2020-12-31"]),
     "mixed times": ("time,a\n2020-01-01,1\n3,2\n", {}, InputError, ["line 3", "'3'"]),
@@ -276,6 +327,9 @@ def test_names_of_the_array(tmp_path, key):
     np.testing.assert_array_equal(read_recording(path).values, VALUES)
 
 
+with np.errstate(over="ignore"):
+    BEYOND_FLOAT64 = np.longdouble(2) ** 2000  # inf where there is no longer type
+
 BAD_ARRAYS = {
     "complex": (VALUES * 1j, InputError, "Complex"),
     "booleans": (VALUES > 0, InputError, "True and False"),
@@ -286,6 +340,7 @@ BAD_ARRAYS = {
     "transposed": (VALUES.T, InputError, "transpose"),
     "no channel": (VALUES[:, :0], InputError, "no channel"),
     "nan": (np.where(np.arange(50)[:, None] == 9, np.nan, VALUES), InputError, "NaN, first at row 9"),
+    "beyond float64": (np.full((9, 2), BEYOND_FLOAT64), InputError, "inf, first at row 0"),
     "pickled": (np.array([{"a": 1}, {}], dtype=object), ReadError, "pickled"),
 }
 

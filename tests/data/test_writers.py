@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -53,10 +54,70 @@ def test_the_same_table_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "x.csv").read_bytes().startswith(b"a,b,c\n")
 
 
+FORMULAS = ["=cmd()", "+1", "-x", "@sum", "\t=1", "\r=1", "\n=1", "\uff1d1", '=HYPERLINK("x","y")', "'=1", " =1"]
+ODD_NAMES = [
+    "1",
+    "nan",
+    "",
+    "-",
+    "12:00:00",
+    "#",
+    "\ufeffa",
+    "a\nb",
+    "a;b",
+    'a"b',
+    "a ",
+    " a",
+    "'",
+    "''",
+    "'a'",
+    "x\x1b",
+    "e1",
+]
+
+
+def test_a_spreadsheet_shows_names_as_text_and_we_read_them_back(tmp_path):
+    names = [*FORMULAS, *ODD_NAMES]
+    values = np.random.default_rng(0).standard_normal((40, len(names)))
+    write_table(tmp_path / "x.csv", values, names)
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        header, first, *_ = csv.reader(file)
+    assert not [cell for cell in header if cell[:1] in tuple("=+-@\t\r\n\uff1d")]
+    assert {cell for cell, name in zip(header, names, strict=True) if cell != name} == {
+        f"'{name}" for name in [*FORMULAS, "1", "nan", "", "-", "12:00:00", "#", "\ufeffa", "a ", " a", "'", "''"]
+    }
+    np.testing.assert_array_equal([float(cell) for cell in first], values[0])
+    recording = read_recording(tmp_path / "x.csv")
+    assert recording.channel_names == tuple(names)
+    np.testing.assert_array_equal(recording.values, values)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES + FORMULAS)
+def test_any_name_of_a_single_channel_comes_back(tmp_path, name):
+    write_table(tmp_path / "x.csv", VALUES[:, 1:2], [name])
+    recording = read_recording(tmp_path / "x.csv")
+    assert recording.channel_names == (name,)
+    np.testing.assert_array_equal(recording.values, VALUES[:, 1:2])
+
+
+def test_a_gap_in_a_single_channel_comes_back(tmp_path):
+    values = VALUES[:, 1:2].copy()
+    values[3] = np.nan
+    write_table(tmp_path / "x.csv", values, ["a"])
+    np.testing.assert_array_equal(read_recording(tmp_path / "x.csv", missing="mask").values, values)
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800"])
+def test_names_that_no_file_can_hold_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match="a character that files cannot hold"):
+        write_table(tmp_path / "x.csv", VALUES, ["a", "b", name])
+
+
 @pytest.mark.parametrize(
     ("array", "names", "times", "part"),
     [
         (VALUES[:, 0], ["a"], None, r"shape \(40,\)"),
+        (VALUES.astype(str), ["a", "b", "c"], None, "columns of numbers"),
         (VALUES, ["a", "b"], None, "2 names"),
         (VALUES, ["a", "b", "a"], None, "both named"),
         (VALUES, ["a", "b", "c"], np.zeros(40), "do not increase"),

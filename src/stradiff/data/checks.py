@@ -168,11 +168,21 @@ def check_channel_names(names: Sequence[str] | None, n_channels: int) -> tuple[s
         raise InputError(f"channel_names must be a list of {n_channels} strings, one for each channel.")
     if len(names) != n_channels:
         raise InputError(f"channel_names has {len(names)} names, but there are {n_channels} channels.")
+    check_text("".join(names), "channel_names")
     positions: dict[str, int] = {}
     for j, name in enumerate(names):
         if positions.setdefault(name, j) < j:
-            raise InputError(f"Channels {positions[name] + 1} and {j + 1} are both named {name!r}; rename one.")
+            raise InputError(
+                f"Channels {positions[name] + 1} and {j + 1} are both named {shortened(name)}; rename one."
+            )
     return tuple(str(name) for name in names)
+
+
+def check_text(text: str, subject: str) -> str:
+    """Text that every file can hold; :class:`InputError` otherwise."""
+    if odd := next((letter for letter in text if letter == "\0" or "\ud800" <= letter <= "\udfff"), ""):
+        raise InputError(f"{subject} have a character that files cannot hold, {odd!r}; write them without it.")
+    return text
 
 
 def check_times(times: Any, n_samples: int, row_label: RowLabel = array_row) -> np.ndarray:
@@ -203,13 +213,13 @@ def check_sampling_rate(sampling_rate: Any) -> float:
         rate = float(sampling_rate)
         if 1 / limit < rate < limit:
             return rate
-    raise InputError(f"sampling_rate={sampling_rate!r} must be a number of samples per second above 0.")
+    raise InputError(f"sampling_rate={shortened(sampling_rate)} must be a number of samples per second above 0.")
 
 
 def check_count(name: str, value: Any, least: int) -> int:
     """A whole number of at least ``least``; :class:`OptionError` otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{name}={value!r} must be a whole number of at least {least}.")
+        raise OptionError(f"{name}={shortened(value)} must be a whole number of at least {least}.")
     return int(value)
 
 
@@ -244,7 +254,7 @@ def _check_finite(array: np.ndarray, names: Sequence[str], row_label: RowLabel, 
     value = "NaN" if np.isnan(array[row, channel]) else "inf"
     hint = "use missing='mask' if NaN means a missing value, or " if missing and value == "NaN" else ""
     raise InputError(
-        f"Channel {names[channel]!r} holds {value}, first at {row_label(row)}; {hint}"
+        f"Channel {shortened(names[channel])} holds {value}, first at {row_label(row)}; {hint}"
         f"interpolate or leave out what is not finite ({finite.size - np.count_nonzero(finite)} in all)."
     )
 
@@ -256,14 +266,14 @@ def _check_range(array: np.ndarray, names: Sequence[str], allow_constant: bool) 
     magnitude = np.nan_to_num(np.maximum(np.abs(low), np.abs(high)))
     j = int(np.argmax(magnitude))
     if magnitude[j] > limit:
-        raise InputError(f"Channel {names[j]!r} reaches {magnitude[j]:.3g}; give it in a larger unit.")
+        raise InputError(f"Channel {shortened(names[j])} reaches {magnitude[j]:.3g}; give it in a larger unit.")
     if allow_constant:
         return
     span = high - low
     constant = span <= 4 * np.finfo(array.dtype).eps * magnitude  # up to rounding
     if constant.any():
         j = int(np.argmax(constant))
-        raise InputError(f"Channel {names[j]!r} is constant, {low[j]:g} everywhere; leave it out.")
+        raise InputError(f"Channel {shortened(names[j])} is constant, {low[j]:g} everywhere; leave it out.")
     j = int(np.argmin(span))
     if span[j] < 1 / limit:
-        raise InputError(f"Channel {names[j]!r} varies by {span[j]:.3g} only; give it in a smaller unit.")
+        raise InputError(f"Channel {shortened(names[j])} varies by {span[j]:.3g} only; give it in a smaller unit.")

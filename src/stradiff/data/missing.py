@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stradiff.errors import InputError, OptionError
+from stradiff.errors import InputError, OptionError, shortened
 
 MISSING_MODES = ("refuse", "mask")
 MIN_SHARE = 0.1  # of a channel's values; with fewer, the result reflects the model and not the recording
@@ -33,21 +33,22 @@ def check_enough_values(mask: np.ndarray, names: Sequence[str]) -> None:
     which ``m`` channels can turn out to be independent.
     """
     n_samples, n_channels = mask.shape
-    n_common = mask.astype(np.int64).T @ mask
+    as_numbers = mask.astype(np.float64)  # the product of these is fast, and exact
+    n_common = (as_numbers.T @ as_numbers).astype(np.int64)
     n_values = np.diag(n_common)
     j = int(np.argmin(n_values))
     if n_values[j] == 0:
-        raise InputError(f"Channel {names[j]!r} has no value at all; leave it out.")
+        raise InputError(f"Channel {shortened(names[j])} has no value at all; leave it out.")
     if n_values[j] < max(2, MIN_SHARE * n_samples):
         raise InputError(
-            f"Channel {names[j]!r} has only {n_values[j]} of {n_samples} values, and at least a tenth is needed; leave "
-            "it out."
+            f"Channel {shortened(names[j])} has only {n_values[j]} of {n_samples} values, and at least a tenth is "
+            "needed; leave it out."
         )
     i, j = divmod(int(np.argmin(n_common)), n_channels)
     if n_common[i, j] < min(n_channels + 1, n_samples):
         raise InputError(
-            f"Channels {names[i]!r} and {names[j]!r} have values together in only {n_common[i, j]} rows, and at least "
-            f"{n_channels + 1} are needed; leave one of them out."
+            f"Channels {shortened(names[i])} and {shortened(names[j])} have values together in only "
+            f"{n_common[i, j]} rows, and at least {n_channels + 1} are needed; leave one of them out."
         )
 
 

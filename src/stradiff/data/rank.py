@@ -132,5 +132,5 @@ def _cause(values: np.ndarray, spectrum: CorrelationSpectrum, names: Sequence[st
         i, j = pairs[0]
         identical = np.array_equal(values[:, i], values[:, j])
         relation = "are identical" if identical else "are the same signal up to scale and offset"
-        return f"channels {names[i]!r} and {names[j]!r} {relation}, so leave one of them out"
+        return f"channels {shortened(names[i])} and {shortened(names[j])} {relation}, so leave one of them out"
     return "some channels are weighted sums of others, so leave those out"

@@ -6,23 +6,21 @@ A new format is a function ``(path) -> Contents`` and an entry of ``READERS``.
 from __future__ import annotations
 
 import os
-import struct
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from zipfile import is_zipfile
 
 import numpy as np
-from scipy.io import wavfile
 
-from stradiff.data.checks import check_sampling_rate
-from stradiff.data.contents import Columns, Contents, TimeColumn, contents_of_array, parsing, to_recording
-from stradiff.data.memory import check_memory
+from stradiff.data.arrays import Archive, read_array
+from stradiff.data.audio import read_wav
+from stradiff.data.checks import check_sampling_rate, check_text
+from stradiff.data.contents import Columns, Contents, TimeColumn, contents_of_array, to_recording
+from stradiff.data.headers import listed
 from stradiff.data.recording import Recording
 from stradiff.data.text import read_text
-from stradiff.errors import InputError, InsufficientMemoryError, ReadError
+from stradiff.errors import InputError, InsufficientMemoryError, ReadError, shortened
 
 
 def read_recording(
@@ -46,6 +44,9 @@ def read_recording(
               ``channel_names`` and ``units``
     .wav      PCM scaled to [-1, 1), or floats; one or more channels
     ========  ==============================================================================================
+
+    Every cell of text is read as the nearest float64, or refused with its line. In a header, the apostrophe that
+    :func:`write_table` puts before ``=...``, ``-...`` or ``1`` is taken off.
 
     Times are in seconds since the first sample. Evenly spaced ones (:func:`regular_rate`) become a sampling rate.
 
@@ -71,7 +72,8 @@ def read_recording(
     Raises
     ------
     ReadError
-        The file is missing, a folder, not permitted, of an unknown suffix, empty, damaged or ragged.
+        The file is missing, a folder, not permitted, of an unknown suffix, empty, damaged or ragged, or claims to hold
+        what it does not.
     InputError
         Its content is not a valid :class:`Recording`, or has at least as many channels as samples, as of a transposed
         table.
@@ -89,54 +91,34 @@ def read_recording(
     (2.0, ('a', 'b'))
     """
     path = Path(path)
-    with _named_errors(path):
+    # Numbers beyond float64, and differences of infinite ones, become inf or NaN, and these are refused.
+    with _named_errors(path), np.errstate(over="ignore", invalid="ignore"):
         contents = _reader_of(path)(path)
         return to_recording(contents, path.stem, sampling_rate, time_column, columns, missing)
 
 
 def read_npy(path: Path) -> Contents:
     """One array without pickled objects."""
-    with parsing():
-        array = np.lib.format.open_memmap(path, mode="r")
-    check_memory(3 * array.size * 8, f"Reading {path.name}")
-    return contents_of_array(np.array(array))
+    with path.open("rb") as file:
+        return contents_of_array(read_array(file, path.stat().st_size, f"Reading {path.name}", "observations"))
 
 
 def read_npz(path: Path) -> Contents:
     """The array of an archive and its metadata."""
-    if not is_zipfile(path):
-        raise ReadError("the archive is truncated or was not written by numpy.savez; save it again.")
-    # Opened here because numpy does not close an archive with a damaged directory.
-    with parsing(), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        key = _key_of_values(archive.files)
-        check_memory(5 * sum(entry.file_size for entry in archive.zip.infolist()), f"Reading {path.name}")
-        metadata = {name: archive[name] for name in _METADATA if name in archive.files}
-        values = archive[key]
-    rate, units = (_single(metadata[name], name) if name in metadata else None for name in ("sampling_rate", "units"))
+    with path.open("rb") as file:
+        archive = Archive(file, path)
+        key = _key_of_values(archive.names)
+        single = {name: archive.read(name) for name in _METADATA if name in archive.names}
+        times = archive.read("times", "times") if "times" in archive.names else None
+        values = archive.read(key, "observations")
+    rate, units = (_single(single[name], name) if name in single else None for name in ("sampling_rate", "units"))
     return contents_of_array(
         values,
-        [str(name) for name in metadata["channel_names"].ravel()] if "channel_names" in metadata else None,
-        times=metadata.get("times"),
+        [str(name) for name in single["channel_names"].ravel()] if "channel_names" in single else None,
+        times=times,
         sampling_rate=None if rate is None else check_sampling_rate(rate),
-        units=None if units is None else str(units),
+        units=None if units is None else check_text(str(units), "units"),
     )
-
-
-def read_wav(path: Path) -> Contents:
-    """Audio; integers are scaled to fractions of full scale."""
-    check_memory(9 * path.stat().st_size, f"Reading {path.name}")  # 8 bits per sample become 64, in addition to the 8
-    with parsing(), warnings.catch_warnings():
-        warnings.simplefilter("error", wavfile.WavFileWarning)  # a truncated file
-        warnings.filterwarnings("ignore", "Chunk .non-data. not understood", wavfile.WavFileWarning)
-        try:
-            rate, samples = wavfile.read(path)
-        except (ValueError, struct.error, wavfile.WavFileWarning) as error:
-            raise ReadError("the audio is shorter than its header says, or damaged; copy it again.") from error
-    if samples.dtype.kind in "iu":
-        full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        zero = full_scale if samples.dtype.kind == "u" else 0.0  # 8-bit audio is unsigned, with its zero at 128
-        samples = (samples - zero) / full_scale
-    return contents_of_array(samples, sampling_rate=float(rate))
 
 
 READERS: dict[str, Callable[[Path], Contents]] = {
@@ -147,7 +129,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".wav": read_wav,
 }
 
-_METADATA = ("times", "sampling_rate", "channel_names", "units")
+_METADATA = ("sampling_rate", "channel_names", "units")
 
 
 def _reader_of(path: Path) -> Callable[[Path], Contents]:
@@ -157,7 +139,7 @@ def _reader_of(path: Path) -> Callable[[Path], Contents]:
         raise ReadError("this is a folder or a device, not a file; name one file.")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ReadError(f"the suffix {path.suffix!r} is not known; use one of {', '.join(READERS)}.")
+        raise ReadError(f"the suffix {shortened(path.suffix)} is not known; use one of {', '.join(READERS)}.")
     return reader
 
 
@@ -169,10 +151,10 @@ def _single(array: np.ndarray, name: str) -> object:
 
 def _key_of_values(keys: list[str]) -> str:
     known = [key for key in ("values", "Y", "data") if key in keys]
-    others = [key for key in keys if key not in _METADATA]
+    others = [key for key in keys if key not in (*_METADATA, "times")]
     if known or len(others) == 1:
         return (known or others)[0]
-    raise InputError(f"the archive holds {', '.join(keys) or 'nothing'}; name the array to read 'values'.")
+    raise InputError(f"the archive holds {listed(keys) or 'nothing'}; name the array to read 'values'.")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,10 @@ _UNIT = "|".join(_SECONDS)
 _TIME_NAME = re.compile(rf"(?:(?i:time|timestamp|datetime|date|zeit)|t)(?:[ _]*[\[(]?({_UNIT})[\])]?)?")
 _UNIT_NAME = re.compile(r"(?i:sec|seconds)")
 
-_NUMBER = re.compile(r"[+-]?(?:(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))", re.ASCII)
+# What may be meant as a number: with other digits, spaces, groups of digits, hexadecimal, Fortran's exponent.
+_LIKE_NUMBER = re.compile(
+    r"\ufeff?[\s+\-−＋－.,]*+(?:\d[\d\s.,'_]*+(?:[eEdDxX][+-]*+[\da-fA-F]++)?|(?i:nan|inf|infinity))\s*"
+)
 
 
 def seconds_per_unit(name: str) -> float | None:
@@ -35,35 +38,27 @@ def seconds_per_unit(name: str) -> float | None:
     return None if match is None else _SECONDS[match[1] or "s"]
 
 
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number, with a decimal point or a decimal comma."""
-    return _NUMBER.fullmatch(cell.strip()) is not None
+def looks_like_number(cell: str) -> bool:
+    """Whether a cell is a number or is meant as one: no name of a channel."""
+    return _LIKE_NUMBER.fullmatch(cell) is not None
 
 
 def is_timestamp(cell: str) -> bool:
     """Whether a cell is a date or a clock time."""
-    return not is_number(cell) and _parser_of(cell) is not None
+    return _parser_of(cell) is not None
 
 
-def to_seconds(cells: pd.Series, unit: float = 1.0) -> np.ndarray:
+def seconds_of_text(cells: Sequence[str]) -> np.ndarray:
     """Seconds since the first cell, ``(T,)``; NaN where a cell has another format than the first one.
 
-    Accepted are numbers (times ``unit`` seconds), ISO dates (``2020-12-31 13:00:01.5``), dates with the day
-    first (``31.12.2020 13:00:01``) and clock times (``13:00:01.5``), but not dates with slashes: their order
-    differs between countries.
+    Accepted are ISO dates (``2020-12-31 13:00:01.5``), dates with the day first (``31.12.2020 13:00:01``) and clock
+    times (``13:00:01.5``), but not dates with slashes: their order differs between countries.
     """
-    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
-        numbers = cells.to_numpy(np.float64)
-        return (numbers - numbers[0]) * unit
-    text = cells.astype(str).str.strip()
-    parse = _parser_of(text.iloc[0])
+    parse = _parser_of(cells[0])
     if parse is None:
-        return np.full(len(text), np.nan)
-    times = parse(text.str.replace(",", "."))
-    elapsed = times - times.iloc[0]
-    if isinstance(times.dtype, np.dtype) and times.dtype.kind == "f":
-        return (elapsed * unit).to_numpy(np.float64)
-    return elapsed.dt.total_seconds().to_numpy(np.float64)
+        return np.full(len(cells), np.nan)
+    times = parse(pd.Series(cells, dtype=object).str.strip(" \t").str.replace(",", "."))
+    return (times - times.iloc[0]).dt.total_seconds().to_numpy(np.float64)
 
 
 def regular_rate(times: np.ndarray) -> float | None:
@@ -106,18 +101,17 @@ def _resolution(elapsed: np.ndarray) -> float:
 
 Parser = Callable[[pd.Series], pd.Series]
 _PARSERS: tuple[tuple[re.Pattern[str], Parser], ...] = (
-    (_NUMBER, lambda text: pd.to_numeric(text, errors="coerce").astype(np.float64)),
     (
-        re.compile(r"\d{4}-\d\d?-\d\d?.*"),
+        re.compile(r"\d{4}-\d\d?-\d\d?.*", re.ASCII),
         lambda text: pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True),
     ),
     (
-        re.compile(r"\d\d?\.\d\d?\.\d{4}.*"),
+        re.compile(r"\d\d?\.\d\d?\.\d{4}.*", re.ASCII),
         lambda text: pd.to_datetime(text, format="mixed", dayfirst=True, errors="coerce", utc=True),
     ),
-    (re.compile(r"\d+:\d\d:\d\d.*"), lambda text: pd.to_timedelta(text, errors="coerce")),
+    (re.compile(r"\d+:\d\d:\d\d.*", re.ASCII), lambda text: pd.to_timedelta(text, errors="coerce")),
 )
 
 
 def _parser_of(cell: str) -> Parser | None:
-    return next((parser for pattern, parser in _PARSERS if pattern.fullmatch(cell.strip())), None)
+    return next((parser for pattern, parser in _PARSERS if pattern.fullmatch(cell.strip(" \t"))), None)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stradiff.data.checks import check_channel_names, check_times
+from stradiff.data.headers import header_cell
 from stradiff.errors import InputError, StorageError
 from stradiff.files import atomic_path
 
@@ -20,7 +21,10 @@ def write_table(
     column_names: Sequence[str],
     times: np.ndarray | None = None,
 ) -> None:
-    """A table as CSV with a header; an existing file is replaced. Numbers are read back exactly.
+    """A table as CSV with a header; an existing file is replaced. Numbers and names are read back exactly.
+
+    A name that a spreadsheet would run as a formula (``=...``, ``+...``, ``-...``, ``@...``), or that would be taken
+    for a sample (``1``, ``nan``), is written behind an apostrophe, which :func:`read_recording` takes off again.
 
     Parameters
     ----------
@@ -34,21 +38,26 @@ def write_table(
     Raises
     ------
     InputError
-        The number of names or times is not that of the columns or rows of the array, or names repeat.
+        The array is no table of numbers, the number of names or times is not that of its columns or rows, or names
+        repeat.
     StorageError
         The file cannot be written.
     """
     array = np.asarray(array)
-    if array.ndim != 2:
-        raise InputError(f"A table has rows and columns, but the array has shape {array.shape}.")
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise InputError(
+            f"A table has rows and columns of numbers, but the array has shape {array.shape} and type {array.dtype}."
+        )
     names = list(check_channel_names(column_names, array.shape[1]))
-    frame = pd.DataFrame(array, columns=names)
+    frame = pd.DataFrame(array)
     if times is not None:
         if "time" in names:
             raise InputError("A column is already named 'time'; rename it to write the times beside it.")
         frame.insert(0, "time", check_times(times, len(array)))
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+    header = [*(["time"] if times is not None else []), *map(header_cell, names)]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(header) + "\n")
+        frame.to_csv(file, index=False, header=False, lineterminator="\n")
 
 
 def write_json(path: str | os.PathLike[str], data: object) -> None:
