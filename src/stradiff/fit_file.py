@@ -70,6 +70,7 @@ class ProvenanceRecord(Parameters):
     n_samples: int = parameter(REQUIRED, count(1), "of the recording")
     n_channels: int = parameter(REQUIRED, count(1), "of the recording")
     memory_needed: int = parameter(REQUIRED, count(0, 2**63), "as estimated")
+    disk_needed: int = parameter(REQUIRED, count(0, 2**63), "as estimated")
     device: str = parameter(REQUIRED, TEXT, "of the fit")
     device_kind: str = parameter(REQUIRED, TEXT, "of the fit")
     versions: Mapping[str, str] = parameter(REQUIRED, TABLE, "of the libraries")
