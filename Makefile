@@ -2,6 +2,7 @@
 # Written for any GNU make from 3.81 on (the one macOS ships).
 
 VENV = .venv
+LOWEST =
 # Left empty, the newest Python that really runs is looked for.
 PYTHON =
 DEMO_OUT = stradiff-demo
@@ -31,7 +32,7 @@ unexport PYTHONHOME PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format types build study fuzz hooks clean
+.PHONY: help demo test lowest lint format types build study fuzz hooks clean
 
 help: ## show this list
 	@echo "StrADiff: make TARGET"
@@ -46,6 +47,10 @@ demo: $(VENV)/.installed-demo ## separate the shipped real recording and the lin
 # Tests of one file stay in one process: they share compiled functions and fitted models.
 test: $(VENV)/.installed-test ## run the tests
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+# In a virtual environment of its own, which newer libraries would not leave.
+lowest: ## run the tests with every library at its lower bound
+	@$(MAKE) --no-print-directory test VENV=.venv-lowest LOWEST=1
 
 lint: $(VENV)/.installed-dev ## check style and formatting
 	$(PY) -m ruff check .
@@ -78,7 +83,9 @@ clean: ## remove everything the other targets made
 $(VENV)/.installed-%: pyproject.toml $(VENV)/bin/python
 	@echo "Installing stradiff$(EXTRAS_$*) into $(VENV) (a download of a few hundred MB; a minute or two) ..."
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --upgrade
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".$(EXTRAS_$*)"
+	@if [ -n "$(LOWEST)" ]; then $(PY) .ci/lowest.py > "$(VENV)/lowest.txt"; fi
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(if $(LOWEST),--constraint "$(VENV)/lowest.txt") \
+	  --editable ".$(EXTRAS_$*)"
 	@touch "$@"
 
 # --clear only where a virtual environment is broken: any other folder named VENV keeps its files.

@@ -1,6 +1,6 @@
 """The tables and pictures of the pages for users, made from the results of the benchmarks.
 
-    python research/user_pages.py            # README.md, docs/accuracy.md, docs/speed.md, docs/uncertainty.md
+    python research/user_pages.py            # README.md and pages of docs/
     python research/user_pages.py --print    # print the tables only
 
 Every number on these pages stands between two comments, as in ``pages.py``, and comes from ``research/results``.
@@ -22,7 +22,7 @@ from pages import filled
 
 ROOT = Path(__file__).parents[1]
 RESULTS, IMAGES = ROOT / "research" / "results", ROOT / "docs" / "images"
-PAGES = ("README.md", "docs/accuracy.md", "docs/speed.md", "docs/uncertainty.md")
+PAGES = ("README.md", "docs/accuracy.md", "docs/speed.md", "docs/uncertainty.md", "docs/reliability.md")
 KIND = "measured"
 
 DEFAULT = "StrADiff"
@@ -167,6 +167,18 @@ def coverage_table() -> str:
     return table(["recording", "laplace", "monte-carlo"], lines)
 
 
+# --- reliability ---------------------------------------------------------------------------------------------
+
+
+def fuzz_table() -> str:
+    """What became of damaged files of every kind."""
+    lines = [
+        [kind, *(f"{counts[name]:,}" for name in ("inputs", "read", "refused", "failures"))]
+        for kind, counts in read("fuzz")["kinds"].items()
+    ]
+    return table(["file", "damaged", "read", "refused in a sentence", "failures"], lines)
+
+
 # --- pages ---------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +194,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "accuracy_in_short": lambda: accuracy_table(IN_SHORT),
     "speed": speed_table,
     "coverage": coverage_table,
+    "fuzz": fuzz_table,
 }
 PICTURES: dict[str, Callable[[], Figure]] = {"accuracy": draw_accuracy, "speed": draw_speed}
 

@@ -108,7 +108,6 @@ def test_stopped_in_either_fit_it_goes_on_there(fitted, tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["training", "training.linear"]
     last = estimator(3, mixing="auto", **QUICK, **kept).fit(values)
     np.testing.assert_array_equal(last.sources_, fitted["linear"][0].sources_)
-    assert not list(tmp_path.iterdir())
 
 
 class Killed(BaseException):
@@ -137,12 +136,11 @@ def killed(left, tmp_path):
     return {"mixing": "auto", "checkpoint": tmp_path / "training", "checkpoint_seconds": 0.0, **QUICK}
 
 
-def test_killed_in_the_linear_fit_it_does_not_train_the_network_again(fitted, killed, tmp_path):
+def test_killed_in_the_linear_fit_it_does_not_train_the_network_again(fitted, killed):
     epochs = []
     again = estimator(3, **killed, callbacks=(lambda report: epochs.append(report.epoch),)).fit(recording("linear"))
     assert epochs == [200]
     np.testing.assert_array_equal(again.sources_, fitted["linear"][0].sources_)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("network_kept", [True, False])

@@ -209,7 +209,7 @@ LINEAR_CALLS = {
     ),
     "paths of no epoch": (lambda f: f.reverse_path([1]), OptionError, "one of the recorded"),
     "no draws": (lambda f: f.sample_sources(0), OptionError, "n_draws=0"),
-    "more draws than fit": (lambda f: f.sample_sources(10**12), MemoryError, "Drawing"),
+    "more draws than fit": (lambda f: f.sample_sources(10**9), MemoryError, "Drawing"),
     "a seed that is none": (lambda f: f.sample_sources(1, "x"), OptionError, "random_state"),
     "too few channels": (lambda f: f.transform(np.ones((4, 2))), ValueError, "2 features.*expecting 3"),
     "one row without its axis": (lambda f: f.transform(np.ones(3)), InputError, "2-D"),

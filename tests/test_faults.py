@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 from contextlib import suppress
@@ -13,8 +14,9 @@ import pytest
 import typer
 from faults import faulty
 
-from stradiff import StrADiff, pipeline
+from stradiff import StrADiff, fit_many, pipeline, read_recording
 from stradiff.cli import app, main
+from stradiff.cli.configuration import configured, read_configuration
 from stradiff.errors import StorageError
 from stradiff.files import atomic_path
 from stradiff.serialization import read as read_checkpoint
@@ -35,7 +37,7 @@ RESULTS = {
     *("report.html", "summary.json"),
 }
 CHECKPOINT = "training.checkpoint"
-FITS: dict[int, list[pipeline.Result]] = {}
+FITS: dict[tuple[int, bytes], list[pipeline.Result]] = {}
 MODES = pytest.mark.parametrize("kill", [False, True], ids=["full disk", "killed"])
 
 
@@ -48,13 +50,15 @@ def _quick(monkeypatch):
             unfinished.write_text(str(fit.sources_.sum()))
 
     def separate(recordings, request):
-        file = CheckpointFile.of(request.checkpoint).path
-        if not file.exists():
-            write_checkpoint(file, "kind", {"seed": request.seed}, {})
-        header, _ = read_checkpoint(file, "kind", "a checkpoint")
-        if header["seed"] not in FITS:
-            FITS[header["seed"]] = pipeline.separate(recordings, dataclasses.replace(request, checkpoint=None))
-        return FITS[header["seed"]]
+        key = (request.seed, recordings.values.tobytes())
+        if request.checkpoint:
+            file = CheckpointFile.of(request.checkpoint).path
+            if not file.exists():
+                write_checkpoint(file, "kind", {"seed": request.seed}, {})
+            assert read_checkpoint(file, "kind", "a checkpoint")[0]["seed"] == request.seed
+        if key not in FITS:
+            FITS[key] = pipeline.separate(recordings, dataclasses.replace(request, checkpoint=None))
+        return FITS[key]
 
     monkeypatch.setattr("stradiff.report.write_report", write)
     monkeypatch.setattr("stradiff.estimator.separate", separate)
@@ -109,6 +113,33 @@ def test_separate(recording, tmp_path, kill):
         assert content(out) == new, f"other bits after operation {at}"
         assert {path.name for path in out.iterdir()} == RESULTS, f"something is left of operation {at}"
     assert at > 50 and kept > 30, "the disk refused more than these"
+
+
+@MODES
+def test_many(recording, tmp_path, kill):
+    table = read_recording(recording / "recording.csv").values
+    trials = {"first": table, "second": table[::-1]}
+    parameters, _ = read_configuration(recording / "configuration.toml")
+    model = configured(parameters | {"random_state": 0, "verbose": False})
+    fit_many(trials, model, tmp_path / "new")
+    new, at, out = content(tmp_path / "new"), 0, tmp_path / "out"
+    assert new.keys() == {"first.stradiff", "second.stradiff", "done.json"}
+    while at := at + 1:
+        shutil.rmtree(out, ignore_errors=True)
+        with faulty(at, kill=kill) as faults, suppress(StorageError):
+            fit_many(trials, model, out)
+        if not faults.happened:
+            break
+        now = content(out) if out.exists() else {}
+        done = json.loads(now.pop("done.json", b"{}"))
+        assert all(now[name] == new[name] for name in now), f"half a file at operation {at}"
+        outcomes = fit_many(trials, model, out)
+        assert [one.error for one in outcomes] == [None, None]
+        finished = {name for name, entry in done.items() if entry["error"] is None}
+        assert {one.name for one in outcomes if not one.fresh} == finished, "nothing is done twice"
+        assert content(out) == new, f"other bits after operation {at}"
+        assert {path.name for path in out.iterdir()} == new.keys(), f"something is left of operation {at}"
+    assert at > 20
 
 
 @MODES

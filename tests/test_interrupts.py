@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stradiff.interrupts import DeferredInterrupts, resend_dropped_interrupts
+from stradiff.interrupts import DeferredInterrupts, ending_like_ctrl_c, resend_dropped_interrupts
 
 pytestmark = pytest.mark.usefixtures("_ctrl_c_interrupts")
 
@@ -96,3 +96,17 @@ def test_a_handler_of_the_program_and_other_threads_are_left_alone():
     thread.start()
     thread.join()
     assert handled[-1] == "thread"
+
+
+def test_another_signal_does_what_ctrl_c_does_unless_it_is_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    steps = []
+    with ending_like_ctrl_c([signal.SIGTERM, signal.SIGHUP]) as received:
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+            interrupts.defer()
+            signal.raise_signal(signal.SIGTERM)
+            steps.append("written")
+    assert (received, steps) == ([signal.SIGTERM], ["written"])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signal.signal(signal.SIGHUP, before)

@@ -127,7 +127,7 @@ def test_commands_in_pages_exist(page):
 
 
 def test_commands_of_the_integration_script_exist():
-    lines = re.findall(r"^(?:make|stradiff) .*$", CI, re.MULTILINE)
+    lines = re.findall(r"^\s*(?:make|stradiff) .*$", CI, re.MULTILINE)
     assert len(lines) >= 6
     for line in lines:
         check_line(line)
@@ -253,6 +253,12 @@ def test_imports_are_declared_and_dependencies_used():
     assert at_once <= needed
     assert later <= needed | optional
     assert needed <= at_once | later
+
+
+def test_every_dependency_is_listed_with_its_reason():
+    rows = re.findall(r"^\| ([\w, -]+) \| \w.* \|$", read("SECURITY.md"), re.MULTILINE)
+    listed = {name for row in rows for name in row.split(", ")} - {"library"}
+    assert listed == {distribution(entry) for entry in PROJECT["dependencies"]}
 
 
 def test_strictness_is_on(pytestconfig):

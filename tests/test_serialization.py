@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 from own_models import QuadraticSpec, WhiteNoiseSpec
 from quick_compile import quick_compile
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from stradiff import Checkpoint, Dense, Diffusion, Laplace, StrADiff, Training, fit_file, serialization, simulate
+from stradiff import Dense, Diffusion, Laplace, StrADiff, Training, fit_file, serialization, simulate
 from stradiff.errors import StorageError
 from stradiff.initialise.prior_selection import STRUCTURED
 from stradiff.model.mixing import MAPS
 from stradiff.model.priors import PRIORS
-from stradiff.train import checkpoint
 
 T, N = 80, 2
 DIFFUSION = Diffusion(n_steps=3, network=Dense(width=8))
@@ -308,59 +306,3 @@ def test_a_failed_write_leaves_the_old_file(fitted, saved, monkeypatch):
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------
-
-
-def stop(report):
-    raise KeyboardInterrupt
-
-
-@pytest.fixture
-def resumable(values, tmp_path):
-    """An estimator whose training was stopped after its last epoch, and its checkpoint."""
-    path = tmp_path / "training"
-    model = StrADiff(N, prior="matern32", uncertainty="monte-carlo", **SMALL, checkpoint=Checkpoint(str(path), 0.0))
-    model.set_params(training__callbacks=[stop]).fit(values)
-    return model.set_params(training__callbacks=[]), path
-
-
-def first_array(arrays):
-    return next(name for name in arrays if name.endswith("start.mean"))
-
-
-def changed_value(path):
-    with safe_open(path, framework="numpy") as file:
-        metadata = file.metadata()
-    arrays = load_file(path)
-    arrays[first_array(arrays)][0, 0] += 1.0
-    save_file(arrays, path, metadata=metadata)
-
-
-def missing_tensor(path):
-    rewritten(path, lambda header, arrays: arrays.pop(first_array(arrays)), checkpoint.KIND)
-
-
-def other_shape(path):
-    def change(header, arrays):
-        name = first_array(arrays)
-        arrays[name] = arrays[name][:, 1:].copy()
-
-    rewritten(path, change, checkpoint.KIND)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_checkpoints_that_were_changed_are_refused_in_one_sentence(resumable, values, fitted):
-    model, path = resumable
-    content = path.read_bytes()
-    for change, reason in (
-        (changed_value, "is damaged: its content is not what was written"),
-        (missing_tensor, "start.mean is missing or unknown"),
-        (other_shape, "start.mean is float32.* and not float32"),
-    ):
-        path.write_bytes(content)
-        change(path)
-        with pytest.raises(StorageError, match=reason) as caught:
-            model.fit(values)
-        assert_one_sentence(caught.value)
-    path.write_bytes(content)
-    assert model.fit(values).n_epochs_ == 3 and not path.exists()
-    np.testing.assert_array_equal(model.history_["total"], fitted.history_["total"])

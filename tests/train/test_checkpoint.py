@@ -35,7 +35,7 @@ from stradiff import StrADiff, simulate
 from stradiff.config import Checkpoint, Dense, Diffusion, Training
 Y = simulate("linear", n_samples=150, seed=0).recording.values
 StrADiff(3, random_state=3, verbose=False, uncertainty="monte-carlo", prior="matern12",
-         diffusion=Diffusion(n_steps=2, network=Dense(width=4)), training=Training(max_epochs=6000, tol=0.0),
+         diffusion=Diffusion(n_steps=2, network=Dense(width=4)), training=Training(max_epochs=2500, tol=0.0),
          checkpoint=Checkpoint(sys.argv[1], seconds=0.0)).fit(Y)
 """
 
@@ -114,9 +114,9 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path):
         assert process.poll() is None, "it had ended before it was killed"
         process.kill()
         process.wait()
-    seen, parameters = [], PARAMETERS | {"max_epochs": 6000}
+    seen, parameters = [], PARAMETERS | {"max_epochs": 2500}
     again = estimator(3, **parameters, checkpoint=file, callbacks=(lambda report: seen.append(report.epoch),)).fit(Y)
-    assert 200 < seen[0] < 6000
+    assert 200 < seen[0] < 2500
     same(estimator(3, **parameters).fit(Y), again)
 
 

@@ -18,7 +18,16 @@ from typing import Any
 
 from stradiff.cli.configuration import configured
 from stradiff.cli.console import Console, Interrupted
-from stradiff.cli.results import LAST, checkpoint_in, completing, fit, output_folder, resumable, write_results
+from stradiff.cli.results import (
+    LAST,
+    checkpoint_in,
+    completing,
+    fit,
+    made_for_something,
+    output_folder,
+    resumable,
+    write_results,
+)
 from stradiff.cli.spelling import spelled_as_options
 from stradiff.config import Checkpoint
 from stradiff.data.readers import READERS, read_recording
@@ -89,7 +98,7 @@ def separate_folder(
             warn_where_open(scheduler)
     verbose: bool | str = "auto" if console.for_people else False
     logs = nullcontext() if scheduler is None else _without_logs()
-    with output_folder(out), _no_empty_folders(paths), logs:
+    with made_for_something(out), _no_empty_folders(paths), logs:
         try:
             return run_tasks(tasks, paths, out, n_jobs=jobs, scheduler=scheduler, verbose=verbose)
         except KeyboardInterrupt:

@@ -23,13 +23,21 @@ LAST = "summary.json"  # of the files of a result: where it is, all others are
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
     """The folder that one run writes into, tried before any work starts; removed again if it was made for nothing."""
-    from stradiff.files import check_writable_folder, locked
+    from stradiff.files import locked
+
+    with made_for_something(path) as folder, locked(folder):
+        yield folder
+
+
+@contextmanager
+def made_for_something(path: Path) -> Iterator[Path]:
+    """A folder, tried by writing; where it was made for this and is empty at the end, it is removed again."""
+    from stradiff.files import check_writable_folder
 
     created = [parent for parent in (path, *path.parents) if not parent.exists()]
     folder = check_writable_folder(path)
     try:
-        with locked(folder):
-            yield folder
+        yield folder
     finally:
         for parent in created:  # the innermost first
             if parent.is_dir() and not any(parent.iterdir()):

@@ -100,8 +100,8 @@ def fit_many(
     Raises
     ------
     InputError, OptionError, StorageError
-        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written, a
-        scheduler that does not answer.
+        Names that repeat or cannot be file names, settings that cannot be, a folder that cannot be written or that
+        another call writes into, a scheduler that does not answer.
 
     Warns
     -----

@@ -19,11 +19,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stradiff.errors import OptionError, StorageError
-from stradiff.files import atomic_path, check_writable_folder
+from stradiff.errors import StorageError
+from stradiff.files import atomic_path, check_writable_folder, locked
 from stradiff.jobs.cluster import Scheduler, on_cluster, required_dask
 from stradiff.jobs.processes import in_processes
 from stradiff.jobs.tasks import Compute, Outcome, Result, Task, run_task, with_second_tries
+from stradiff.parameters import FLAG, choice, count
 
 MANIFEST = "done.json"
 
@@ -41,17 +42,17 @@ def run_tasks(
 
     Ctrl-C ends the call: finished results stay, and the next call goes on.
     """
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1:
-        raise OptionError(f"n_jobs={n_jobs!r} must be a whole number of at least 1.")
+    count(1).check("n_jobs", n_jobs)
+    (choice("auto") | FLAG).check("verbose", verbose)
     manifest = _Manifest(folder / MANIFEST)
     outcomes = {name: manifest.done(name, task.digest, paths[name]) for name, task in tasks.items()}
     pending = {name: task for name, task in tasks.items() if outcomes[name] is None}
     if scheduler is not None and pending:
         required_dask()  # refused before anything is made
-    check_writable_folder(folder)
     shown = sys.stderr.isatty() if verbose == "auto" else bool(verbose)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
+        locked(check_writable_folder(folder)),
         Progress(*columns, console=Console(stderr=True), disable=not shown) as progress,
         closing(_results(pending, paths, n_jobs, scheduler, manifest)) as results,
     ):

@@ -140,7 +140,16 @@ def _shown(settings: Configuration) -> dict[str, str]:
 def _difference(written: dict[str, str], settings: Configuration) -> str:
     """The settings of a checkpoint that differ from those of this fit, as a part of a sentence."""
     now = _shown(settings)
-    others = [f"{name}={value} (now {now[name]})" for name, value in written.items() if now.get(name, value) != value]
+    others = [
+        f"{name}={_printable(value)} (now {now[name]})"
+        for name, value in written.items()
+        if now.get(name, value) != value
+    ]
     if others:
         return f"was written with {', '.join(others)}"
     return "belongs to another recording, another random_state or another start"
+
+
+def _printable(text: str) -> str:
+    """Text of a file as a part of a sentence."""
+    return text.encode("ascii", "backslashreplace").decode()[:100]
