@@ -13,29 +13,18 @@ import numpy as np
 import pytest
 import typer
 from faults import faulty
+from quick_runs import RESULTS, configuration, write_page
 
 from stradiff import StrADiff, fit_many, pipeline, read_recording
 from stradiff.cli import app, main
 from stradiff.cli.configuration import configured, read_configuration
 from stradiff.errors import StorageError
-from stradiff.files import atomic_path
 from stradiff.serialization import read as read_checkpoint
 from stradiff.serialization import write as write_checkpoint
 from stradiff.train.checkpoint import CheckpointFile
 
 pytestmark = pytest.mark.filterwarnings("ignore", "ignore::pytest.PytestUnraisableExceptionWarning")
 
-CONFIGURATION = """
-n_components = 2
-uncertainty = "monte-carlo"
-prior = "matern12"
-diffusion = {n_steps = 1, network = {name = "dense", width = 2, depth = 1}}
-training = {max_epochs = 2, tol = 0, record_epochs = []}
-"""
-RESULTS = {
-    *("sources.csv", "bands.csv", "reconstruction.csv", "history.csv", "fit.stradiff", "configuration.toml"),
-    *("report.html", "summary.json"),
-}
 CHECKPOINT = "training.checkpoint"
 FITS: dict[tuple[int, bytes], list[pipeline.Result]] = {}
 MODES = pytest.mark.parametrize("kill", [False, True], ids=["full disk", "killed"])
@@ -44,10 +33,6 @@ MODES = pytest.mark.parametrize("kill", [False, True], ids=["full disk", "killed
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Files are what is tested: no pictures, no clock, and a fit that was trained once is trained no more."""
-
-    def write(fit, recording, path, **_):
-        with atomic_path(path) as unfinished:
-            unfinished.write_text(str(fit.sources_.sum()))
 
     def separate(recordings, request):
         key = (request.seed, recordings.values.tobytes())
@@ -60,7 +45,7 @@ def _quick(monkeypatch):
             FITS[key] = pipeline.separate(recordings, dataclasses.replace(request, checkpoint=None))
         return FITS[key]
 
-    monkeypatch.setattr("stradiff.report.write_report", write)
+    monkeypatch.setattr("stradiff.report.write_report", write_page)
     monkeypatch.setattr("stradiff.estimator.separate", separate)
     monkeypatch.setattr(app, "app", typer.main.get_command(app.app))  # built once
     monkeypatch.setattr("os.fsync", lambda file: None)  # no power is cut here
@@ -78,7 +63,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def recording(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("recording")
     assert main(["simulate", "linear", "--samples", "150", "--out", str(folder), "-q"]) == 0
-    (folder / "configuration.toml").write_text(CONFIGURATION)
+    (folder / "configuration.toml").write_text(configuration(max_epochs=2))
     return folder
 
 

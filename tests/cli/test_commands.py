@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from as_users_call import as_users_call
 from quick_compile import quick_compile
+from quick_runs import RESULTS, write_page
 
 from stradiff import estimator
 from stradiff.cli import demo as demo_module
@@ -22,30 +23,13 @@ from stradiff.config import Training
 from stradiff.data.readers import read_recording
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.estimator import StrADiff
-from stradiff.files import atomic_path
 from stradiff.report.study import LINEAR
-
-RESULTS = {
-    "sources.csv",
-    "bands.csv",
-    "reconstruction.csv",
-    "history.csv",
-    "fit.stradiff",
-    "configuration.toml",
-    "report.html",
-    "summary.json",
-}
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A page of one word: drawing the report takes longer than the fits of these tests."""
-
-    def write(fit, recording, path, **_):
-        with atomic_path(path) as unfinished:
-            unfinished.write_text("page")
-
-    monkeypatch.setattr("stradiff.report.write_report", write)
+    """Drawing the report takes longer than the fits of these tests."""
+    monkeypatch.setattr("stradiff.report.write_report", write_page)
 
 
 def test_simulate_writes_what_it_says(run, tmp_path, table):

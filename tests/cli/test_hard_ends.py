@@ -12,31 +12,19 @@ import time
 from pathlib import Path
 
 import pytest
-from test_commands import RESULTS
+from quick_runs import RESULTS, configuration
 
 from stradiff.files import LOCK
 
-# The command line, with a page of one word: drawing takes longer than these runs.
 PROGRAM = """
 import sys
 import stradiff.report
+from quick_runs import write_page
 from stradiff.cli import run
-from stradiff.files import atomic_path
-
-def write(fit, recording, path, **_):
-    with atomic_path(path) as unfinished:
-        unfinished.write_text("page")
-
-stradiff.report.write_report = write
+stradiff.report.write_report = write_page
 sys.exit(run())
 """
-CONFIGURATION = """
-n_components = 2
-uncertainty = "monte-carlo"
-prior = "matern12"
-diffusion = {n_steps = 1, network = {name = "dense", width = 2, depth = 1}}
-training = {max_epochs = 1000000, tol = 0, record_epochs = []}
-"""
+TESTS = Path(__file__).parents[1]
 
 
 class Run:
@@ -44,7 +32,7 @@ class Run:
 
     def __init__(self, recording: Path, out: Path, *more: str) -> None:
         options = recording.with_name("configuration.toml")
-        options.write_text(CONFIGURATION)
+        options.write_text(configuration(max_epochs=1_000_000))
         command = [sys.executable, "-W", "ignore", "-c", PROGRAM, "separate", recording, "--config", options]
         self.out, self.checkpoint = out, out / "training.checkpoint"
         self.process = subprocess.Popen(
@@ -52,6 +40,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
         )
 
     def until_trained(self) -> None:

@@ -70,6 +70,9 @@ FILES = {
     "truth.npz": lambda: npz(values=npy("|b1", f"({BOMB // 2}, 2)", ZEROS)),
     "header.npz": lambda: npz(values=b"\x93NUMPY\x02\x00" + struct.pack("<I", BOMB) + b" " * BOMB),
     "other packing.npz": lambda: npz(zipfile.ZIP_BZIP2, values=npy("<f8", "(25000, 2)", bytes(400_000))),
+    "large dictionary.npz": lambda: with_claimed_size(npz(zipfile.ZIP_LZMA, values=GOOD), 0).replace(
+        b"]\0\0\x80\0", b"]\xff\xff\xff\xff"
+    ),
     "claims.npz": lambda: with_claimed_size(npz(values=npy("<f8", "(200000000, 2)", bytes(9000))), 3_200_000_072),
     "stored claims.npz": lambda: with_claimed_size(npz(zipfile.ZIP_STORED, values=GOOD), 3_200_000_000),
     "many members.npz": lambda: npz(zipfile.ZIP_STORED, **{f"{k:x}": b"" for k in range(80_000)}),

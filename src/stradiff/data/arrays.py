@@ -19,7 +19,7 @@ from stradiff.errors import ReadError, shortened
 
 _MAX_HEADER = 2**14  # bytes; NumPy refuses such a long one as well
 _MAX_DIRECTORY = 2**17  # bytes; a thousand arrays, of which a recording has five at most
-_MAX_INFLATION = 1032  # of the deflate format: two bits for 258 bytes
+_INFLATION = {ZIP_STORED: 1, ZIP_DEFLATED: 1032}  # at most; the second is two bits for 258 bytes
 _MAX_TEXT = 2**22  # bytes of names and of single values
 _END_OF_DIRECTORY = b"PK\5\6"
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -90,7 +90,9 @@ class Archive:
     def read(self, name: str, numbers: str | None = None) -> np.ndarray:
         """One array; see :func:`read_array`. Names and other single values must be short."""
         member = self._members[name]
-        inflation = {ZIP_STORED: 1, ZIP_DEFLATED: _MAX_INFLATION}.get(member.compress_type, 0)
+        inflation = _INFLATION.get(member.compress_type)
+        if inflation is None:  # others take as much memory as a member asks for
+            raise ReadError(f"{shortened(name)} is compressed in a way that numpy.savez does not know; save it again.")
         if member.file_size > inflation * min(member.compress_size, self._path.stat().st_size):
             raise ReadError(
                 f"the archive's directory claims {member.file_size:,} bytes of {shortened(name)}, more than can be in "

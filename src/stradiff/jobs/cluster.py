@@ -78,13 +78,15 @@ def _connected(scheduler: Scheduler, patience: float) -> AbstractContextManager[
     """A connection of this call, or the caller's own, which stays open."""
     if not isinstance(scheduler, str):
         return nullcontext(scheduler)
-    try:
-        client: Client = required_dask().Client(scheduler, timeout=patience)
-    except TypeError as error:  # dask's of an address of TLS
+    distributed = required_dask()
+    has_certificates = distributed.Security().get_connection_args("client").get("ssl_context")
+    if urlsplit(scheduler).scheme in ("tls", "wss") and not has_certificates:
         raise OptionError(
             f"scheduler={scheduler!r} needs certificates; name ca-file, cert and key under distributed.comm.tls.client "
             "in the configuration of dask, or give a distributed.Client that has them."
-        ) from error
+        )
+    try:
+        client: Client = distributed.Client(scheduler, timeout=patience)
     except (OSError, ValueError, TimeoutError) as error:
         raise OptionError(
             f"scheduler={scheduler!r} does not answer; give the address of a dask scheduler, and where it speaks TLS "
