@@ -14,7 +14,6 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +22,7 @@ import psutil
 import pytest
 from as_users_call import as_users_call
 from sklearn.base import clone
+from tasks import Counted, Deadly, Lethal, Mute, Note, Threads, Unreadable
 
 from stradiff import (
     Diffusion,
@@ -38,7 +38,7 @@ from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.files import LOCK
 from stradiff.jobs import processes
 from stradiff.jobs.cluster import warn_where_open
-from stradiff.jobs.processes import KILLED, NOT_STARTED, STARTS, THREADS
+from stradiff.jobs.processes import KILLED, NOT_STARTED, STARTS
 from stradiff.jobs.recordings import RecordingTask
 from stradiff.jobs.runner import run_tasks
 
@@ -56,50 +56,6 @@ SMALL = StrADiff(  # quick to compile
 
 def changed(**parameters):
     return clone(SMALL).set_params(**parameters)
-
-
-@dataclass(frozen=True)
-class Note:
-    """A task that writes a text, and the process that ran it."""
-
-    text: str
-
-    @property
-    def digest(self) -> str:
-        return self.text
-
-    def run(self, path: Path) -> None:
-        if self.text == "bad":
-            raise InputError("This one\ncannot be.")
-        path.write_text(f"{self.text} {os.getpid()}")
-
-
-@dataclass(frozen=True)
-class Deadly(Note):
-    """A task that kills its worker the first time."""
-
-    def run(self, path: Path) -> None:
-        marker = path.with_suffix(".tried")
-        if not marker.exists():
-            marker.write_text("")
-            os.kill(os.getpid(), signal.SIGKILL)
-        super().run(path)
-
-
-@dataclass(frozen=True)
-class Lethal(Note):
-    """A task that kills its worker every time."""
-
-    def run(self, path: Path) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-@dataclass(frozen=True)
-class Threads(Note):
-    """A task that writes how many threads the libraries of its process may use."""
-
-    def run(self, path: Path) -> None:
-        path.write_text(" ".join(os.environ.get(name, "all") for name in THREADS))
 
 
 def through(tasks, folder, **how):
@@ -209,34 +165,12 @@ def test_killed_workers_lose_nothing_and_a_task_that_kills_each_fails_in_a_sente
     assert [one.name for one in again if one.fresh] == ["c", "d"]
 
 
-@dataclass(frozen=True)
-class Counted(Note):
-    """A task that takes its time and counts how often it ran; where its text says so, its worker is killed once."""
-
-    def run(self, path: Path) -> None:
-        with path.with_suffix(".runs").open("a") as runs:
-            runs.write("x")
-        time.sleep(0.5)
-        if self.text == "killed" and path.with_suffix(".runs").stat().st_size == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        path.write_text(self.text)
-
-
 def test_a_killed_worker_costs_its_own_task_and_results_come_early(tmp_path):
     tasks = {"a": Counted("killed"), **{name: Counted("lives") for name in "bcd"}}
     outcomes = through(tasks, tmp_path, n_jobs=2)
     assert [one.error for one in outcomes] == 4 * [None]
     assert [(tmp_path / f"{name}.runs").read_text() for name in tasks] == ["xx", "x", "x", "x"]
     assert (tmp_path / "a.txt").stat().st_mtime_ns > (tmp_path / "d.txt").stat().st_mtime_ns  # last, and alone
-
-
-@dataclass(frozen=True)
-class Mute(Counted):
-    """A task whose worker is killed between its result and the message about it."""
-
-    def run(self, path: Path) -> None:
-        super().run(path)
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_result_is_not_computed_again_where_only_its_message_is_lost(tmp_path):
@@ -277,17 +211,6 @@ def test_what_cannot_be_sent_fails_alone(tmp_path):
         "use n_jobs=1."
     )
     assert [one.error for one in outcomes[1:]] == [None, "InputError: There is nothing in it."]
-
-
-def nothing():
-    raise InputError("There is nothing in it.")
-
-
-class Unreadable(Note):
-    """A task that no worker can read."""
-
-    def __reduce__(self):
-        return nothing, ()
 
 
 PROGRAM = """

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from stradiff.data import Recording, artificial_sources, load_gait, read_recording, simulate
     from stradiff.errors import InputError, StrADiffError
     from stradiff.estimator import StrADiff
-    from stradiff.jobs import fit_group, fit_many
+    from stradiff.jobs.group import fit_group
+    from stradiff.jobs.recordings import fit_many
     from stradiff.linear import AMUSE, PCA, SOBI, FastICA, Picard
     from stradiff.model.diffusion.networks import Convolutional, Dense
     from stradiff.model.mixing import MLP, Invertible, Linear, PostNonlinear, Residual, register_mixing
@@ -63,8 +64,8 @@ _HOMES = {
     "Report": "train",
     "register_mixing": "model.mixing",
     "register_prior": "model.priors",
-    "fit_many": "jobs",
-    "fit_group": "jobs",
+    "fit_many": "jobs.recordings",
+    "fit_group": "jobs.group",
     "match_sources": "assess",
     "matched_correlation": "assess",
     "mean_correlation": "assess",

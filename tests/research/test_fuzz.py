@@ -72,7 +72,7 @@ def test_a_run_goes_on_where_the_last_ended(tmp_path):
         "--kinds",
         "wav",
         "--seconds",
-        "8",
+        "2",
         "--results",
         str(tmp_path / "fuzz.json"),
     ]

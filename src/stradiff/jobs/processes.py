@@ -26,7 +26,6 @@ import cloudpickle
 
 from stradiff.errors import OptionError
 from stradiff.jobs.tasks import ADVICE, KILLED, Call, Result, Task, as_sentence, run_task
-from stradiff.model.compiled import OFF, VARIABLE, cache_folder
 
 # One thread for each worker, XLA's pool (NPROC) among them: the other cores have workers of their own.
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
@@ -123,6 +122,8 @@ def _end(workers: Sequence[_Worker]) -> None:
 
 def _environment() -> dict[str, str]:
     """Of a worker; where there is no safe cache folder, this process has said so, for all of them."""
+    from stradiff.model.compiled import OFF, VARIABLE, cache_folder  # of which a worker itself needs nothing yet
+
     return {**os.environ, **THREADS, **({} if cache_folder() else {VARIABLE: OFF})}
 
 
