@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from quick_compile import quick_compile
+from quick_runs import write_page
 from random_models import random_double_model, random_noise
 from short import configuration, estimator
 
@@ -267,7 +268,8 @@ def test_the_configuration_of_a_group():
     assert DEFAULT.for_recordings([100_000]).segment_length(100_000) == 8192
 
 
-def test_the_command_line_fits_a_folder_together(tmp_path, capsys):
+def test_the_command_line_fits_a_folder_together(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("stradiff.report.write_report", write_page)
     recordings, _ = trials(2, 120)
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

@@ -113,8 +113,10 @@ class Recordings:
 
     def check_room(self, config: Configuration, checkpoint: Checkpoint) -> None:
         """:class:`StorageError` where the disk of a checkpoint has no room for it and for the results."""
-        needed = disk_estimate(len(self.values), self.values.shape[1], config)
-        check_room(Path(checkpoint.path).parent, needed, f"Fitting {len(self.values)} samples")
+        path = Path(checkpoint.path)
+        present = path.stat().st_size if path.exists() else 0
+        needed = disk_estimate(len(self.values), self.values.shape[1], config) - present
+        check_room(path.parent, needed, f"Fitting {len(self.values)} samples")
 
 
 @dataclasses.dataclass(frozen=True)

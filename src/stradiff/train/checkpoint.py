@@ -21,7 +21,7 @@ from stradiff.train.minibatch_step import State
 
 KIND = "stradiff checkpoint 2"
 NUMBER_IN_TEXT = 20  # bytes of a number in a table; in a file of numbers it has 8 or 4
-REPORT = 4e6  # bytes of the page
+REPORT = 2e6  # bytes of the page
 
 
 class CheckpointContents(NamedTuple):
@@ -109,15 +109,16 @@ def _contents(shapes: dict[str, Any], arrays: serialization.Arrays, like: Checkp
 
 
 def disk_estimate(n_samples: int, n_channels: int, settings: Configuration) -> float:
-    """Bytes of a checkpoint with the next one beside it, and of the results of the fit; an upper bound, roughly."""
+    """Bytes of a checkpoint and, beside it, of the next one or of the results, to a factor of about two."""
     n_sources, network = settings.n_sources, settings.network(n_samples)
     n_networks = 1 if settings.diffusion.shared else n_sources
     n_parameters: float = settings.mixing.n_parameters(n_channels) + 2 * n_samples * n_sources
     n_parameters += n_networks * network.n_parameters(n_samples) if network else 0
-    history = NUMBER_IN_TEXT * settings.training.max_epochs * (8 + n_sources)
+    n_terms = settings.training.max_epochs * (8 + n_sources)
     paths = 3 * 4 * (settings.diffusion.n_steps + 1) * n_samples * n_sources
-    tables = NUMBER_IN_TEXT * n_samples * (n_channels + 6 * n_sources + 3)
-    return 2 * (3 * 4 * n_parameters + history + paths) + 4 * n_parameters + paths + history + tables + REPORT
+    tables = NUMBER_IN_TEXT * (n_samples * (n_channels + 6 * n_sources + 3) + n_terms)
+    checkpoint = 3 * 4 * n_parameters + 8 * n_terms + paths
+    return checkpoint + max(checkpoint, 4 * n_parameters + 8 * n_terms + paths + tables + REPORT)
 
 
 def digest_of(*parts: Any) -> str:
