@@ -499,8 +499,10 @@ def test_a_fit_that_was_interrupted_ends_them_all_and_is_not_done(tmp_path):
     values = [simulate("linear", n_samples=150, seed=k).recording.values for k in range(2)]
     with pytest.raises(KeyboardInterrupt):
         fit_many(values, changed(training__callbacks=[interrupt]), tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert [path.suffix for path in tmp_path.iterdir()] == [".checkpoint"]  # where the next call goes on
     assert [one.fresh for one in fit_many(values, SMALL, tmp_path)] == [True, True]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"done.json", "recording 1.stradiff", "recording 2.stradiff"}
 
 
 @pytest.mark.parametrize(

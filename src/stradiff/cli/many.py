@@ -34,11 +34,13 @@ from stradiff.data.readers import READERS, read_recording
 from stradiff.errors import InputError, SeparationWarning
 from stradiff.jobs.cluster import warn_where_open
 from stradiff.jobs.group import fit_group
-from stradiff.jobs.recordings import content_of
+from stradiff.jobs.recordings import checkpoint_beside, content_of
 from stradiff.jobs.runner import run_tasks
 from stradiff.jobs.tasks import Outcome
 from stradiff.model.compiled import cache_folder
-from stradiff.train.checkpoint import digest_of
+from stradiff.train.checkpoint import digest_of, remove_checkpoints
+
+CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,12 @@ class FileTask:
         """Write everything that ``separate`` writes of one recording beside ``path``."""
         data = read_recording(self.file, **self.reading)
         with output_folder(path.parent) as folder:
-            model = fit(Console(json=False, quiet=True), data, self.parameters)
+            checkpoint = checkpoint_beside(path, self.digest)
+            model = fit(Console(json=False, quiet=True), data, self.parameters, (checkpoint, CHECKPOINT_SECONDS))
             if model.interrupted_:
                 raise KeyboardInterrupt  # the fit is not complete, and Ctrl-C is meant for all of them
             write_results(model, data, folder, reading=self.reading)
+            remove_checkpoints(checkpoint)
 
 
 def files_of(recordings: Path) -> dict[str, Path]:

@@ -47,9 +47,10 @@ def made_for_something(path: Path) -> Iterator[Path]:
 def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     """Where training is kept in the folder of the results; what an unfinished run left there is not overwritten."""
     from stradiff.errors import OptionError
+    from stradiff.train.checkpoint import checkpoints_at
 
     path = folder / CHECKPOINT
-    unfinished = _checkpoints(folder)
+    unfinished = checkpoints_at(path)
     if unfinished and not resume:
         verb, pronoun = ("is", "it") if len(unfinished) == 1 else ("are", "them")
         names = ", ".join(map(str, unfinished))
@@ -60,11 +61,6 @@ def checkpoint_in(folder: Path, resume: bool, console: Console) -> Path:
     if resume and not unfinished:
         console.remark([f"There is no checkpoint in {folder}; training starts anew."])
     return path
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """The files in which training is kept: restarts and the linear fit of ``mixing="auto"`` have their own."""
-    return sorted(folder.glob(f"{CHECKPOINT}*"))
 
 
 @contextmanager
@@ -83,6 +79,7 @@ def completing(folder: Path, model: StrADiff) -> Iterator[None]:
     """Around writing the results of a fit: the checkpoints go last, and not where the disk refuses a result."""
     from stradiff.errors import StorageError
     from stradiff.files import in_units
+    from stradiff.train.checkpoint import remove_checkpoints
 
     checkpoint = folder / CHECKPOINT
     try:
@@ -93,8 +90,7 @@ def completing(folder: Path, model: StrADiff) -> Iterator[None]:
         needed = f"The results need about {in_units(model.fit_info_['disk_needed'])} in all; "
         raise StorageError(f"{error} {needed}{_kept_in(checkpoint)}") from error
     if not model.interrupted_:
-        for path in reversed(_checkpoints(folder)):  # the plain name last: alone, another is in the way of the next run
-            path.unlink(missing_ok=True)
+        remove_checkpoints(checkpoint)
 
 
 def _kept_in(checkpoint: Path) -> str:

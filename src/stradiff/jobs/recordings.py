@@ -20,7 +20,7 @@ from stradiff.estimator import StrADiff
 from stradiff.jobs.cluster import Scheduler, warn_where_open
 from stradiff.jobs.runner import run_tasks
 from stradiff.jobs.tasks import Outcome
-from stradiff.train.checkpoint import digest_of
+from stradiff.train.checkpoint import digest_of, remove_checkpoints
 
 SUFFIX = ".stradiff"
 WITHOUT_EFFECT = ("verbose", "checkpoint")  # on the result
@@ -50,10 +50,12 @@ class RecordingTask:
         if isinstance(recording, Path):
             recording = read_recording(recording, missing=self.estimator.missing)
         values, times = (recording.values, recording.times) if isinstance(recording, Recording) else (recording, None)
-        fitted = clone(self.estimator).fit(values, times=times)
+        checkpoint = checkpoint_beside(path, self.digest)
+        fitted = clone(self.estimator).set_params(checkpoint=checkpoint).fit(values, times=times)
         if fitted.interrupted_:
             raise KeyboardInterrupt  # the fit is not complete, and Ctrl-C is meant for all of them
         fitted.save(path)
+        remove_checkpoints(checkpoint)
 
 
 def fit_many(
@@ -139,6 +141,11 @@ def fit_many(
     }
     paths = {name: Path(out) / f"{name}{SUFFIX}" for name in tasks}
     return run_tasks(tasks, paths, Path(out), n_jobs=n_jobs, scheduler=scheduler, verbose=verbose)
+
+
+def checkpoint_beside(path: Path, digest: str) -> Path:
+    """Where the training of a task is kept until its result is at ``path``; that of other settings is another file."""
+    return path.with_name(f"{path.stem}-{digest[:12]}.checkpoint")
 
 
 def content_of(recording: Any) -> tuple[Any, ...]:

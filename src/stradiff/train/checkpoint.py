@@ -6,6 +6,7 @@ The file stays when training is over: until its results are in place, it is all 
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import time
 from pathlib import Path
@@ -119,6 +120,17 @@ def disk_estimate(n_samples: int, n_channels: int, settings: Configuration) -> f
     tables = NUMBER_IN_TEXT * (n_samples * (n_channels + 6 * n_sources + 3) + n_terms)
     checkpoint = 3 * 4 * n_parameters + 8 * n_terms + paths
     return checkpoint + max(checkpoint, 4 * n_parameters + 8 * n_terms + paths + tables + REPORT)
+
+
+def checkpoints_at(path: Path) -> list[Path]:
+    """The files of a checkpoint: its restarts and the linear fit of ``mixing="auto"`` have their own."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}*"))
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Remove the files of a checkpoint, once the results are in place."""
+    for file in reversed(checkpoints_at(path)):  # the plain name last: alone, another is in the way of the next fit
+        file.unlink(missing_ok=True)
 
 
 def digest_of(*parts: Any) -> str:
