@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import pickle
 
 import jax
@@ -217,6 +218,14 @@ def test_a_flipped_bit_is_noticed(saved, place):
     saved.write_bytes(content)
     with pytest.raises(StorageError):
         StrADiff.load(saved)
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64, None])
+def test_another_digest_is_refused(tmp_path, digest):
+    header = json.dumps({"kind": "tree", "digest": digest})
+    save_file({"x": np.zeros(1)}, tmp_path / "tree", metadata={"stradiff": header})
+    with pytest.raises(StorageError, match="damaged"):
+        serialization.read(tmp_path / "tree", "tree", "a tree")
 
 
 def table(*names):

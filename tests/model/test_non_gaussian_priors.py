@@ -97,6 +97,19 @@ def test_memory_is_the_sum_of_squared_autocorrelations():
 
 
 @every_innovation
+def test_a_tuned_innovation_is_where_the_likelihood_is_flat_in_its_scale(innovation):
+    with numerics():
+        draws = innovation.sample(jax.random.key(0), 2000)
+        best = innovation.tuned(draws)
+
+        def mean_log_density(shift):
+            scaled = eqx.tree_at(lambda q: q.log_scale, best, best.log_scale + shift)
+            return jnp.mean(scaled.log_density(draws))
+
+        assert abs(jax.grad(mean_log_density)(jnp.zeros(()))) < 1e-4
+
+
+@every_innovation
 def test_innovations_have_the_mass_variance_and_information_they_say(innovation):
     values, width = line()
     density = np.exp(np.asarray(innovation.log_density(jnp.asarray(values)))) * width
