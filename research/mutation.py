@@ -35,7 +35,7 @@ MODULES = {
     "model/priors/toeplitz.py": "tests/model/test_toeplitz.py",
     "posterior/readout.py": "tests/posterior/test_readout.py",
     "posterior/cross_talk.py": "tests/posterior/test_cross_talk.py",
-    "posterior/covariance.py": "tests/posterior/test_covariance.py",
+    "posterior/covariance.py": "tests/posterior/test_laplace.py tests/posterior/test_covariance.py",
 }
 """The tests that belong to a module."""
 TIMEOUT = 300.0  # seconds for the tests of one mutant; one that takes longer is noticed

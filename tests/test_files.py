@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from stradiff.errors import StorageError
-from stradiff.files import atomic_path, check_room, check_writable_folder, locked, remove_orphans, together
+from stradiff.files import (
+    atomic_path,
+    check_output_path,
+    check_room,
+    check_writable_folder,
+    locked,
+    remove_orphans,
+    together,
+)
 
 
 def names_in(folder):
@@ -49,6 +57,11 @@ def test_a_full_disk_is_explained(tmp_path):
     expected = pytest.raises(StorageError, match=r"x\.csv cannot be written: No space left on device")
     with expected, atomic_path(tmp_path / "x.csv"):
         raise OSError(28, os.strerror(28))
+
+
+def test_a_path_in_no_folder_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"^x\.csv cannot be written: the folder .*no does not exist"):
+        check_output_path(tmp_path / "no" / "x.csv")
 
 
 def test_an_unreadable_input_is_not_an_unwritable_output(tmp_path):
@@ -129,6 +142,16 @@ def test_what_another_machine_writes_is_left_alone(tmp_path, monkeypatch):
         assert len(names_in(tmp_path)) == 1
     remove_orphans(tmp_path)
     assert not names_in(tmp_path)
+
+
+def test_what_an_earlier_process_of_the_same_number_left_is_removed(tmp_path):
+    with together(tmp_path, "last"):
+        (name,) = names_in(tmp_path)
+        _, machine, pid, created, _ = name.split("-")
+        for other in (created.replace(created[0], "0"), created.replace(created[0], "9")):
+            (tmp_path / f".fit-{machine}-{pid}-{other}-01234567.stradiff").write_text("")
+        remove_orphans(tmp_path)
+        assert names_in(tmp_path) == [name]
 
 
 def test_results_appear_together_and_the_last_one_last(tmp_path, monkeypatch):

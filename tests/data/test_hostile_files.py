@@ -67,6 +67,7 @@ FILES = {
     "long header.npy": lambda: b"\x93NUMPY\x02\x00" + struct.pack("<I", 9_000_000) + b" " * 9_000_000,
     "names.npz": lambda: npz(values=GOOD, channel_names=npy("<U50", f"({BOMB // 200},)", ZEROS)),
     "nothing but zeros.npz": lambda: npz(values=ZEROS),
+    "zeros.npz": lambda: npz(values=npy("<f8", f"({BOMB // 16}, 2)", ZEROS)),
     "truth.npz": lambda: npz(values=npy("|b1", f"({BOMB // 2}, 2)", ZEROS)),
     "header.npz": lambda: npz(values=b"\x93NUMPY\x02\x00" + struct.pack("<I", BOMB) + b" " * BOMB),
     "other packing.npz": lambda: npz(zipfile.ZIP_BZIP2, values=npy("<f8", "(25000, 2)", bytes(400_000))),

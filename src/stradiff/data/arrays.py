@@ -20,6 +20,7 @@ from stradiff.errors import ReadError, shortened
 _MAX_HEADER = 2**14  # bytes; NumPy refuses such a long one as well
 _MAX_DIRECTORY = 2**17  # bytes; a thousand arrays, of which a recording has five at most
 _INFLATION = {ZIP_STORED: 1, ZIP_DEFLATED: 1032}  # at most; the second is two bits for 258 bytes
+_MAX_SHRINKAGE, _SMALL = 100, 2**24  # no recording of more bytes than the second is packed so well
 _MAX_TEXT = 2**22  # bytes of names and of single values
 _END_OF_DIRECTORY = b"PK\5\6"
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -92,11 +93,16 @@ class Archive:
         member = self._members[name]
         inflation = _INFLATION.get(member.compress_type)
         if inflation is None:  # others take as much memory as a member asks for
-            raise ReadError(f"{shortened(name)} is compressed in a way that numpy.savez does not know; save it again.")
+            raise ReadError(f"{shortened(name)} is packed in a way that numpy.savez does not know; save it again.")
         if member.file_size > inflation * min(member.compress_size, self._path.stat().st_size):
             raise ReadError(
                 f"the archive's directory claims {member.file_size:,} bytes of {shortened(name)}, more than can be in "
                 "it; save it again with numpy.savez."
+            )
+        if member.file_size > max(_SMALL, _MAX_SHRINKAGE * member.compress_size):
+            raise ReadError(
+                f"{shortened(name)} unpacks to more than {_MAX_SHRINKAGE} times its size, as no recording does; if it "
+                "is one, save it with numpy.savez, unpacked."
             )
         if numbers is None and member.file_size > _MAX_TEXT:
             raise ReadError(f"{shortened(name)} takes {member.file_size:,} bytes; save short names and single values.")
