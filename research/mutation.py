@@ -30,7 +30,7 @@ MODULES = {
     "serialization.py": "tests/test_serialization.py",
     "files.py": "tests/test_files.py tests/test_faults.py",
     "train/checkpoint.py": "tests/train/test_checkpoint.py",
-    "model/priors/levinson.py": "tests/model/test_toeplitz.py tests/model/test_non_gaussian_priors.py",
+    "model/priors/levinson.py": "tests/model/test_priors.py tests/model/test_prior_families.py",
     "model/priors/innovations.py": "tests/model/test_non_gaussian_priors.py",
     "model/priors/toeplitz.py": "tests/model/test_toeplitz.py",
     "posterior/readout.py": "tests/posterior/test_readout.py",
