@@ -132,6 +132,16 @@ def test_one_run_writes_into_a_folder_and_what_it_leaves_is_removed_once_it_is_d
     assert names_in(tmp_path) == sorted(kept)
 
 
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr("stradiff.files.FileLock.acquire", refuse)
+    with pytest.warns(UserWarning, match="cannot be locked; let no other run write into it"), locked(tmp_path):
+        (tmp_path / "written").write_text("")
+    assert names_in(tmp_path) == ["written"]
+
+
 def test_what_another_machine_writes_is_left_alone(tmp_path, monkeypatch):
     with together(tmp_path, "last"):
         (name,) = names_in(tmp_path)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,7 +32,7 @@ from stradiff.data.checks import refuse_transposed
 from stradiff.data.missing import MISSING_MODES
 from stradiff.data.times import normalised_times
 from stradiff.errors import InputError, OptionError, shortened
-from stradiff.model.devices import computing_on
+from stradiff.model.devices import computing_on, on_its_device
 from stradiff.model.mixing import MixingSpec
 from stradiff.model.priors import PriorSpec
 from stradiff.parameters import FLAG, PATH, Constraint, check_seed, choice, count, is_count, plain
@@ -41,23 +40,7 @@ from stradiff.pipeline import Result, separate
 from stradiff.posterior import Separation
 from stradiff.prepare import Recordings, Request
 
-# An array as long as the recording; a place on one machine, and what computes there: another may have less.
-NOT_SAVED = ("init", "checkpoint", "device")
-
 SHARE = Constraint("a number between 0 and 1, such as 0.95", lambda value: isinstance(value, float) and 0 < value < 1)
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def on_its_device(method: Method) -> Method:
-    """A method of an estimator, computed on the device that the parameter ``device`` names."""
-
-    @functools.wraps(method)
-    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with computing_on(self.device):
-            return method(self, *args, **kwargs)
-
-    return cast(Method, wrapper)
 
 
 @contextmanager
@@ -335,7 +318,9 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         check_is_fitted(self)
         PATH.check("path", path)
-        fit_file.save(self._result, self._saved_parameters(), Path(path))
+        names = getattr(self, "feature_names_in_", None)
+        held = fit_file.held_by_estimator(self.get_params(deep=False), self.times_, self.span_, names)
+        fit_file.save(self._result, held, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> StrADiff:
@@ -450,15 +435,3 @@ class StrADiff(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.warnings_ = [finding.sentence for finding in result.findings]
         self.diagnostics_ = [finding.plain() for finding in result.findings]
         self.fit_info_ = result.info | {"settings": table_of(separation.settings)}
-
-    def _saved_parameters(self) -> dict[str, Any]:
-        """What ``load`` needs beside the result; a random state that is no number has done its work and is left out."""
-        parameters = {
-            name: table_of(plain(value)) for name, value in self.get_params(deep=False).items() if name not in NOT_SAVED
-        }
-        if not is_count(parameters["random_state"]):
-            parameters["random_state"] = None
-        if isinstance(parameters.get("training"), dict):
-            parameters["training"].pop("callbacks", None)
-        names = list(getattr(self, "feature_names_in_", [])) or None
-        return {"parameters": parameters, "times": self.times_, "span": self.span_, "feature_names": names}

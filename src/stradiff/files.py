@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,7 +93,10 @@ def together(folder: Path, last: str) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Around a run that writes into ``folder``; :class:`StorageError` where another run does. The lock ends with it."""
+    """Around a run that writes into ``folder``; :class:`StorageError` where another run does. The lock ends with it.
+
+    A file system without locks gives a warning.
+    """
     path = folder / LOCK
     lock = FileLock(path, timeout=0)
     try:
@@ -103,6 +107,8 @@ def locked(folder: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise _storage_error(path, error) from error
+    except NotImplementedError:  # filelock's, of such a file system
+        warnings.warn(f"{folder} cannot be locked; let no other run write into it meanwhile.", stacklevel=3)
     try:
         remove_orphans(folder)
         yield

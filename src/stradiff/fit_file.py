@@ -23,7 +23,19 @@ from stradiff.model import Model, numerics
 from stradiff.model.diffusion.networks import ConvolutionalNetwork, ReceptiveField
 from stradiff.model.model import Moments
 from stradiff.model.priors import PriorSpec, prior_spec
-from stradiff.parameters import FLAG, REQUIRED, Constraint, Parameters, choice, count, instance, parameter, several
+from stradiff.parameters import (
+    FLAG,
+    REQUIRED,
+    Constraint,
+    Parameters,
+    choice,
+    count,
+    instance,
+    is_count,
+    parameter,
+    plain,
+    several,
+)
 from stradiff.pipeline import Result
 from stradiff.posterior import Readout, Separation
 from stradiff.posterior.cross_talk import CrossTalk
@@ -40,6 +52,8 @@ NUMBER = Constraint(
     lambda value: isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max,
 )
 ABSENT = Constraint("null", lambda value: value is None)
+# An array as long as the recording; a place on one machine, and what computes there: another may have less.
+NOT_SAVED = ("init", "checkpoint", "device")
 
 Restored = TypeVar("Restored")
 
@@ -133,12 +147,25 @@ class Header(Parameters):
     )
 
 
+def held_by_estimator(
+    parameters: Mapping[str, Any], times: np.ndarray | None, span: float, feature_names: np.ndarray | None
+) -> dict[str, Any]:
+    """What ``load`` needs beside the result; a random state that is no number has done its work and is left out."""
+    tables = {name: table_of(plain(value)) for name, value in parameters.items() if name not in NOT_SAVED}
+    if not is_count(tables["random_state"]):
+        tables["random_state"] = None
+    if isinstance(tables.get("training"), dict):
+        tables["training"].pop("callbacks", None)
+    names = None if feature_names is None else list(feature_names)
+    return {"parameters": tables, "times": times, "span": span, "feature_names": names}
+
+
 def save(result: Result, extra: dict[str, Any], path: Path) -> None:
     """Write a result, and what else its estimator holds, whole or not at all.
 
     Parameters
     ----------
-    extra : ``parameters`` of the estimator as tables, ``feature_names`` or None, ``times (T,)`` or None, ``span``.
+    extra : as ``held_by_estimator`` gives it.
 
     Raises
     ------

@@ -40,8 +40,6 @@ from stradiff.jobs.tasks import Outcome
 from stradiff.model.compiled import cache_folder
 from stradiff.train.checkpoint import digest_of, remove_checkpoints
 
-CHECKPOINT_SECONDS = 60.0
-
 
 @dataclass(frozen=True)
 class FileTask:
@@ -61,7 +59,7 @@ class FileTask:
         data = read_recording(self.file, **self.reading)
         with output_folder(path.parent) as folder:
             checkpoint = checkpoint_beside(path, self.digest)
-            model = fit(Console(json=False, quiet=True), data, self.parameters, (checkpoint, CHECKPOINT_SECONDS))
+            model = fit(Console(json=False, quiet=True), data, self.parameters, Checkpoint(str(checkpoint)))
             if model.interrupted_:
                 raise KeyboardInterrupt  # the fit is not complete, and Ctrl-C is meant for all of them
             write_results(model, data, folder, reading=self.reading)

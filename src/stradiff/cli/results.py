@@ -13,6 +13,7 @@ import numpy as np
 from stradiff.cli.console import Console, Interrupted
 
 if TYPE_CHECKING:
+    from stradiff.config import Checkpoint
     from stradiff.data.recording import Recording
     from stradiff.estimator import StrADiff
 
@@ -98,11 +99,11 @@ def _kept_in(checkpoint: Path) -> str:
 
 
 def fit(
-    console: Console, recording: Recording, parameters: dict[str, Any], checkpoint: tuple[Path, float] | None = None
+    console: Console, recording: Recording, parameters: dict[str, Any], checkpoint: Checkpoint | None = None
 ) -> StrADiff:
     """Fit StrADiff to a recording, with a progress bar on a terminal.
 
-    ``parameters`` as ``configured`` takes them; ``checkpoint``: a path, and seconds between two checkpoints.
+    ``parameters`` as ``configured`` takes them.
 
     Raises
     ------
@@ -110,7 +111,6 @@ def fit(
         When interrupted before the first epoch was over; later, the training so far is kept.
     """
     from stradiff.cli.configuration import configured
-    from stradiff.config import Checkpoint
     from stradiff.data.rank import check_rank
     from stradiff.errors import SeparationWarning
 
@@ -122,8 +122,7 @@ def fit(
         f"{sources}. Ctrl-C stops early and keeps the training so far."
     )
     model = configured({**parameters, "missing": recording.missing, "verbose": "auto" if console.for_people else False})
-    if checkpoint is not None:
-        model.set_params(checkpoint=Checkpoint(str(checkpoint[0]), checkpoint[1]))
+    model.set_params(checkpoint=checkpoint)
     with console.notes(), warnings.catch_warnings():
         warnings.simplefilter("ignore", SeparationWarning)  # printed below, with the findings that are no warnings
         model.fit(recording.values, times=recording.times)

@@ -63,6 +63,7 @@ def separate(
         show_summary,
         write_results,
     )
+    from stradiff.config import Checkpoint
 
     console = Console(json, quiet)
     parameters, file_reading = read_configuration(config)
@@ -84,7 +85,7 @@ def separate(
         raise OptionError(f"--shared-mixing is for a folder of recordings, and {recording} is none.")
     data = o.read(recording, reading)
     with output_folder(out) as folder, resumable(checkpoint_in(folder, resume, console)) as checkpoint:
-        model = fit(console, data, parameters, checkpoint=(checkpoint, checkpoint_every))
+        model = fit(console, data, parameters, checkpoint=Checkpoint(str(checkpoint), checkpoint_every))
         if model.interrupted_:
             console.remark(["The same command with --resume goes on from there."])
         with completing(folder, model):

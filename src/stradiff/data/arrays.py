@@ -73,7 +73,7 @@ class Archive:
         _check_directory(file, path)
         try:
             self._zip = ZipFile(file)
-        except (BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        except (BadZipFile, NotImplementedError, ValueError, struct.error) as error:  # the second: several volumes
             raise ReadError("the archive is truncated or was not written by numpy.savez; save it again.") from error
         self._path = path
         self._members: dict[str, ZipInfo] = {}

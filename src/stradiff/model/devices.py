@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 
@@ -18,6 +19,8 @@ DEVICE = Constraint(
     lambda value: isinstance(value, str) and value.isidentifier(),
 )
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 @contextmanager
 def computing_on(device: Any) -> Iterator[None]:
@@ -28,6 +31,17 @@ def computing_on(device: Any) -> Iterator[None]:
     DEVICE.check("device", device := plain(device))
     with nullcontext() if device == AUTO else jax.default_device(_first_device(device)):
         yield
+
+
+def on_its_device(method: Method) -> Method:
+    """A method of an estimator, computed on the device that the parameter ``device`` names."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with computing_on(self.device):
+            return method(self, *args, **kwargs)
+
+    return cast(Method, wrapper)
 
 
 def available_devices() -> list[jax.Device]:
