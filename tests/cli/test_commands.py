@@ -19,7 +19,7 @@ from stradiff import estimator
 from stradiff.cli import demo as demo_module
 from stradiff.cli.results import checkpoint_in
 from stradiff.cli.spelling import spelled_as_options
-from stradiff.config import Training
+from stradiff.config import Checkpoint, Training
 from stradiff.data.readers import read_recording
 from stradiff.errors import InputError, OptionError, StorageError
 from stradiff.estimator import StrADiff
@@ -153,7 +153,7 @@ def test_options_reach_the_estimator(run, simulated, tmp_path, asked):
     options += ["--restarts", 2, "--uncertainty", "monte-carlo", "--checkpoint-every", 5, "--device", "cpu"]
     options += ["--devices", 2, "--tol", 1e-6, "--nu-y", 0.05, "--init", "fastica"]
     run("separate", simulated / "recording.csv", "-n", 2, *options, "--out", tmp_path / "out")
-    assert asked.checkpoint == (tmp_path / "out" / "training.checkpoint", 5.0)
+    assert asked.checkpoint == Checkpoint(str(tmp_path / "out" / "training.checkpoint"), 5.0)
     assert asked.parameters == {
         "n_components": 2, "mixing": "mlp", "prior": "matern32", "preset": "paper", "training__max_epochs": 7,
         "n_restarts": 2, "random_state": 9, "uncertainty": "monte-carlo", "device": "cpu", "training__n_devices": 2,

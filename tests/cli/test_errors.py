@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_interrupted_before_there_was_a_result(run, simulated, tmp_path, monkeyp
 
 def test_interrupted_with_training_kept_says_how_to_go_on(run, simulated, tmp_path, monkeypatch):
     def interrupt(*_, checkpoint):
-        checkpoint[0].write_text("training")
+        Path(checkpoint.path).write_text("training")
         raise KeyboardInterrupt
 
     monkeypatch.setattr("stradiff.cli.results.fit", interrupt)
